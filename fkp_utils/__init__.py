@@ -1,0 +1,1 @@
+"""Facial keypoint detection: data, augmentation, models, training and figures for five notebooks."""

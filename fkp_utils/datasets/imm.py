@@ -1,0 +1,102 @@
+"""The IMM Face Database: 240 photos of 40 people with 58 landmarks each.
+
+M. B. Stegmann, B. K. Ersboell, R. Larsen, "FAME - a flexible appearance modelling environment",
+IEEE Trans. Medical Imaging 22(10), 2003. File format: ASF, "AAM shape file" (Stegmann's AAM-API).
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DatasetError
+from .base import FaceDataset
+from .images import read_gray, resize_antialiased, scale_points
+
+FOLDER = "imm_face_db"
+PHOTO_SIZE = (480, 640)                       # (height, width)
+N_POINTS = 58
+_NAME = re.compile(r"(\d\d)-([1-6])([mf])")
+SPLITS = {"train": range(1, 33), "val": range(33, 41), "all": range(1, 41)}
+
+
+def read_asf(path: Path) -> np.ndarray:
+    """Landmarks of one ASF file in relative coordinates, float32 (58, 2).
+
+    Lines that start with `#` are comments. The first number is the count of points; a point line is
+    `path type x y point# from to`, in some files with three more columns; the last line names the
+    picture. Line ends may be LF, CR LF or CR.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing or its count, columns or numbers are wrong.
+    """
+    try:
+        text = path.read_text(encoding="latin-1")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
+    lines = [line.split() for line in re.split(r"\r\n|\r|\n", text) if line.strip() and not line.lstrip().startswith("#")]
+    if not lines or not lines[0][0].isdecimal():
+        raise DatasetError(f"{path}: does not start with the count of points")
+    declared = lines[0][0]
+    rows = [line for line in lines[1:] if len(line) in (7, 10)]
+    if declared != str(N_POINTS) or len(rows) != N_POINTS:
+        raise DatasetError(f"{path}: {len(rows)} points, {declared[:12]} declared, expected {N_POINTS}")
+    try:
+        points = np.array([[float(row[2]), float(row[3])] for row in rows], np.float32)
+        numbers = [int(row[4]) for row in rows]
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from None
+    if numbers != list(range(N_POINTS)):
+        raise DatasetError(f"{path}: points are not numbered 0 to {N_POINTS - 1} in order")
+    if not (np.abs(points) <= 2).all():               # also false for NaN
+        raise DatasetError(f"{path}: point {int(np.argmin((np.abs(points) <= 2).all(1)))} is not a place in the picture")
+    return points
+
+
+class IMMFaces(FaceDataset):
+    """IMM faces, decoded once and kept in memory as uint8 grayscale.
+
+    Index 52 (`landmarks.NOSE_TIP_58`) is the nose tip: the middle of the lower edge of the nose,
+    between the nostrils (notebook 1 draws it on the faces).
+
+    Parameters
+    ----------
+    root : folder that holds `imm_face_db/`
+    split : "train" (persons 1-32), "val" (33-40) or "all"
+    transform : optional function of (image, landmarks), see `FaceDataset`
+    size : (height, width) to which photos and landmarks are scaled; None keeps 480x640
+    points : indices of the landmarks to keep; None keeps all 58
+
+    Raises
+    ------
+    DatasetError
+        For an empty folder, a photo without ASF or the reverse, and every fault of a file.
+    """
+
+    def __init__(self, root, split="train", transform=None, size=None, points=None):
+        folder = Path(root) / FOLDER
+        persons = SPLITS[split]
+        found = {path.stem for path in folder.glob("*.*") if path.suffix in (".asf", ".jpg") and _NAME.fullmatch(path.stem)}
+        names = sorted(name for name in found if int(name[:2]) in persons)
+        if not names:
+            raise DatasetError(f"{folder}: no IMM faces of the {split} split (files such as 01-1m.jpg and 01-1m.asf)")
+        self.names, self.transform = names, transform
+        size = tuple(size or PHOTO_SIZE)
+        self.images = np.empty((len(names), *size), np.uint8)
+        landmarks = np.empty((len(names), N_POINTS, 2), np.float32)
+        for k, name in enumerate(names):
+            relative = read_asf(folder / f"{name}.asf")
+            photo = read_gray(folder / f"{name}.jpg", expected=PHOTO_SIZE[::-1])
+            self.images[k] = resize_antialiased(photo, size)
+            landmarks[k] = scale_points(relative * np.float32(PHOTO_SIZE[::-1]), PHOTO_SIZE, size)
+        self.landmarks = landmarks if points is None else landmarks[:, list(points)]
+
+    def person(self, index: int) -> int:
+        """Number (1-40) of the person in picture `index`."""
+        return int(self.names[index][:2])
+
+    def view(self, index: int) -> int:
+        """View 1-6 of picture `index`: frontal, happy, turned to the image's left, to its right, spot light, free."""
+        return int(_NAME.fullmatch(self.names[index])[2])
