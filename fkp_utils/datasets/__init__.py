@@ -1,0 +1,18 @@
+"""Face datasets: `root, split, transform` as in torchvision, one loader a file format."""
+
+import os
+from pathlib import Path
+
+from .embedded import ensure_embedded
+from .imm import IMMFaces
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "embedded"
+
+
+def data_root(folder: str | Path | None = None) -> Path:
+    """The folder with the datasets: the one given, else $FKP_DATA, else the embedded faces (made if need be)."""
+    chosen = folder or os.environ.get("FKP_DATA")
+    return Path(chosen).resolve() if chosen else ensure_embedded(EMBEDDED)
+
+
+__all__ = ["IMMFaces", "data_root", "ensure_embedded"]

@@ -60,8 +60,9 @@ def _light(rng: np.random.Generator, key: tuple, around: tuple, aside: float) ->
     direction = np.array([rng.normal(0, aside), rng.uniform(-1.0, 0.1), rng.uniform(0.45, 1.0)])
     warm = np.array([1, rng.uniform(.85, 1.0), rng.uniform(.68, 1.05)])
     sky = rng.uniform(*around) * np.array([.95, 1, 1.08])
-    return Light((direction / np.linalg.norm(direction)).astype(np.float32), (rng.uniform(*key) * warm).astype(np.float32),
-                 sky.astype(np.float32), (0.5 * sky * [1.1, 1, .85]).astype(np.float32))
+    direction /= np.linalg.norm(direction)
+    key_light = rng.uniform(*key) * warm
+    return Light(*(a.astype(np.float32) for a in (direction, key_light, sky, 0.5 * sky * [1.1, 1, .85])))
 
 
 def _studio_shot(seed: int, number: int, view: int) -> tuple[Shot, np.ndarray]:
@@ -82,7 +83,7 @@ def _studio_shot(seed: int, number: int, view: int) -> tuple[Shot, np.ndarray]:
     if view == 5:                                  # spot light from the person's left
         light = Light(np.array([.83, -.22, .51], np.float32), np.array([1.7, 1.62, 1.5], np.float32),
                       np.array([.15, .16, .17], np.float32), np.array([.07, .07, .07], np.float32))
-    centre = (322 + 1.75 * yaw + rng.normal(0, 14), 292 + rng.normal(0, 12))
+    centre = (322 + rng.normal(0, 18), 286 + rng.normal(0, 13))
     shot = Shot(yaw, rng.normal(2, 4), rng.normal(0, 2.5), expression, rng.normal(0, .008, 2), light,
                 Camera(scale * rng.normal(1, .02), centre, 14), size)
     y, x = np.mgrid[-1:1:480j, -1:1:640j].astype(np.float32)
@@ -95,7 +96,7 @@ def studio_picture(seed: int, number: int, view: int) -> tuple[np.ndarray, np.nd
     """View 1-6 of IMM-like person 1-40: uint8 (480, 640, 3) and 58 landmarks (58, 2) in pixels."""
     person = sample_person(seed * 100_000 + number, female=number in IMM_WOMEN)
     shot, wall = _studio_shot(seed, number, view)
-    picture, coverage, _, landmarks = take(person, shot)
+    picture, coverage, _, landmarks = take(person, shot, supersample=1.25)
     rng = np.random.default_rng([seed, 3, number, view])
     photo = develop(picture * coverage + wall * (1 - coverage), rng, blur=0.6, grain=0.008)
     if number in IMM_GREY:
@@ -118,7 +119,8 @@ def wild_picture(seed: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndar
                 Camera(scale, ((.5 + shift[0]) * size[1], (.52 + shift[1]) * size[0]), rng.uniform(6, 16)), size)
     picture, coverage, landmarks, _ = take(person, shot, detail=0)
     photo = picture * coverage + clutter(rng, size) * (1 - coverage)
-    photo = develop(photo * rng.lognormal(0, .25), rng, blur=rng.uniform(.25, 1.3) * box_size / 130, grain=rng.uniform(.002, .03))
+    exposure, blur = rng.lognormal(0, .25), rng.uniform(.25, 1.3) * box_size / 130
+    photo = develop(photo * exposure, rng, blur, grain=rng.uniform(.002, .03))
     if rng.random() < .08:
         photo = np.repeat(photo.mean(2, keepdims=True), 3, 2).astype(np.uint8)
     return photo, landmarks, _detector_box(rng, landmarks, yaw, pitch)

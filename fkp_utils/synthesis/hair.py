@@ -28,15 +28,17 @@ def _edge(person: Person, angle: np.ndarray, rng) -> np.ndarray:
     nape = {"short": .30, "cropped": .15, "receding": .2, "fringe": .45, "bald": .2}.get(style, 1.0)
     if style in ("bob", "long"):
         length = 0.75 if style == "bob" else 1.75
-        knots = [(0, -1.13), (22, -1.10), (45, -.96), (58, -.72), (66, -.1), (74, length * .9), (90, length), (180, length)]
+        knots = [(0, -1.13), (22, -1.10), (45, -.96), (58, -.72), (66, -.1), (74, length * .9), (90, length),
+                 (180, length)]
     elif style == "fringe":
-        knots = [(0, -.80), (40, -.76), (55, -.62), (68, -.35), (80, -.15), (92, -.45), (110, -.35), (125, nape), (180, nape)]
+        knots = [(0, -.80), (40, -.76), (55, -.62), (68, -.35), (80, -.15), (92, -.45), (110, -.35), (125, nape),
+                 (180, nape)]
     elif style == "bald":
         knots = [(0, -1.58), (50, -1.5), (75, -1.0), (84, -.55), (92, -.5), (110, -.4), (125, nape), (180, nape)]
     else:
         high = -1.42 if style == "receding" else -1.12
-        knots = [(0, high), (25, high + .02), (42, high + (.0 if style == "receding" else .06)), (54, -.92), (64, -.74), (71, -.42),
-                 (79, -.18), (85, -.30), (92, -.52), (108, -.40), (122, nape), (180, nape)]
+        knots = [(0, high), (25, high + .02), (42, high + (.0 if style == "receding" else .06)), (54, -.92), (64, -.74),
+                 (71, -.42), (79, -.18), (85, -.30), (92, -.52), (108, -.40), (122, nape), (180, nape)]
     knots = np.array(knots)
     y = np.interp(a, knots[:, 0], knots[:, 1])
     # No hairline is level or smooth: raise or lower the forehead's, slant it, let locks stick out.

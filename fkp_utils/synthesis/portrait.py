@@ -117,10 +117,7 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
         parts.append((place(p), c, keep, 0.6))
     lit = shadow(sheet, [parts[0][0][:, hair_keep]], shot.light.direction)
     n = normals(sheet)
-    if detail:
-        painted = shade(colour, gloss, refine(n), refine(lit), shot.light)
-    else:
-        painted = shade(colour, gloss, n, lit, shot.light)
+    painted = shade(colour, gloss, refine(n) if detail else n, refine(lit) if detail else lit, shot.light)
     # Where vertices would lie more than about two pixels apart, put new ones between them.
     resolution = shot.camera.scale * supersample
     sparse = resolution > 100

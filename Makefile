@@ -1,0 +1,44 @@
+# make help lists the targets. PROFILE and DATA choose how long to train and on what.
+PROFILE ?= quick
+DATA ?=
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help figures test lab site clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  PROFILE=quick|full (now $(PROFILE)); DATA=folder with the real datasets (now $(or $(DATA),the embedded faces))"
+
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 4e9)' \
+		|| { echo "Less than 4 GB of disk are free here; the packages need about 3: make room and try again"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "Python lacks venv support; install it first (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the packages of requirements.txt (minutes, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $(READY)
+
+figures: $(READY) ## run the notebooks and build the website
+	@$(BIN)/python -m fkp_utils.figures --profile "$(PROFILE)" --data "$(DATA)"
+
+test: $(READY) ## unit tests and the notebooks' stored outputs
+	@$(BIN)/python -m pytest -q
+	@FKP_PROFILE=smoke FKP_DATA= $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with tests/nbval.cfg notebooks
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+site: $(READY) ## render the page again from the results at hand
+	@$(BIN)/python -m fkp_utils.site
+
+clean: ## remove the environment, build files and embedded faces
+	rm -rf $(VENV) build data/embedded data/.embedded.partial .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

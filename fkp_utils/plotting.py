@@ -1,0 +1,152 @@
+"""Every figure of the course. Functions take arrays, return a matplotlib Figure and save nothing.
+
+Images are (h, w) uint8 or float arrays; landmarks (n, 2) in their pixels. Truth is green,
+prediction red, in every figure.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .landmarks import LINES_58, LINES_68
+
+TRUTH, PREDICTION, ACCENT = "#19c37d", "#ff4136", "#3b6fd4"
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "", lines: bool = True) -> None:
+    """Draw one face with its landmarks into `ax`."""
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else None)
+    for points, colour in ((truth, TRUTH), (prediction, PREDICTION)):
+        if points is None:
+            continue
+        size = 34 if len(points) == 1 else 5
+        ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, linewidths=0, zorder=3)
+        for index, closed in {58: LINES_58, 68: LINES_68}.get(len(points), []) if lines else []:
+            path = points[[*index, index[0]] if closed else index]
+            ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.75)
+    ax.set_xlim(-0.5, image.shape[1] - 0.5)
+    ax.set_ylim(image.shape[0] - 0.5, -0.5)
+    ax.set_title(title, fontsize=9)
+    ax.set_axis_off()
+
+
+def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, titles=None, columns: int = 4,
+              heading: str = "") -> Figure:
+    """A grid of faces; `truths`, `predictions` and `titles` are None or as long as `images`."""
+    n = len(images)
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    h, w = images[0].shape[:2]
+    fig = _figure(2.7 * columns, (2.7 * h / w + 0.25) * rows + (0.35 if heading else 0))
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for k, ax in enumerate(axes):
+        if k < n:
+            show_face(ax, images[k], None if truths is None else truths[k], None if predictions is None else predictions[k],
+                      titles[k] if titles else "")
+        else:
+            ax.set_axis_off()
+    if heading:
+        fig.suptitle(heading, fontsize=11)
+    return fig
+
+
+def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, marked: int | None = None) -> Figure:
+    """One large face with the number of each landmark; number `marked` stands out."""
+    fig = _figure(8, 8 * image.shape[0] / image.shape[1])
+    ax = fig.subplots()
+    show_face(ax, image, landmarks)
+    for k, (x, y) in enumerate(landmarks):
+        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6.5, color="#ffe066")
+    if marked is not None:
+        ax.scatter(*landmarks[marked], s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
+    low, high = landmarks.min(0), landmarks.max(0)
+    pad = 0.35 * (high - low).max()
+    ax.set_xlim(max(low[0] - pad, -0.5), min(high[0] + pad, image.shape[1] - 0.5))
+    ax.set_ylim(min(high[1] + pad / 2, image.shape[0] - 0.5), max(low[1] - pad, -0.5))
+    return fig
+
+
+def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: str = "", ylabel: str = "loss") -> Figure:
+    """Training and validation loss of each epoch on a log scale, with the mean shape's loss as a line."""
+    fig = _figure(6.4, 4)
+    ax = fig.subplots()
+    ax.plot(history.epoch, history.train_loss, color=ACCENT, marker="o", markersize=3, label="training")
+    ax.plot(history.epoch, history.val_loss, color="#e07b1a", marker="o", markersize=3, label="validation")
+    if mean_shape is not None:
+        ax.axhline(mean_shape, color="0.45", linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
+    ax.set_yscale("log")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(f"{ylabel} (log scale)")
+    ax.set_title(title, fontsize=10)
+    ax.grid(alpha=0.25, which="both")
+    ax.legend(fontsize=8)
+    return fig
+
+
+def compare_recipes(histories: dict[str, pd.DataFrame], mean_shape: float, ylabel: str) -> Figure:
+    """Validation error against training time for several recipes."""
+    fig = _figure(6.4, 4)
+    ax = fig.subplots()
+    for name, history in histories.items():
+        ax.plot(history.epoch, history.val_error, label=name, linewidth=1.6)
+    ax.axhline(mean_shape, color="0.45", linestyle="--", linewidth=1.2, label="mean shape")
+    ax.set_yscale("log")
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(f"{ylabel} (log scale)")
+    ax.grid(alpha=0.25, which="both")
+    ax.legend(fontsize=8)
+    return fig
+
+
+def extremes(errors: np.ndarray, count: int, worst: bool) -> np.ndarray:
+    """Indices of the `count` faces with the largest (worst) or smallest errors, most extreme first."""
+    order = np.argsort(errors, kind="stable")
+    return order[::-1][:count] if worst else order[:count]
+
+
+def ranked_faces(images, truths, predictions, errors, worst: bool, unit: str, names=None, count: int = 4) -> Figure:
+    """The best or worst predictions by measured error, with the error in each caption."""
+    chosen = extremes(errors, count, worst)
+    titles = [f"{names[i] + ': ' if names else ''}{errors[i]:.1f} {unit}" for i in chosen]
+    return face_grid([images[i] for i in chosen], [truths[i] for i in chosen], [predictions[i] for i in chosen], titles,
+                     columns=count)
+
+
+def filters(weight: np.ndarray, title: str = "") -> Figure:
+    """Filters of a convolution, (out, in, k, k): a row an output channel, a column an input channel.
+
+    A layer with one input channel is drawn as one row of filters.
+    """
+    out_channels, in_channels = weight.shape[:2]
+    grid = weight.swapaxes(0, 1) if in_channels == 1 else weight
+    rows, columns = grid.shape[:2]
+    fig = _figure(min(8, 0.6 * columns + 0.4), min(8, 0.6 * rows + 0.4) if rows > 1 else 1.2)
+    axes = fig.subplots(rows, columns, squeeze=False)
+    limit = float(np.abs(weight).max())
+    for row, line in zip(axes, grid):
+        for ax, kernel in zip(row, line):
+            ax.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            ax.set_xticks([])
+            ax.set_yticks([])
+    label = f"{out_channels} filters" + (f" (rows) on {in_channels} channels (columns)" if in_channels > 1 else "")
+    fig.suptitle(f"{title}: {label}", fontsize=10)
+    return fig
+
+
+def error_by_view(errors: np.ndarray, views: Sequence[str], unit: str) -> Figure:
+    """Mean error of each group of pictures as bars; `views` names the group of each error."""
+    table = pd.DataFrame({"view": views, "error": errors}).groupby("view").error.mean()
+    fig = _figure(6.4, 3)
+    ax = fig.subplots()
+    bars = ax.barh(table.index, table.values, color=ACCENT)
+    ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+    ax.set_xlabel(f"mean error ({unit})")
+    ax.invert_yaxis()
+    return fig

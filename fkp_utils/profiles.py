@@ -1,0 +1,87 @@
+"""Every hyperparameter of the course, in one table.
+
+`full` repeats the write-up. `quick` is the same course for two CPU cores: fewer epochs, smaller
+pictures and narrower nets, until all five notebooks take ten minutes. `smoke` only proves that
+everything runs; `make test` uses it. `improved` recipes are ours.
+"""
+
+from dataclasses import asdict, dataclass, field, replace
+
+from .augment import Augment
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one net is trained. `size` is (height, width) in pixels."""
+
+    title: str
+    size: tuple[int, int]
+    epochs: int
+    batch: int
+    lr: float
+    loss: str = "mse"                    # mse, smooth_l1
+    target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps
+    schedule: str = "constant"           # constant, cosine (with a short warm-up)
+    weight_decay: float = 0.01           # AdamW's default
+    he_init: bool = False                # initial weights that keep the signal's size through ReLUs
+    ema: float = 0.0                     # decay of the weights' moving average; 0 keeps none
+    augment: Augment = field(default_factory=Augment)
+    channels_last: bool = False          # memory layout; faster for all but the smallest nets
+    bf16: bool = False                   # bfloat16 autocast where the processor has units for it
+    margin: float = 1.0                  # iBUG: the face box is widened this many times
+    width: int = 32                      # UNet: features of the first layer
+    limit: int | None = None             # train on the first so many faces only
+    heatmap_scale: float = 1.0           # heatmaps: the peak's height
+    sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels
+    seed: int = 0
+
+    def summary(self) -> dict:
+        """Hyperparameters as the page shows them."""
+        rows = {"Epochs": self.epochs, "Optimizer": f"AdamW(lr={self.lr:g})", "Loss": self.loss, "Batch": self.batch,
+                "Picture": f"{self.size[0]}x{self.size[1]}", "Target": self.target, "Schedule": self.schedule}
+        changed = {k: v for k, v in asdict(self.augment).items() if v}
+        rows["Augmentation"] = ", ".join(f"{k} {v:g}" for k, v in changed.items()) or "none"
+        if self.he_init:
+            rows["Initial weights"] = "He"
+        if self.ema:
+            rows["Weight average"] = f"{self.ema:g}"
+        return rows
+
+
+_WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, contrast=0.2)
+_STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
+
+_nose = Recipe("Part 1 as in the write-up", (60, 80), epochs=25, batch=1, lr=1e-4)
+_face = Recipe("Part 2 as in the write-up", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
+               channels_last=True)
+
+FULL = {
+    "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
+    "nose": _nose,
+    "nose_improved": Recipe("Part 1 improved", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
+                            schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG),
+    "face": _face,
+    "face_improved": Recipe("Part 2 improved", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred", schedule="cosine",
+                            loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True),
+}
+
+QUICK = {
+    "nose_slow": replace(FULL["nose_slow"], epochs=10),
+    "nose": replace(_nose, epochs=10),
+    "nose_improved": replace(FULL["nose_improved"], epochs=40),
+    "face": replace(_face, epochs=6),
+    "face_improved": replace(FULL["face_improved"], epochs=5, ema=0.95, augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+}
+
+SMOKE = {name: replace(recipe, epochs=2, limit=24) for name, recipe in QUICK.items()}
+
+PROFILES = {"full": FULL, "quick": QUICK, "smoke": SMOKE}
+
+
+def recipe(profile: str, name: str) -> Recipe:
+    """One recipe of a profile; ValueError names what there is."""
+    try:
+        return PROFILES[profile][name]
+    except KeyError:
+        raise ValueError(f"no recipe {name!r} in profile {profile!r}; profiles {sorted(PROFILES)}, "
+                         f"recipes {sorted(FULL)}") from None

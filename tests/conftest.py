@@ -1,0 +1,81 @@
+"""Shared fixtures, and a guard: no test may open a connection to another machine."""
+
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.datasets.base import FaceDataset
+
+_connect = socket.socket.connect
+
+
+def _guarded(self, address):
+    local = self.family == getattr(socket, "AF_UNIX", None) or str(address[0]) in ("127.0.0.1", "::1", "localhost")
+    if not local:
+        raise AssertionError(f"a test tried to connect to {address}")
+    return _connect(self, address)
+
+
+socket.socket.connect = _guarded
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Path:
+    """The default embedded faces; generated once if they are not there."""
+    return ensure_embedded(EMBEDDED)
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The real data, where $FKP_DATA names it."""
+    folder = os.environ.get("FKP_DATA")
+    if not folder or not Path(folder, "imm_face_db").is_dir():
+        pytest.skip("the real photos are not here (set FKP_DATA to their folder)")
+    return Path(folder)
+
+
+class ToyFaces(FaceDataset):
+    """Dark pictures with one bright blob; the landmark is its centre."""
+
+    def __init__(self, count: int, size=(60, 80), seed: int = 0):
+        rng = np.random.default_rng(seed)
+        h, w = size
+        self.landmarks = (rng.uniform(0.3, 0.7, (count, 1, 2)) * [w, h]).astype(np.float32)
+        y, x = np.mgrid[:h, :w]
+        d2 = (x - self.landmarks[:, :, :1]) ** 2 + (y - self.landmarks[:, :, 1:]) ** 2
+        self.images = (20 + 230 * np.exp(-d2 / 50)).astype(np.uint8)
+        self.names = [f"toy{k}" for k in range(count)]
+
+
+@pytest.fixture
+def toy():
+    return ToyFaces
+
+
+ASF = """# a comment
+58
+# path type x y point from to
+{points}
+# host image
+{image}
+"""
+
+
+@pytest.fixture
+def imm_folder(tmp_path):
+    """A function that writes one IMM-like face by hand into tmp_path/imm_face_db and returns the folder."""
+    def write(name="01-1m", columns=7, newline="\n", size=(640, 480), points=58):
+        folder = tmp_path / "imm_face_db"
+        folder.mkdir(exist_ok=True)
+        extra = "\t0\t0\t0" if columns == 10 else ""
+        lines = [f"0 \t4 \t{(k + 1) / 100:.4f} \t{(k + 2) / 100:.4f} \t{k} \t0 \t1{extra}" for k in range(points)]
+        text = ASF.format(points="\n".join(lines), image="OTHER.JPG").replace("\n", newline)
+        (folder / f"{name}.asf").write_bytes(text.encode())
+        Image.fromarray(np.full((size[1], size[0], 3), 90, np.uint8)).save(folder / f"{name}.jpg")
+        return folder
+    return write

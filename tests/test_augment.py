@@ -1,0 +1,84 @@
+"""Augmentation moves image and landmarks together."""
+
+import numpy as np
+import pytest
+import torch
+
+from fkp_utils.augment import Augment, flip, to_float, warp
+from fkp_utils.landmarks import FLIP_58, FLIP_68, LINES_58, LINES_68, flip_order
+
+
+def _spots(points, size):
+    """Pictures with a small bright spot at each point, one a channel: (1, n, h, w)."""
+    y, x = np.mgrid[:size[0], :size[1]]
+    d2 = (x[None] - points[:, 0, None, None]) ** 2 + (y[None] - points[:, 1, None, None]) ** 2
+    return torch.from_numpy(np.exp(-d2 / (2 * 1.5**2)).astype(np.float32))[None] - 0.5
+
+
+def _find(picture):
+    """Centre of brightness of each channel, (n, 2)."""
+    weight = (picture + 0.5).clamp(min=0)
+    y, x = torch.meshgrid(*(torch.arange(float(s)) for s in picture.shape[-2:]), indexing="ij")
+    total = weight.sum((-1, -2))
+    return torch.stack([(weight * x).sum((-1, -2)) / total, (weight * y).sum((-1, -2)) / total], -1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_marked_pixel_stays_under_its_landmark(seed):
+    rng = np.random.default_rng(seed)
+    size = (90, 120)
+    points = rng.uniform([45, 35], [75, 55], (68, 2)).astype(np.float32)
+    augment = Augment(rotate=15, shift=0.08, scale=0.1)
+    image, moved = augment(_spots(points, size), torch.from_numpy(points)[None], torch.Generator().manual_seed(seed))
+    assert (moved[0] - torch.from_numpy(points)).abs().max() > 1          # it did move
+    assert (_find(image[0]) - moved[0]).norm(dim=-1).max() < 0.6
+
+
+def test_warp_to_another_size_keeps_landmarks_on_their_pixels():
+    points = np.array([[50, 40], [70, 52]], np.float32)
+    half = torch.eye(2)[None] * 0.5
+    image, moved = warp(_spots(points, (90, 120)), torch.from_numpy(points)[None], half, torch.zeros(1, 2), (45, 60))
+    assert image.shape[-2:] == (45, 60)
+    assert (_find(image[0]) - moved[0]).norm(dim=-1).max() < 0.3
+
+
+@pytest.mark.parametrize("order, lines", [(FLIP_58, LINES_58), (FLIP_68, LINES_68)])
+def test_flip_order_is_its_own_inverse_and_keeps_the_drawing(order, lines):
+    n = len(order)
+    assert sorted(order) == list(range(n)) and (order[order] == np.arange(n)).all()
+    edges = {frozenset(e) for index, closed in lines for e in zip(index, index[1:] + (index[:1] if closed else []))}
+    edges = {e for e in edges if len(e) == 2}
+    assert {frozenset(int(order[k]) for k in e) for e in edges} == edges
+
+
+@pytest.mark.parametrize("n", [1, 58, 68])
+def test_flip_of_flip_is_identity(n):
+    images, points = torch.rand(2, 1, 30, 40), torch.rand(2, n, 2) * 30
+    yes = torch.tensor([True, True])
+    again = flip(*flip(images, points, yes), yes)
+    assert torch.equal(again[0], images) and torch.allclose(again[1], points, atol=1e-5)
+
+
+def test_flip_puts_landmarks_on_mirrored_pixels():
+    points = np.random.default_rng(0).uniform(10, 30, (68, 2)).astype(np.float32)
+    image, moved = flip(_spots(points, (40, 50)), torch.from_numpy(points)[None], torch.tensor([True]))
+    assert (_find(image[0])[flip_order(68)] - moved[0]).norm(dim=-1).max() < 0.01
+
+
+def test_unknown_number_of_landmarks_is_refused():
+    with pytest.raises(ValueError, match="5 points"):
+        flip_order(5)
+
+
+def test_nothing_changes_without_amounts():
+    images, points = to_float(torch.randint(0, 256, (2, 1, 20, 30), dtype=torch.uint8)), torch.rand(2, 58, 2)
+    same = Augment()(images, points)
+    assert torch.equal(same[0], images) and torch.equal(same[1], points)
+
+
+def test_same_generator_same_faces_and_values_stay_in_range():
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5)
+    images, points = to_float(torch.randint(0, 256, (4, 1, 40, 40), dtype=torch.uint8)), torch.rand(4, 68, 2) * 40
+    a, b = (everything(images, points, torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
+    assert a[0].abs().max() <= 0.5 and not torch.equal(a[0], images)

@@ -1,0 +1,58 @@
+"""Layers, sizes and parameter counts of the write-up's networks."""
+
+import pytest
+import torch
+
+from fkp_utils.models import FaceNet, NoseNet, UNet, count_parameters, keypoint_resnet18
+
+
+def test_nosenet_prints_as_in_the_writeup():
+    assert repr(NoseNet()) == """NoseNet(
+  (conv1): Conv2d(1, 12, kernel_size=(5, 5), stride=(1, 1))
+  (conv2): Conv2d(12, 12, kernel_size=(5, 5), stride=(1, 1))
+  (conv3): Conv2d(12, 12, kernel_size=(5, 5), stride=(1, 1))
+  (fc1): Linear(in_features=288, out_features=100, bias=True)
+  (fc2): Linear(in_features=100, out_features=2, bias=True)
+)"""
+
+
+def test_facenet_prints_as_in_the_writeup():
+    assert repr(FaceNet()) == """FaceNet(
+  (conv1): Conv2d(1, 12, kernel_size=(8, 8), stride=(1, 1))
+  (conv2): Conv2d(12, 12, kernel_size=(8, 8), stride=(1, 1))
+  (conv3): Conv2d(12, 12, kernel_size=(8, 8), stride=(1, 1))
+  (conv4): Conv2d(12, 12, kernel_size=(8, 8), stride=(1, 1))
+  (conv5): Conv2d(12, 12, kernel_size=(8, 8), stride=(1, 1))
+  (fc1): Linear(in_features=3276, out_features=500, bias=True)
+  (fc2): Linear(in_features=500, out_features=116, bias=True)
+)"""
+
+
+@pytest.mark.parametrize("net, size, outputs", [(NoseNet, (60, 80), 2), (FaceNet, (180, 240), 116)])
+def test_small_nets_take_their_size_only(net, size, outputs):
+    assert net()(torch.zeros(3, 1, *size)).shape == (3, outputs)
+    with pytest.raises(ValueError, match=f"{size[0]}x{size[1]}.*64x64"):
+        net()(torch.zeros(1, 1, 64, 64))
+
+
+def test_resnet_has_the_writeups_first_and_last_layer():
+    net = keypoint_resnet18()
+    assert repr(net.conv1) == "Conv2d(1, 64, kernel_size=(7, 7), stride=(2, 2), padding=(2, 2), bias=False)"
+    assert repr(net.fc) == "Linear(in_features=512, out_features=136, bias=True)"
+    assert net(torch.zeros(2, 1, 224, 224)).shape == (2, 136)
+    assert count_parameters(net) == 11_240_008
+
+
+def test_unet_layers_are_named_and_sized_as_in_the_writeup():
+    net = UNet()
+    assert [name for name, _ in net.named_children()] == [
+        "encoder1", "pool1", "encoder2", "pool2", "encoder3", "pool3", "encoder4", "pool4", "bottleneck",
+        "upconv4", "decoder4", "upconv3", "decoder3", "upconv2", "decoder2", "upconv1", "decoder1", "conv"]
+    assert repr(net.decoder4.dec4conv1) == "Conv2d(512, 256, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), bias=False)"
+    assert repr(net.conv) == "Conv2d(32, 68, kernel_size=(7, 7), stride=(1, 1), padding=(3, 3), bias=False)"
+    assert UNet(init_features=4)(torch.zeros(1, 1, 64, 48)).shape == (1, 68, 64, 48)
+
+
+def test_unet_names_sides_it_cannot_take():
+    with pytest.raises(ValueError, match="100x96"):
+        UNet(init_features=2)(torch.zeros(1, 1, 100, 96))

@@ -1,0 +1,67 @@
+"""The project itself: import arrows, make's messages, notebooks' shape, files that must not be here."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+PACKAGE = PROJECT / "fkp_utils"
+LAYERS = ["errors", "files", "landmarks", "_torchvision", "synthesis", "datasets", "augment", "models", "profiles", "targets",
+          "metrics", "training", "plotting", "report", "site", "figures"]
+
+
+def _imports(path: Path) -> set[str]:
+    """Top-level names inside fkp_utils that a module imports."""
+    inner = path.relative_to(PACKAGE).parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*inner[: len(inner) - node.level + 1], *(node.module or "").split(".")]
+            first = next((part for part in base if part), None)
+            found |= {first} if first else {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    allowed = LAYERS[: LAYERS.index(own) + 1]
+    assert _imports(path) <= set(allowed)
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "notebooks").glob("*.ipynb")), ids=lambda p: p.name)
+def test_notebooks_are_thin_and_ready_for_papermill(path):
+    notebook = nbformat.read(path, 4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert sum("parameters" in cell.metadata.get("tags", []) for cell in code) == 1
+    assert notebook.cells[0].cell_type == "markdown"
+    for cell in code:
+        tree = ast.parse("\n".join(line for line in cell.source.splitlines() if not line.startswith("%")))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 15
+        assert all(output.output_type != "error" for output in cell.outputs)
+    assert any(cell.outputs for cell in code), "stored outputs are what nbval compares"
+
+
+@pytest.mark.parametrize("python, words", [("false", "Python 3.11 or later"), ("/nonexistent/python", "Python 3.11 or later")])
+def test_make_says_what_to_do_about_a_wrong_python(tmp_path, python, words):
+    done = subprocess.run(["make", "-C", str(PROJECT), f"PYTHON={python}", f"VENV={tmp_path}/venv", "site"],
+                          capture_output=True, text=True)
+    assert done.returncode != 0 and words in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+def test_make_help_lists_the_targets():
+    text = subprocess.run(["make", "-C", str(PROJECT)], capture_output=True, text=True).stdout
+    for target in ("figures", "test", "lab", "clean"):
+        assert f"make {target}" in text
+
+
+def test_requirements_are_pinned():
+    lines = [line.split("#")[0].strip() for line in (PROJECT / "requirements.txt").read_text().splitlines()]
+    assert all("==" in line for line in lines if line)
