@@ -74,7 +74,7 @@ def _studio_shot(seed: int, number: int, view: int) -> tuple[Shot, np.ndarray]:
     yaw = {3: rng.normal(-31, 4), 4: rng.normal(31, 4)}.get(view, rng.normal(0, 3))
     expression = rng.normal(0, .22, 4)
     if view == 2:                                  # happy
-        expression += [rng.uniform(-1.0, -.1), rng.uniform(.9, 1.9), 0, rng.normal(0, .3)]
+        expression += [rng.uniform(.1, 1.0), rng.uniform(.9, 1.9), 0, rng.normal(0, .3)]
     elif view == 6:                                # arbitrary
         expression += rng.normal(0, 1.3, 4)
         yaw += rng.normal(0, 6)

@@ -14,7 +14,7 @@ _HAIR = np.array([[28, 24, 22], [46, 34, 27], [72, 50, 36], [104, 74, 48], [150,
 _IRIS = np.array([[56, 36, 24], [84, 54, 30], [104, 82, 44], [92, 104, 84], [92, 122, 146], [70, 98, 134]]) / 255
 
 # Principal modes that move mouth, lids and brows within one person; the others shape the person.
-EXPRESSION_MODES = (0, 1, 3, 6)
+EXPRESSION_MODES = (0, 1, 3, 6)      # mouth opening against width, smile, lips and nose, brows
 
 
 @dataclass(frozen=True)
