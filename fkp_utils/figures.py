@@ -37,7 +37,8 @@ def run_notebook(notebook: Path, work: Path, parameters: dict) -> Path:
     out.mkdir(parents=True)
     try:
         papermill.execute_notebook(notebook, work / notebook.name, {**parameters, "OUT": str(out)}, cwd=notebook.parent,
-                                   kernel_name="python3", progress_bar=sys.stderr.isatty())
+                                   kernel_name="python3", progress_bar=sys.stderr.isatty(),
+                                   extra_arguments=["--IPKernelApp.log_level=50"])
     except PapermillExecutionError as error:
         # Papermill adds one cell, the injected parameters, before the one that failed.
         raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from .landmarks import LINES_58, LINES_68
+from .metrics import error_curve
 
 TRUTH, PREDICTION, ACCENT = "#19c37d", "#ff4136", "#3b6fd4"
 
@@ -149,4 +151,67 @@ def error_by_view(errors: np.ndarray, views: Sequence[str], unit: str) -> Figure
     ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
     ax.set_xlabel(f"mean error ({unit})")
     ax.invert_yaxis()
+    return fig
+
+
+def photo_with_faces(photo: np.ndarray, landmarks: np.ndarray, boxes: np.ndarray | None = None, truths=None,
+                     title: str = "") -> Figure:
+    """A whole photo with the landmarks of all its faces.
+
+    photo : uint8 (h, w, 3) or (h, w); landmarks : (k, n, 2) in its pixels; boxes : (k, 4) or None; truths : as landmarks
+    """
+    h, w = photo.shape[:2]
+    width = min(7.0, max(4.0, 5.5 * w / h))
+    fig = _figure(width, width * h / w + 0.35)
+    ax = fig.subplots()
+    show_face(ax, photo, title=title if len(landmarks) else f"{title}: no face found")
+    for k, points in enumerate(landmarks):
+        for colour, shape in ((TRUTH, None if truths is None else truths[k]), (PREDICTION, points)):
+            if shape is not None:
+                ax.scatter(shape[:, 0], shape[:, 1], s=7, c=colour, linewidths=0, zorder=3)
+        if boxes is not None:
+            left, top, box_width, box_height = boxes[k]
+            ax.add_patch(Rectangle((left, top), box_width, box_height, fill=False, edgecolor="#ffd43b", linewidth=1))
+    return fig
+
+
+def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points=None, titles=None) -> Figure:
+    """Faces beside their heatmaps, all landmarks' maps superimposed, each scaled to its own peak.
+
+    images : k times (h, w); heatmaps : k times (n, h, w); points : None or k times (n, 2), drawn on the faces
+    """
+    fig = _figure(5.6, 2.95 * len(images))
+    for k, row in enumerate(fig.subplots(len(images), 2, squeeze=False)):
+        maps = np.clip(heatmaps[k], 0, None)
+        together = (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).max(0)
+        show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "")
+        show_face(row[1], images[k], title=f"{len(maps)} heatmaps, superimposed")
+        row[1].imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.25 + together, 0, 1))
+    return fig
+
+
+def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
+    """Cumulative error distribution of each net: the share of faces (y) whose NME is at most x percent."""
+    fig = _figure(6.4, 4)
+    ax = fig.subplots()
+    for name, values in errors.items():
+        style = {"color": "0.45", "linestyle": "--"} if name.lower().startswith("mean") else {}
+        ax.plot(*error_curve(values, limit), label=f"{name} (mean {np.mean(values):.1f} %)", **style)
+    ax.set_xlabel("NME, % of the distance between the outer eye corners")
+    ax.set_ylabel("share of faces")
+    ax.set_xlim(0, limit)
+    ax.set_ylim(0, 1)
+    ax.grid(alpha=0.25)
+    ax.legend(fontsize=8, loc="lower right")
+    return fig
+
+
+def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
+    """Error of each region of the face, one group of bars a net: {net: {region: percent}}."""
+    fig = _figure(6.4, 3.4)
+    ax = fig.subplots()
+    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75)
+    ax.set_ylabel("NME, %")
+    ax.grid(alpha=0.25, axis="y")
+    ax.legend(fontsize=8)
     return fig

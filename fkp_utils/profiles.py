@@ -8,6 +8,7 @@ everything runs; `make test` uses it. `improved` recipes are ours.
 from dataclasses import asdict, dataclass, field, replace
 
 from .augment import Augment
+from .datasets.crop import Crop
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Recipe:
     epochs: int
     batch: int
     lr: float
-    loss: str = "mse"                    # mse, smooth_l1
+    loss: str = "mse"                    # mse, smooth_l1, wing; for heatmaps mse, cross_entropy
     target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps
     schedule: str = "constant"           # constant, cosine (with a short warm-up)
     weight_decay: float = 0.01           # AdamW's default
@@ -28,12 +29,18 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
     channels_last: bool = False          # memory layout; faster for all but the smallest nets
     bf16: bool = False                   # bfloat16 autocast where the processor has units for it
-    margin: float = 1.0                  # iBUG: the face box is widened this many times
+    margin: float = 1.0                  # iBUG: the face box is widened this many times,
+    box_shift: float = 0.0               # and moved down by this share of its height
     width: int = 32                      # UNet: features of the first layer
     limit: int | None = None             # train on the first so many faces only
-    heatmap_scale: float = 1.0           # heatmaps: the peak's height
+    heatmap_scale: float | None = None   # heatmaps: the peak's height; None as a kernel of sum one gives it
     sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels
     seed: int = 0
+
+    @property
+    def crop(self) -> Crop:
+        """How faces are cut out of the iBUG photos for this recipe."""
+        return Crop(self.margin, self.box_shift, self.size[0])
 
     def summary(self) -> dict:
         """Hyperparameters as the page shows them."""
@@ -41,6 +48,11 @@ class Recipe:
                 "Picture": f"{self.size[0]}x{self.size[1]}", "Target": self.target, "Schedule": self.schedule}
         changed = {k: v for k, v in asdict(self.augment).items() if v}
         rows["Augmentation"] = ", ".join(f"{k} {v:g}" for k, v in changed.items()) or "none"
+        if self.target == "heatmaps":
+            height = "of a kernel of sum one" if self.heatmap_scale is None else f"{self.heatmap_scale:g}"
+            rows |= {"Heatmaps": f"sigma {self.sigma:g}, peak {height}", "First layer": f"{self.width} features"}
+        if self.margin != 1:
+            rows["Box"] = f"{self.margin:g} times as wide, {self.box_shift:g} heights lower"
         if self.he_init:
             rows["Initial weights"] = "He"
         if self.ema:
@@ -51,26 +63,50 @@ class Recipe:
 _WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, contrast=0.2)
 _STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
 
-_nose = Recipe("Part 1 as in the write-up", (60, 80), epochs=25, batch=1, lr=1e-4)
-_face = Recipe("Part 2 as in the write-up", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
+_nose = Recipe("Part 1, write-up", (60, 80), epochs=25, batch=1, lr=1e-4)
+_face = Recipe("Part 2, write-up", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
                channels_last=True)
+_WILD = Augment(rotate=30, shift=0.08, scale=0.15, flip=0.5, brightness=0.2, contrast=0.4, gamma=0.7, noise=0.05, blur=0.25,
+                occlude=0.3)
+_resnet = Recipe("Part 3, write-up", (224, 224), epochs=16, batch=128, lr=1e-3, augment=_WRITEUP_AUGMENT,
+                 channels_last=True, bf16=True)
+_unet = Recipe("Part 4, write-up", (224, 224), epochs=20, batch=16, lr=1e-3, target="heatmaps",
+               augment=_WRITEUP_AUGMENT, channels_last=True, bf16=True)
 
 FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
-    "nose_improved": Recipe("Part 1 improved", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
+    "nose_improved": Recipe("Part 1, improved", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
                             schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG),
     "face": _face,
-    "face_improved": Recipe("Part 2 improved", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred", schedule="cosine",
+    "face_improved": Recipe("Part 2, improved", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred", schedule="cosine",
                             loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True),
+    "resnet": _resnet,
+    "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=120, batch=32, target="centred",
+                               loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,
+                               box_shift=0.1),
+    # A few faces to learn by heart, to compare losses on.
+    "unet_trial": Recipe("Part 4 trial", (96, 96), epochs=25, batch=4, lr=1e-3, target="heatmaps", limit=16, width=8,
+                         margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
+    "unet": _unet,
+    "unet_improved": replace(_unet, title="Part 4, improved", size=(112, 112), epochs=30, loss="cross_entropy", sigma=2.0,
+                             schedule="cosine", ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1),
 }
 
 QUICK = {
+    **FULL,
     "nose_slow": replace(FULL["nose_slow"], epochs=10),
     "nose": replace(_nose, epochs=10),
     "nose_improved": replace(FULL["nose_improved"], epochs=40),
     "face": replace(_face, epochs=6),
     "face_improved": replace(FULL["face_improved"], epochs=5, ema=0.95, augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+    "resnet": replace(_resnet, size=(96, 96), epochs=14, batch=32),
+    "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=12, batch=16, ema=0.98,
+                               augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+    # With the write-up's heatmaps and boxes a few minutes are too short to leave the all-zero answer.
+    "unet": replace(_unet, size=(96, 96), epochs=6, batch=4, width=8, heatmap_scale=10.0, margin=1.4, box_shift=0.1),
+    "unet_improved": replace(FULL["unet_improved"], size=(96, 96), epochs=6, batch=8, width=8, ema=0.98,
+                             augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
 }
 
 SMOKE = {name: replace(recipe, epochs=2, limit=24) for name, recipe in QUICK.items()}

@@ -79,15 +79,19 @@ def new_model(make: Callable[[], nn.Module], recipe: Recipe) -> nn.Module:
 
 
 @torch.no_grad()
+def logits(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """What a net puts out for uint8 images (b, 1, h, w) without augmentation: float32, its target's shape."""
+    model.eval()
+    return _forward(model, to_float(images.to(next(model.parameters()).device)), recipe)
+
+
+@torch.no_grad()
 def predict(model: nn.Module, target, dataset: FaceDataset, batch: int, recipe: Recipe) -> np.ndarray:
     """Landmarks (N, n, 2) of a dataset, in order, without augmentation."""
-    device = next(model.parameters()).device
-    model.eval()
     found = []
     for start in range(0, len(dataset), batch):
         images, _ = dataset.batch(np.arange(start, min(start + batch, len(dataset))))
-        output = _forward(model, to_float(images.to(device)), recipe)
-        found.append(target.decode(output).cpu().numpy())
+        found.append(target.decode(logits(model, images, recipe)).cpu().numpy())
     return np.concatenate(found)
 
 

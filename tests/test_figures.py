@@ -136,7 +136,8 @@ def test_writeups_figures_of_parts_1_and_2_are_there():
     for name in ("Nose_truths_dataloader", "epoch_vs_training_noses", "epoch_vs_training_noses2", "best_nose_detection",
                  "worst_nose_detection", "nose_conv1", "nose_conv2", "nose_conv3", "facial_ground_truth1",
                  "facial_ground_truth2", "facial_ground_truth3", "epoch_vs_training_facial_keypoints",
-                 "best_facial_keypoints_detection", "worst_facial_keypoints_detection", "face_conv1", "face_conv2", "face_conv3"):
+                 "best_facial_keypoints_detection", "worst_facial_keypoints_detection", "face_conv1", "face_conv2",
+                 "face_conv3"):
         assert f"![](website/{name}.jpg)" in names
 
 

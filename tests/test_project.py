@@ -9,8 +9,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["errors", "files", "landmarks", "_torchvision", "synthesis", "datasets", "augment", "models", "profiles", "targets",
-          "metrics", "training", "plotting", "report", "site", "figures"]
+LAYERS = ["errors", "files", "landmarks", "_torchvision", "detection", "synthesis", "datasets", "augment", "models",
+          "profiles", "heatmaps", "targets", "metrics", "training", "plotting", "report", "kaggle", "site", "figures"]
 
 
 def _imports(path: Path) -> set[str]:

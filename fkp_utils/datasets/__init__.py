@@ -3,8 +3,11 @@
 import os
 from pathlib import Path
 
+from .crop import Crop
 from .embedded import ensure_embedded
+from .ibug import IBugFaces, test_truth
 from .imm import IMMFaces
+from .personal import PersonalFaces, personal_photos
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "embedded"
 
@@ -15,4 +18,4 @@ def data_root(folder: str | Path | None = None) -> Path:
     return Path(chosen).resolve() if chosen else ensure_embedded(EMBEDDED)
 
 
-__all__ = ["IMMFaces", "data_root", "ensure_embedded"]
+__all__ = ["Crop", "IBugFaces", "IMMFaces", "PersonalFaces", "data_root", "ensure_embedded", "personal_photos", "test_truth"]

@@ -1,5 +1,6 @@
 """What every face dataset of the project offers to training and plotting."""
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -38,6 +39,14 @@ class FaceDataset(Dataset):
         """Many faces at once: uint8 (b, 1, h, w) and float32 (b, n, 2), without `transform`."""
         indices = np.asarray(indices)
         return torch.from_numpy(self.images[indices])[:, None], torch.from_numpy(self.landmarks[indices])
+
+    def first(self, count: int) -> "FaceDataset":
+        """The dataset's first `count` faces, sharing its arrays."""
+        part = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, list | np.ndarray) and len(value) == len(self):       # a row a face
+                setattr(part, name, value[:count])
+        return part
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,18 +1,38 @@
 """Reading pictures: one function that turns any fault of a file into one DatasetError."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError
 
 Image.MAX_IMAGE_PIXELS = 120_000_000          # refuse decompression bombs above about 11000 x 11000
 
 
-def read_gray(path: Path, expected: tuple[int, int] | None = None) -> Image.Image:
-    """Decode a picture as 8-bit grayscale.
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """A picture, open for decoding; any fault inside the block becomes a DatasetError with the file's name."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such picture") from None
+    except UnidentifiedImageError:
+        raise DatasetError(f"{path}: not a picture") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DatasetError(f"{path}: more pixels than a photo has") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise DatasetError(f"{path}: damaged picture ({error})") from None
+
+
+def read_gray(path: str | Path, expected: tuple[int, int] | None = None) -> Image.Image:
+    """Decode a dataset's picture as 8-bit grayscale.
 
     Parameters
     ----------
@@ -24,22 +44,28 @@ def read_gray(path: Path, expected: tuple[int, int] | None = None) -> Image.Imag
     DatasetError
         If the file is missing, is no picture, is truncated, is too large, or has another size.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if expected and image.size != tuple(expected):
-                    raise DatasetError(f"{path}: is {image.size[0]}x{image.size[1]} pixels, "
-                                       f"expected {expected[0]}x{expected[1]}")
-                return image.convert("L")
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such picture") from None
-    except UnidentifiedImageError:
-        raise DatasetError(f"{path}: not a picture") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DatasetError(f"{path}: more pixels than a photo has") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise DatasetError(f"{path}: damaged picture ({error})") from None
+    with _opened(path) as image:
+        if expected and image.size != tuple(expected):
+            raise DatasetError(f"{path}: is {image.size[0]}x{image.size[1]} pixels, expected {expected[0]}x{expected[1]}")
+        return image.convert("L")
+
+
+def read_photo(path: str | Path) -> np.ndarray:
+    """Decode anyone's photo as it should be seen: uint8 RGB (h, w, 3).
+
+    Turned upright by its EXIF orientation; transparent parts are white; grey, palette, CMYK and 16-bit
+    pictures are converted; of an animation the first frame is taken. Raises DatasetError as `read_gray`.
+    """
+    with _opened(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith(("I", "F")):                     # 16 or 32 bits a pixel
+            values = np.asarray(image, np.float64)
+            white = 65535 if image.mode.startswith("I") else max(1.0, float(np.nan_to_num(values).max()))
+            image = Image.fromarray((np.nan_to_num(values) * (255 / white)).clip(0, 255).astype(np.uint8))
+        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        return np.asarray(image.convert("RGB"))
 
 
 def resize_antialiased(image: Image.Image, size: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,72 @@
+"""The competition's submission file: write it, read it, check it, score it.
+
+Format: a header `Id,Predicted`, then for each face of `labels_ibug_300W_test_parsed.xml`, in the XML's
+order, 136 rows: x and y of landmark 0, of landmark 1, and so on, in pixels of that face's picture.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .files import replacing
+from .metrics import mae
+
+N_POINTS = 68
+
+
+def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
+    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for another shape or NaN."""
+    landmarks = np.asarray(landmarks)
+    if landmarks.ndim != 3 or landmarks.shape[1:] != (N_POINTS, 2) or not np.isfinite(landmarks).all():
+        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2), got {landmarks.shape}")
+    with replacing(path) as beside:
+        pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
+    return Path(path)
+
+
+def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
+    """Read and check a submission.
+
+    Parameters
+    ----------
+    path : CSV file
+    sizes : (N, 2), width and height of the test faces' pictures, in the XML's order
+
+    Returns
+    -------
+    float64 (N, 68, 2)
+
+    Raises
+    ------
+    ValueError
+        With file and row: wrong columns or length, ids that do not count from 0, something that is no
+        number, a coordinate further outside of its picture than the picture is large.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path}: not a CSV file ({error})") from None
+    if list(table.columns) != ["Id", "Predicted"]:
+        raise ValueError(f"{path}: columns {list(table.columns)[:5]}, expected Id, Predicted")
+    expected = len(sizes) * 2 * N_POINTS
+    if len(table) != expected:
+        raise ValueError(f"{path}: {len(table)} rows, expected {expected} ({len(sizes)} faces of {2 * N_POINTS})")
+    numbers = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    _refuse(path, numbers[:, 0] != np.arange(expected), "Ids must count from 0 in order")
+    _refuse(path, ~np.isfinite(numbers[:, 1]), "not a number")
+    landmarks = numbers[:, 1].reshape(len(sizes), N_POINTS, 2)
+    limit = np.asarray(sizes, np.float64)[:, None]
+    _refuse(path, ((landmarks < -limit) | (landmarks > 2 * limit)).ravel(), "far outside of the picture")
+    return landmarks
+
+
+def _refuse(path, wrong: np.ndarray, words: str) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"{path}, row {row + 2} (face {row // (2 * N_POINTS)}): {words}")
+
+
+def score(path: str | Path, truth: np.ndarray, sizes: np.ndarray) -> float:
+    """The competition's score of a submission: mean absolute error in pixels against truth (N, 68, 2)."""
+    return mae(read_submission(path, sizes), truth)

@@ -1,0 +1,76 @@
+"""Heatmaps against SciPy's convolution, and back to points."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import convolve
+
+from fkp_utils import heatmaps
+from fkp_utils.profiles import Recipe
+from fkp_utils.targets import Heatmaps, make_target
+
+
+def kernel():
+    steps = np.arange(-7, 8)
+    weights = np.exp(-(steps[:, None] ** 2 + steps**2) / 50)
+    return weights / weights.sum()
+
+
+@pytest.mark.parametrize("x, y", [(100, 57), (0, 0), (3, 220), (223, 223)])
+def test_integer_landmarks_equal_a_convolved_canvas(x, y):
+    canvas = np.zeros((224, 224))
+    canvas[y, x] = 1
+    made = heatmaps.gaussian_heatmaps(torch.tensor([[[x, y]]], dtype=torch.float32), (224, 224))
+    assert np.abs(made[0, 0].numpy() - convolve(canvas, kernel(), mode="constant")).max() < 1e-6
+
+
+def points(seed=0):
+    return 12 + 198 * torch.rand(2, 68, 2, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("decode, limit", [
+    (heatmaps.argmax, 0.75), (heatmaps.weighted_mean, 0.05),
+    (lambda maps: heatmaps.soft_argmax(30 * maps / maps.amax((-2, -1), keepdim=True)), 0.05)])
+@pytest.mark.parametrize("scale", [None, 1.0, 100.0])
+def test_round_trip(decode, limit, scale):
+    truth = points()
+    found = decode(heatmaps.gaussian_heatmaps(truth, (224, 224), scale=scale))
+    assert (found - truth).norm(dim=-1).max() < limit
+
+
+@pytest.mark.parametrize("x, y", [(-0.6, 50), (50, -3), (223.6, 50), (1000, 1000), (float("nan"), 5)])
+def test_a_landmark_outside_gives_an_empty_map_and_the_centre(x, y):
+    maps = heatmaps.gaussian_heatmaps(torch.tensor([[[x, y]]]), (224, 224))
+    assert not maps.nan_to_num().any()
+    for decode in (heatmaps.argmax, heatmaps.weighted_mean, heatmaps.soft_argmax):
+        assert decode(maps.nan_to_num()).squeeze().tolist() == [111.5, 111.5]
+
+
+def test_the_peak_has_the_height_asked_for():
+    maps = heatmaps.gaussian_heatmaps(torch.tensor([[[20.0, 30.0]]]), (64, 64), scale=10)
+    assert maps.max() == 10 and heatmaps.confidence(maps).item() == 10
+
+
+def test_soft_argmax_is_differentiable():
+    logits = torch.zeros(1, 1, 16, 16, requires_grad=True)
+    heatmaps.soft_argmax(logits).sum().backward()
+    assert logits.grad.abs().sum() > 0
+
+
+def test_cross_entropy_is_smallest_at_the_truth_and_skips_landmarks_outside():
+    target = Heatmaps((64, 64), "cross_entropy", sigma=2.0, scale=1.0)
+    inside = torch.tensor([[[20.3, 30.8]]])
+    truth = target.encode(inside)
+    right, wrong = target.loss((truth + 1e-9).log(), truth), target.loss((truth + 1e-9).log().flip(-1), truth)
+    assert right < wrong
+    both = target.encode(torch.cat([inside, torch.tensor([[[-50.0, 3.0]]])], 1))
+    logits = (truth + 1e-9).log()
+    assert torch.isclose(target.loss(torch.cat([logits, torch.randn(1, 1, 64, 64)], 1), both), right)
+
+
+def test_decoding_the_encoded_landmarks_gives_them_back():
+    truth = torch.tensor([[[20.3, 30.8], [44.1, 11.5]]])
+    mse = make_target(Recipe("", (64, 64), 1, 1, 1e-3, target="heatmaps"), truth)
+    assert (mse.decode(mse.encode(truth)) - truth).abs().max() < 0.05
+    entropy = make_target(Recipe("", (64, 64), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0), truth)
+    assert (entropy.decode((entropy.encode(truth) + 1e-12).log()) - truth).abs().max() < 0.05
