@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures test lab site clean
+.PHONY: help figures notebooks test lab site clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ $(READY): requirements.txt
 
 figures: $(READY) ## run the notebooks and build the website
 	@$(BIN)/python -m fkp_utils.figures --profile "$(PROFILE)" --data "$(DATA)"
+
+notebooks: $(READY) ## as figures, and keep the outputs in the notebooks
+	@$(BIN)/python -m fkp_utils.figures --profile "$(PROFILE)" --store
 
 test: $(READY) ## unit tests and the notebooks' stored outputs
 	@$(BIN)/python -m pytest -q

@@ -13,11 +13,12 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from .datasets import data_root
-from .files import replacing
+from .files import replacing, write_text
 from .profiles import PROFILES
 from .site import render
 
@@ -48,6 +49,18 @@ def run_notebook(notebook: Path, work: Path, parameters: dict) -> Path:
     return out
 
 
+def store_outputs(executed: Path, notebook: Path) -> None:
+    """Copy the outputs of an executed notebook into its source, cell by cell; progress bars stay out."""
+    source = nbformat.read(notebook, 4)
+    outputs = {cell.id: cell for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"}
+    for cell in source.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in outputs[cell.id].outputs
+                            if output.output_type != "display_data" and output.get("name") != "stderr"]
+            cell.execution_count = outputs[cell.id].execution_count
+    write_text(notebook, nbformat.writes(source) + "\n")
+
+
 def publish(made: Path, site: Path) -> int:
     """Move a finished notebook's files to the site, the record last; return how many figures."""
     figures = sorted(made.glob("*.jpg"))
@@ -58,14 +71,19 @@ def publish(made: Path, site: Path) -> int:
     return len(figures)
 
 
-def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Path]) -> None:
-    """Run notebooks, publish their figures, render the page. Raises RuntimeError at the first failure."""
+def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Path], store: bool = False) -> None:
+    """Run notebooks, publish their figures, render the page. Raises RuntimeError at the first failure.
+
+    With `store` the notebooks keep the outputs of this run.
+    """
     work = PROJECT / "build" / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     parameters = {"PROFILE": profile, "DATA": str(data_root(data)), "CHECKPOINTS": str(work / "checkpoints")}
     for notebook in notebooks:
         start = time.perf_counter()
         made = run_notebook(notebook, work, parameters)
         count = publish(made, site)
+        if store:
+            store_outputs(work / notebook.name, notebook)
         print(f"{notebook.name}: {count} figures in {time.perf_counter() - start:.0f} s", flush=True)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
     print(f"{render(site)} is ready", flush=True)
@@ -78,12 +96,15 @@ def main() -> int:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
     parser.add_argument("--data", default=None, help="folder with real data (default: the embedded faces)")
     parser.add_argument("--site", type=Path, help="default: website/, or build/website for data of your own")
+    parser.add_argument("--store", action="store_true", help="keep the outputs in the notebooks (embedded faces only)")
     arguments = parser.parse_args()
     data = arguments.data or os.environ.get("FKP_DATA") or None
     # Figures of other people's photos stay out of the folder that is published.
     site = arguments.site or PROJECT / ("build/website" if data else "website")
+    if arguments.store and data:
+        parser.error("--store is for the embedded faces: outputs in the notebooks show pictures")
     try:
-        make_figures(arguments.profile, data, site, arguments.notebooks)
+        make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
     except RuntimeError as error:
         print(f"figures: {error}", file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fkp_utils.datasets import Crop, IBugFaces, test_truth
+from fkp_utils.datasets import Crop, IBugFaces, published_landmarks
 from fkp_utils.datasets.crop import clip_boxes
 from fkp_utils.datasets.ibug import FOLDER, _Reader, read_xml, split_by_photo
 from fkp_utils.errors import DatasetError
@@ -215,14 +215,14 @@ class TestCache:
 def test_test_truth_needs_the_same_faces_in_both_lists(dataset):
     root = dataset(xml(image()), "test")
     dataset(xml(image(inside="")), "test_parsed")
-    assert test_truth(root).shape == (1, 68, 2)
+    assert published_landmarks(root).shape == (1, 68, 2)
     dataset(xml(image("other.png", inside="")), "test_parsed")
     with pytest.raises(DatasetError, match="does not list the faces"):
-        test_truth(root)
+        published_landmarks(root)
 
 
 def test_no_test_truth_where_nobody_published_it(tmp_path):
-    assert test_truth(tmp_path) is None
+    assert published_landmarks(tmp_path) is None
 
 
 def test_embedded_wild_set_in_official_layout(embedded, tmp_path):
@@ -231,7 +231,7 @@ def test_embedded_wild_set_in_official_layout(embedded, tmp_path):
     assert len(train) + len(val) == recipe["train"] and not set(train.names) & set(val.names)
     asked = IBugFaces(embedded, "test_parsed")
     assert len(asked) == recipe["test"] and np.isnan(asked.landmarks).all()
-    assert test_truth(embedded).shape == (recipe["test"], 68, 2)
+    assert published_landmarks(embedded).shape == (recipe["test"], 68, 2)
     item, points = train[0]
     assert item.shape == (1, 224, 224) and points.shape == (68, 2)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .crop import Crop
 from .embedded import ensure_embedded
-from .ibug import IBugFaces, test_truth
+from .ibug import IBugFaces, published_landmarks
 from .imm import IMMFaces
 from .personal import PersonalFaces, personal_photos
 
@@ -18,4 +18,5 @@ def data_root(folder: str | Path | None = None) -> Path:
     return Path(chosen).resolve() if chosen else ensure_embedded(EMBEDDED)
 
 
-__all__ = ["Crop", "IBugFaces", "IMMFaces", "PersonalFaces", "data_root", "ensure_embedded", "personal_photos", "test_truth"]
+__all__ = ["Crop", "IBugFaces", "IMMFaces", "PersonalFaces", "data_root", "ensure_embedded", "personal_photos",
+           "published_landmarks"]

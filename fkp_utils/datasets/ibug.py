@@ -126,7 +126,7 @@ def split_by_photo(names: list[str], share: float = 0.1, seed: int = 0) -> np.nd
     return np.isin(photo, photos[chosen])
 
 
-def test_truth(root: str | Path) -> np.ndarray | None:
+def published_landmarks(root: str | Path) -> np.ndarray | None:
     """Landmarks of the test faces, float32 (N, 68, 2) in pixels of their pictures, or None where nobody published them.
 
     Raises DatasetError where `labels_ibug_300W_test.xml` and `..._test_parsed.xml` do not list the same faces.
