@@ -15,7 +15,6 @@ from fkp_utils.augment import Augment
 from fkp_utils.datasets import Crop, IBugFaces
 from fkp_utils.datasets.embedded import Settings, ensure_embedded
 from fkp_utils.metrics import failure_rate, mean_shape, nme, region_errors
-from fkp_utils.models import keypoint_resnet18
 from fkp_utils.profiles import Recipe
 from fkp_utils.training import fit, new_model
 
@@ -31,11 +30,11 @@ def main() -> None:
     folder = ensure_embedded(BUILD / f"embedded-{arguments.faces}", Settings(people=1, train=arguments.faces, test=2, seed=1))
     augment = Augment(rotate=25, shift=0.08, scale=0.15, flip=0.5, brightness=0.25, contrast=0.5, gamma=0.8, noise=0.08,
                       blur=0.5, occlude=0.5)
-    recipe = Recipe("ResNet-18 on embedded faces", (96, 96), arguments.epochs, 32, 1e-3, loss="smooth_l1", target="centred",
-                    schedule="cosine", weight_decay=0.05, ema=0.995, augment=augment, channels_last=True, bf16=True, margin=1.4,
-                    box_shift=0.1)
+    recipe = Recipe("ResNet-18 on embedded faces", "ResNet", (96, 96), arguments.epochs, 32, 1e-3, loss="smooth_l1",
+                    target="centred", schedule="cosine", weight_decay=0.05, ema=0.995, augment=augment,
+                    channels_last=True, bf16=True, margin=1.4, box_shift=0.1)
     train, val = IBugFaces(folder, "train", crop=recipe.crop), IBugFaces(folder, "val", crop=recipe.crop)
-    run = fit(new_model(keypoint_resnet18, recipe), train, val, recipe, BUILD / "checkpoints")
+    run = fit(new_model(recipe), train, val, recipe, BUILD / "checkpoints")
     real = IBugFaces(arguments.real, "all", crop=Crop(1.4, 0.1, 96))
     found = run.predict(real)
     print(f"{len(train)} embedded faces, {arguments.epochs} epochs; {len(real)} real photos")

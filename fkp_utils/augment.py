@@ -45,6 +45,13 @@ def warp(images: torch.Tensor, landmarks: torch.Tensor, matrix: torch.Tensor, sh
     return F.grid_sample(images, source, padding_mode="border", align_corners=False), moved
 
 
+def turn_and_scale(degrees: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """Linear maps for `warp`, (b, 2, 2), that turn by `degrees` (b,), clockwise on the screen, and enlarge by `factor` (b,)."""
+    angle = torch.deg2rad(degrees)
+    cos, sin = factor * angle.cos(), factor * angle.sin()
+    return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+
+
 def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror the faces where `which` (b,) is true; left and right landmarks change places."""
     order = torch.as_tensor(flip_order(landmarks.shape[1]), device=landmarks.device)
@@ -92,10 +99,7 @@ class Augment:
         if self.flip:
             images, landmarks = flip(images, landmarks, draw[:, 0] < self.flip)
         if self.rotate or self.shift or self.scale:
-            angle = torch.deg2rad(signed[:, 1] * self.rotate)
-            factor = 1 + signed[:, 2] * self.scale
-            cos, sin = factor * angle.cos(), factor * angle.sin()
-            matrix = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+            matrix = turn_and_scale(signed[:, 1] * self.rotate, 1 + signed[:, 2] * self.scale)
             images, landmarks = warp(images, landmarks, matrix, signed[:, 3:5] * self.shift * images.new_tensor([w, h]))
         return self._light(images, draw, signed, generator), landmarks
 

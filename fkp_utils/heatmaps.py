@@ -82,10 +82,14 @@ def soft_argmax(logits: torch.Tensor) -> torch.Tensor:
 
     Equal logits everywhere give the picture's centre.
     """
-    h, w = logits.shape[-2:]
-    probability = logits.flatten(2).softmax(-1).unflatten(2, (h, w))
-    x = (probability.sum(-2) * torch.arange(w, device=logits.device)).sum(-1)
-    y = (probability.sum(-1) * torch.arange(h, device=logits.device)).sum(-1)
+    return mean_position(logits.flatten(2).softmax(-1).unflatten(2, logits.shape[-2:]))
+
+
+def mean_position(probability: torch.Tensor) -> torch.Tensor:
+    """Expected place under maps that each add up to one: (b, n, h, w) -> (b, n, 2)."""
+    h, w = probability.shape[-2:]
+    x = (probability.sum(-2) * torch.arange(w, device=probability.device)).sum(-1)
+    y = (probability.sum(-1) * torch.arange(h, device=probability.device)).sum(-1)
     return torch.stack([x, y], -1)
 
 

@@ -2,15 +2,27 @@
 
 Format: a header `Id,Predicted`, then for each face of `labels_ibug_300W_test_parsed.xml`, in the XML's
 order, 136 rows: x and y of landmark 0, of landmark 1, and so on, in pixels of that face's picture.
+
+    python -m fkp_utils.kaggle [--data FOLDER] [--weights FILE] [--out submission.csv]
 """
 
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
+from .datasets import IBugFaces, data_root, published_landmarks
+from .datasets.images import read_gray
+from .errors import DatasetError
 from .files import replacing
 from .metrics import mae
+from .predict import BATCH, WEIGHTS, landmarks_in_boxes
+from .training import Trained
+from .weights import load_weights
 
 N_POINTS = 68
 
@@ -70,3 +82,37 @@ def _refuse(path, wrong: np.ndarray, words: str) -> None:
 def score(path: str | Path, truth: np.ndarray, sizes: np.ndarray) -> float:
     """The competition's score of a submission: mean absolute error in pixels against truth (N, 68, 2)."""
     return mae(read_submission(path, sizes), truth)
+
+
+def predict_test(run: Trained, faces: IBugFaces) -> np.ndarray:
+    """Landmarks (N, 68, 2) of test faces in pixels of their pictures, as `predict.landmarks` finds them in the given boxes."""
+    found = []
+    for start in tqdm(range(0, len(faces), BATCH), "predicting", unit="batch"):
+        pictures = [read_gray(faces.folder / name) for name in faces.names[start:start + BATCH]]
+        found += landmarks_in_boxes(pictures, faces.boxes[start:start + BATCH], run)
+    return np.array([face.landmarks for face in found])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line: predict every test face with trained weights, write and check the submission."""
+    parser = argparse.ArgumentParser(prog="python -m fkp_utils.kaggle", description="Writes a submission with trained weights.")
+    parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--weights", default=WEIGHTS, help="a .safetensors file of this project")
+    parser.add_argument("--out", type=Path, default=Path("submission.csv"))
+    options = parser.parse_args(arguments)
+    try:
+        run, root = load_weights(options.weights), data_root(options.data)
+        faces = IBugFaces(root, "test_parsed", crop=run.recipe.crop)
+        truth = published_landmarks(root)
+        written = read_submission(write_submission(options.out, predict_test(run, faces)), faces.sizes)
+    except (DatasetError, ValueError, OSError) as error:
+        print(f"kaggle: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.out}: {written.size} rows for {len(faces)} faces, values from {written.min():.1f} to {written.max():.1f}")
+    if truth is not None:
+        print(f"MAE {mae(written, truth):.3f} px")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

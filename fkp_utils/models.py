@@ -1,8 +1,9 @@
-"""The four networks of the course, layer by layer as the write-up prints them.
+"""The write-up's four networks, layer by layer as it prints them, and one of our own.
 
 NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
 2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
-mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. All take float images in [-0.5, 0.5].
+mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two.
+All take float images in [-0.5, 0.5].
 """
 
 from collections import OrderedDict
@@ -127,6 +128,44 @@ class UNet(nn.Module):
         return self.conv(x)
 
 
+def _conv_norm_relu(in_channels: int, features: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(in_channels, features, kernel, padding=kernel // 2, bias=False),
+                         nn.BatchNorm2d(features), nn.ReLU(inplace=True))
+
+
+class HeatmapResNet(nn.Module):
+    """ResNet-18 down, a feature pyramid up: (b, 1, h, w) -> heatmaps (b, n_landmarks, h / 4, w / 4).
+
+    Most of a U-Net's work is done on its largest pictures. Maps of a quarter of the picture's side
+    are enough, since soft-argmax reads points off between pixels (Sun et al., "Integral human pose
+    regression", ECCV 2018), and make this net several times as fast. The way up adds each level of
+    the residual network to the enlarged one above it (Lin et al., "Feature pyramid networks", CVPR
+    2017). h and w must be multiples of 32, else ValueError.
+    """
+
+    def __init__(self, n_landmarks: int = 68, features: int = 128):
+        super().__init__()
+        net = keypoint_resnet18()
+        self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        self.sides = nn.ModuleList(_conv_norm_relu(channels, features, 1) for channels in (64, 128, 256, 512))
+        self.smooth = nn.ModuleList(_conv_norm_relu(features, features, 3) for _ in range(3))
+        self.conv = nn.Conv2d(features, n_landmarks, 1)
+
+    def forward(self, x):
+        if x.shape[-2] % 32 or x.shape[-1] % 32:
+            raise ValueError(f"HeatmapResNet takes pictures whose sides are multiples of 32, got {x.shape[-2]}x{x.shape[-1]}")
+        x, levels = self.stem(x), []
+        for layer, side in zip((self.layer1, self.layer2, self.layer3, self.layer4), self.sides):
+            x = layer(x)
+            levels.append(side(x))
+        up = levels.pop()
+        for smooth in self.smooth:
+            level = levels.pop()
+            up = smooth(F.interpolate(up, size=level.shape[-2:], mode="bilinear", align_corners=False) + level)
+        return self.conv(up)
+
+
 def he_init(model: nn.Module) -> nn.Module:
     """Draw all weights anew, in place, so that ReLU layers keep the signal's size (He et al., ICCV 2015).
 
@@ -140,6 +179,18 @@ def he_init(model: nn.Module) -> nn.Module:
             nn.init.zeros_(layer.bias)
     nn.init.normal_(layers[-1].weight, std=0.01)          # start close to an answer of zero
     return model
+
+
+NETS = {"NoseNet": lambda width: NoseNet(), "FaceNet": lambda width: FaceNet(), "ResNet": lambda width: keypoint_resnet18(),
+        "UNet": lambda width: UNet(init_features=width), "HeatmapResNet": lambda width: HeatmapResNet(features=width)}
+
+
+def make_net(name: str, width: int) -> nn.Module:
+    """A fresh net by its class's name; `width` is the number of features of those that come in several widths."""
+    try:
+        return NETS[name](width)
+    except KeyError:
+        raise ValueError(f"no net {name!r}; there are {', '.join(NETS)}") from None
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -16,11 +16,12 @@ class Recipe:
     """How one net is trained. `size` is (height, width) in pixels."""
 
     title: str
+    net: str                             # a key of models.NETS
     size: tuple[int, int]
     epochs: int
     batch: int
     lr: float
-    loss: str = "mse"                    # mse, smooth_l1, wing; for heatmaps mse, cross_entropy
+    loss: str = "mse"                    # mse, smooth_l1, wing; for heatmaps mse, adaptive_wing, cross_entropy
     target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps
     schedule: str = "constant"           # constant, cosine (with a short warm-up)
     weight_decay: float = 0.01           # AdamW's default
@@ -31,10 +32,12 @@ class Recipe:
     bf16: bool = False                   # bfloat16 autocast where the processor has units for it
     margin: float = 1.0                  # iBUG: the face box is widened this many times,
     box_shift: float = 0.0               # and moved down by this share of its height
-    width: int = 32                      # UNet: features of the first layer
+    width: int = 32                      # UNet: features of the first layer; HeatmapResNet: of the pyramid
     limit: int | None = None             # train on the first so many faces only
     heatmap_scale: float | None = None   # heatmaps: the peak's height; None as a kernel of sum one gives it
-    sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels
+    sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels of the heatmap
+    stride: int = 1                      # heatmaps: how many times smaller than the picture
+    l1_weight: float = 0.0               # heatmaps: weight of the decoded points' distance in the loss
     seed: int = 0
 
     @property
@@ -63,34 +66,38 @@ class Recipe:
 _WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, contrast=0.2)
 _STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
 
-_nose = Recipe("Part 1, write-up", (60, 80), epochs=25, batch=1, lr=1e-4)
-_face = Recipe("Part 2, write-up", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
+_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4)
+_face = Recipe("Part 2, write-up", "FaceNet", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
                channels_last=True)
 _WILD = Augment(rotate=30, shift=0.08, scale=0.15, flip=0.5, brightness=0.2, contrast=0.4, gamma=0.7, noise=0.05, blur=0.25,
                 occlude=0.3)
-_resnet = Recipe("Part 3, write-up", (224, 224), epochs=16, batch=128, lr=1e-3, augment=_WRITEUP_AUGMENT,
+_resnet = Recipe("Part 3, write-up", "ResNet", (224, 224), epochs=16, batch=128, lr=1e-3, augment=_WRITEUP_AUGMENT,
                  channels_last=True, bf16=True)
-_unet = Recipe("Part 4, write-up", (224, 224), epochs=20, batch=16, lr=1e-3, target="heatmaps",
+_unet = Recipe("Part 4, write-up", "UNet", (224, 224), epochs=20, batch=16, lr=1e-3, target="heatmaps",
                augment=_WRITEUP_AUGMENT, channels_last=True, bf16=True)
 
 FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
-    "nose_improved": Recipe("Part 1, improved", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
+    "nose_improved": Recipe("Part 1, improved", "NoseNet", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
                             schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG),
     "face": _face,
-    "face_improved": Recipe("Part 2, improved", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred", schedule="cosine",
-                            loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True),
+    "face_improved": Recipe("Part 2, improved", "FaceNet", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred",
+                            schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True),
     "resnet": _resnet,
-    "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=120, batch=32, target="centred",
+    "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=60, batch=32, target="centred",
                                loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,
                                box_shift=0.1),
     # A few faces to learn by heart, to compare losses on.
-    "unet_trial": Recipe("Part 4 trial", (96, 96), epochs=25, batch=4, lr=1e-3, target="heatmaps", limit=16, width=8,
+    "unet_trial": Recipe("Part 4 trial", "UNet", (96, 96), epochs=25, batch=4, lr=1e-3, target="heatmaps", limit=16, width=8,
                          margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
     "unet": _unet,
-    "unet_improved": replace(_unet, title="Part 4, improved", size=(112, 112), epochs=30, loss="cross_entropy", sigma=2.0,
-                             schedule="cosine", ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1),
+    "unet_improved": replace(_unet, title="Part 4, improved", size=(96, 96), epochs=20, width=16, loss="cross_entropy",
+                             sigma=2.0, l1_weight=0.3, schedule="cosine", ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1),
+    # Parts 3 and 4 joined: a residual network that answers with heatmaps.
+    "pyramid": Recipe("Part 5, both joined", "HeatmapResNet", (128, 128), epochs=75, batch=16, lr=1e-3, target="heatmaps",
+                      loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128, schedule="cosine",
+                      weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
 }
 
 QUICK = {
@@ -108,6 +115,8 @@ QUICK = {
     "unet": replace(_unet, size=(96, 96), epochs=6, batch=4, width=8, heatmap_scale=10.0, margin=1.4, box_shift=0.1),
     "unet_improved": replace(FULL["unet_improved"], size=(96, 96), epochs=6, batch=8, width=8, ema=0.98,
                              augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+    "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, width=64, ema=0.98,
+                       augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
 }
 
 SMOKE = {name: replace(recipe, epochs=2, limit=24) for name, recipe in QUICK.items()}

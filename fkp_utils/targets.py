@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from .heatmaps import gaussian_heatmaps, soft_argmax, weighted_mean
+from .heatmaps import gaussian_heatmaps, mean_position, soft_argmax, weighted_mean
 from .profiles import Recipe
 
 
@@ -55,37 +55,59 @@ def wing_loss(output: torch.Tensor, target: torch.Tensor, width: float = 0.5, cu
 
 @dataclass
 class Heatmaps:
-    """One heatmap a landmark, (b, n, h, w), of the picture's size.
+    """One heatmap a landmark, (b, n, h / stride, w / stride).
 
-    With the loss `mse` the net's output is compared with the heatmap pixel by pixel. With
+    With the losses `mse` and `adaptive_wing` the net's output is compared with the heatmap pixel by pixel. With
     `cross_entropy` it is taken as logits of where the landmark is, a softmax over all pixels of a
-    map: the all-zero answer, which plain MSE rests on for long, is then no answer at all.
+    map: the all-zero answer, which plain MSE rests on for long, is then no answer at all. `l1_weight`
+    adds the distance between soft-argmax and landmark, in percent of the map's width (Nibali et al.,
+    "Numerical coordinate regression with convolutional neural networks", 2018).
     """
 
     size: tuple[int, int]
     loss_name: str = "mse"
     sigma: float = 5.0
     scale: float | None = None
+    stride: int = 1
+    l1_weight: float = 0.0
 
     def encode(self, landmarks: torch.Tensor) -> torch.Tensor:
-        """(b, n, 2) pixels -> (b, n, h, w)."""
-        return gaussian_heatmaps(landmarks, self.size, self.sigma, self.scale)
+        """(b, n, 2) pixels -> (b, n, h / stride, w / stride)."""
+        grid = (self.size[0] // self.stride, self.size[1] // self.stride)
+        return gaussian_heatmaps((landmarks + 0.5) / self.stride - 0.5, grid, self.sigma, self.scale)
 
     def decode(self, output: torch.Tensor) -> torch.Tensor:
-        """(b, n, h, w) -> (b, n, 2) pixels."""
-        return weighted_mean(output) if self.loss_name == "mse" else soft_argmax(output)
+        """(b, n, h / stride, w / stride) -> (b, n, 2) pixels."""
+        points = soft_argmax(output) if self.loss_name == "cross_entropy" else weighted_mean(output)
+        return (points + 0.5) * self.stride - 0.5
 
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
         """What the net says, as maps to look at: probabilities for `cross_entropy`, else the output itself."""
-        return output if self.loss_name == "mse" else output.flatten(2).softmax(-1).unflatten(2, output.shape[-2:])
+        return output.flatten(2).softmax(-1).unflatten(2, output.shape[-2:]) if self.loss_name == "cross_entropy" else output
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The training loss, a scalar; `cross_entropy` skips landmarks outside of the picture."""
         if self.loss_name == "mse":
             return F.mse_loss(output, target)
-        total = target.sum((-2, -1))
-        share = target.flatten(2) / total.clamp(min=1e-12)[..., None]
-        return -(share * output.flatten(2).log_softmax(-1)).sum() / (total > 0).sum().clamp(min=1)
+        if self.loss_name == "adaptive_wing":
+            return adaptive_wing_loss(output, target)
+        total = target.sum((-2, -1), keepdim=True)
+        share, inside = target / total.clamp(min=1e-12), total[..., 0, 0] > 0
+        losses = -(share.flatten(2) * output.flatten(2).log_softmax(-1)).sum(-1)
+        if self.l1_weight:
+            distance = (soft_argmax(output) - mean_position(share)).abs().sum(-1)
+            losses = losses + self.l1_weight * distance * (100 / output.shape[-1])
+        return (losses * inside).sum() / inside.sum().clamp(min=1)
+
+
+def adaptive_wing_loss(output: torch.Tensor, target: torch.Tensor, width: float = 0.5, scale: float = 14.0,
+                       curve: float = 1.0, power: float = 2.1) -> torch.Tensor:
+    """Adaptive Wing loss (Wang, Bo, Fuxin, ICCV 2019) for maps whose peak is 1: a Wing at the peaks, like MSE far from them."""
+    error, exponent = (output - target).abs(), power - target
+    ratio = torch.pow(width / curve, exponent)
+    slope = scale * exponent * torch.pow(width / curve, exponent - 1) / (curve * (1 + ratio))
+    near = scale * torch.log1p(torch.pow(error.clamp(min=1e-6) / curve, exponent))
+    return torch.where(error < width, near, slope * (error - width) + scale * torch.log1p(ratio)).mean()
 
 
 def make_target(recipe: Recipe, train_landmarks: torch.Tensor) -> Coordinates | Heatmaps:
@@ -95,5 +117,5 @@ def make_target(recipe: Recipe, train_landmarks: torch.Tensor) -> Coordinates | 
     if recipe.target == "centred":
         return Coordinates(recipe.size, recipe.loss, mean=train_landmarks.float().mean(0), gain=10.0)
     if recipe.target == "heatmaps":
-        return Heatmaps(recipe.size, recipe.loss, recipe.sigma, recipe.heatmap_scale)
+        return Heatmaps(recipe.size, recipe.loss, recipe.sigma, recipe.heatmap_scale, recipe.stride, recipe.l1_weight)
     raise ValueError(f"unknown target {recipe.target!r}")

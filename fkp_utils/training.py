@@ -25,7 +25,7 @@ from .augment import to_float
 from .datasets.base import FaceDataset
 from .files import replacing
 from .metrics import mean_shape, point_errors
-from .models import he_init
+from .models import he_init, make_net
 from .profiles import Recipe
 from .targets import make_target
 
@@ -72,10 +72,11 @@ def _forward(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> torch.Te
         return model(images).float()
 
 
-def new_model(make: Callable[[], nn.Module], recipe: Recipe) -> nn.Module:
-    """A fresh net with the initial weights that the recipe's seed and `he_init` give."""
+def new_model(recipe: Recipe) -> nn.Module:
+    """The recipe's net with the initial weights that its seed and `he_init` give."""
     torch.manual_seed(recipe.seed)
-    return he_init(make()) if recipe.he_init else make()
+    net = make_net(recipe.net, recipe.width)
+    return he_init(net) if recipe.he_init else net
 
 
 @torch.no_grad()

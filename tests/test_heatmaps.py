@@ -7,7 +7,7 @@ from scipy.ndimage import convolve
 
 from fkp_utils import heatmaps
 from fkp_utils.profiles import Recipe
-from fkp_utils.targets import Heatmaps, make_target
+from fkp_utils.targets import Heatmaps, adaptive_wing_loss, make_target
 
 
 def kernel():
@@ -70,7 +70,34 @@ def test_cross_entropy_is_smallest_at_the_truth_and_skips_landmarks_outside():
 
 def test_decoding_the_encoded_landmarks_gives_them_back():
     truth = torch.tensor([[[20.3, 30.8], [44.1, 11.5]]])
-    mse = make_target(Recipe("", (64, 64), 1, 1, 1e-3, target="heatmaps"), truth)
+    mse = make_target(Recipe("", "UNet", (64, 64), 1, 1, 1e-3, target="heatmaps"), truth)
     assert (mse.decode(mse.encode(truth)) - truth).abs().max() < 0.05
-    entropy = make_target(Recipe("", (64, 64), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0), truth)
+    entropy = make_target(Recipe("", "UNet", (64, 64), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0), truth)
     assert (entropy.decode((entropy.encode(truth) + 1e-12).log()) - truth).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_smaller_maps_give_landmarks_in_pixels_of_the_picture(stride):
+    target = Heatmaps((128, 128), "cross_entropy", sigma=1.5, stride=stride)
+    truth = 20 + 88 * torch.rand(2, 68, 2, generator=torch.Generator().manual_seed(1))
+    maps = target.encode(truth)
+    assert maps.shape == (2, 68, 128 // stride, 128 // stride)
+    assert (target.decode((maps + 1e-12).log()) - truth).norm(dim=-1).max() < 0.05 * stride
+
+
+def test_l1_adds_the_distance_in_percent_of_the_width():
+    truth, plain = torch.tensor([[[20.0, 30.0]]]), Heatmaps((64, 64), "cross_entropy", sigma=1.0)
+    weighted = Heatmaps((64, 64), "cross_entropy", sigma=1.0, l1_weight=0.5)
+    maps, moved = plain.encode(truth), plain.encode(truth + torch.tensor([3.2, 6.4]))
+    logits = (moved + 1e-9).log()
+    extra = weighted.loss(logits, maps) - plain.loss(logits, maps)
+    assert extra.item() == pytest.approx(0.5 * 100 * (3.2 + 6.4) / 64, rel=0.02)
+
+
+def test_adaptive_wing_is_smallest_at_the_truth_and_smooth_where_its_parts_meet():
+    target = torch.rand(8, 8, generator=torch.Generator().manual_seed(0))
+    assert adaptive_wing_loss(target, target) < 1e-5 < adaptive_wing_loss(target + 0.1, target)
+    for value in (0.0, 0.7):
+        y = torch.tensor([value])
+        below, at, above = (adaptive_wing_loss(y + 0.5 + step, y).item() for step in (-1e-3, 0.0, 1e-3))
+        assert above - at == pytest.approx(at - below, rel=0.02)

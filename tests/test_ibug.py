@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fkp_utils.datasets import Crop, IBugFaces, published_landmarks
-from fkp_utils.datasets.crop import clip_boxes
+from fkp_utils.datasets.crop import box_around, clip_boxes
 from fkp_utils.datasets.ibug import FOLDER, _Reader, read_xml, split_by_photo
 from fkp_utils.errors import DatasetError
 
@@ -241,3 +241,11 @@ def test_real_margins_cut_off_what_they_should(real, tmp_path):
     for margin, low, high in ((1.0, 0.85, 0.97), (1.3, 0.1, 0.25), (1.5, 0.0, 0.03)):
         points = Crop(margin, 0.0).to_crop(faces.truth, faces.boxes)
         assert low < ((points < -0.5) | (points > 223.5)).any((1, 2)).mean() < high
+
+
+def test_box_around_moves_and_grows_with_the_landmarks(embedded):
+    faces = IBugFaces(embedded, "val", crop=Crop(1.4, 0.1, 64))
+    boxes = box_around(faces.truth)
+    np.testing.assert_allclose(box_around(2 * faces.truth + [5, -3]), 2 * boxes + [5, -3, 0, 0], atol=1e-2)
+    middle = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - faces.boxes[:, :2] - faces.boxes[:, 2:] / 2) / faces.boxes[:, 2:]
+    assert np.median(middle) < 0.08 and np.median(boxes[:, 2] / faces.boxes[:, 2]) == pytest.approx(1, abs=0.05)

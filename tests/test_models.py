@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fkp_utils.models import FaceNet, NoseNet, UNet, count_parameters, keypoint_resnet18
+from fkp_utils.models import NETS, FaceNet, HeatmapResNet, NoseNet, UNet, count_parameters, keypoint_resnet18, make_net
 
 
 def test_nosenet_prints_as_in_the_writeup():
@@ -56,3 +56,17 @@ def test_unet_layers_are_named_and_sized_as_in_the_writeup():
 def test_unet_names_sides_it_cannot_take():
     with pytest.raises(ValueError, match="100x96"):
         UNet(init_features=2)(torch.zeros(1, 1, 100, 96))
+
+
+@pytest.mark.parametrize("size", [64, 128, 224])
+def test_heatmap_resnet_answers_with_a_quarter_of_the_side(size):
+    assert HeatmapResNet(features=8)(torch.zeros(2, 1, size, size)).shape == (2, 68, size // 4, size // 4)
+    with pytest.raises(ValueError, match=f"{size}x{size + 4}"):
+        HeatmapResNet(features=8)(torch.zeros(1, 1, size, size + 4))
+
+
+def test_nets_are_made_by_name():
+    for name in NETS:
+        assert type(make_net(name, 8)).__name__ == name
+    with pytest.raises(ValueError, match="no net 'VGG'; there are NoseNet"):
+        make_net("VGG", 8)

@@ -5,7 +5,9 @@ import pytest
 from fkp_utils.profiles import FULL, PROFILES, recipe
 
 
-@pytest.mark.parametrize("name, lr, epochs, batch", [("nose_slow", 1e-5, 25, 1), ("nose", 1e-4, 25, 1), ("face", 1e-3, 25, 1)])
+@pytest.mark.parametrize("name, lr, epochs, batch", [
+    ("nose_slow", 1e-5, 25, 1), ("nose", 1e-4, 25, 1), ("face", 1e-3, 25, 1), ("resnet", 1e-3, 16, 128),
+    ("unet", 1e-3, 20, 16)])
 def test_full_is_the_writeup(name, lr, epochs, batch):
     chosen = recipe("full", name)
     assert (chosen.lr, chosen.epochs, chosen.batch, chosen.loss, chosen.schedule) == (lr, epochs, batch, "mse", "constant")

@@ -11,7 +11,8 @@ from fkp_utils.models import NoseNet
 from fkp_utils.profiles import Recipe
 from fkp_utils.training import fit, mean_shape_loss, predict
 
-TOY = Recipe("toy", (60, 80), epochs=4, batch=4, lr=2e-3, augment=Augment(rotate=10, shift=0.05, noise=0.02, flip=0.5))
+TOY = Recipe("toy", "NoseNet", (60, 80), epochs=4, batch=4, lr=2e-3,
+             augment=Augment(rotate=10, shift=0.05, noise=0.02, flip=0.5))
 
 
 def _fresh():
@@ -26,7 +27,7 @@ def _same(a, b):
 @pytest.mark.parametrize("target", ["coordinates", "centred"])
 def test_one_tiny_batch_is_memorised(toy, target):
     faces = toy(4)
-    recipe = Recipe("memorise", (60, 80), epochs=250, batch=4, lr=3e-3, target=target)
+    recipe = Recipe("memorise", "NoseNet", (60, 80), epochs=250, batch=4, lr=3e-3, target=target)
     result = fit(_fresh(), faces, faces, recipe, progress=False)
     assert result.history.val_error.min() < 1.0                            # pixels
     assert result.history.train_loss.iloc[-1] < 0.05 * result.history.train_loss.iloc[0]

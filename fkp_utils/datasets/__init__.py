@@ -7,7 +7,7 @@ from .crop import Crop
 from .embedded import ensure_embedded
 from .ibug import IBugFaces, published_landmarks
 from .imm import IMMFaces
-from .personal import PersonalFaces, personal_photos
+from .personal import personal_photos
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "embedded"
 
@@ -18,5 +18,5 @@ def data_root(folder: str | Path | None = None) -> Path:
     return Path(chosen).resolve() if chosen else ensure_embedded(EMBEDDED)
 
 
-__all__ = ["Crop", "IBugFaces", "IMMFaces", "PersonalFaces", "data_root", "ensure_embedded", "personal_photos",
+__all__ = ["Crop", "IBugFaces", "IMMFaces", "data_root", "ensure_embedded", "personal_photos",
            "published_landmarks"]

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -14,7 +15,7 @@ Image.MAX_IMAGE_PIXELS = 120_000_000          # refuse decompression bombs above
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
+def _opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
     """A picture, open for decoding; any fault inside the block becomes a DatasetError with the file's name."""
     try:
         with warnings.catch_warnings():
@@ -50,7 +51,7 @@ def read_gray(path: str | Path, expected: tuple[int, int] | None = None) -> Imag
         return image.convert("L")
 
 
-def read_photo(path: str | Path) -> np.ndarray:
+def read_photo(path: str | Path | BinaryIO) -> np.ndarray:
     """Decode anyone's photo as it should be seen: uint8 RGB (h, w, 3).
 
     Turned upright by its EXIF orientation; transparent parts are white; grey, palette, CMYK and 16-bit

@@ -1,0 +1,228 @@
+"""Landmarks for any photo.
+
+    from fkp_utils import predict
+    faces = predict.landmarks("photo.jpg")
+    predict.draw("photo.jpg", faces)
+
+    python -m fkp_utils.predict PHOTO... [--out DIR] [--json] [--csv] [--box L,T,W,H]
+"""
+
+import argparse
+import glob
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
+
+from . import plotting
+from .augment import flip
+from .datasets.crop import box_around
+from .datasets.images import read_photo
+from .detection import find_faces
+from .errors import DatasetError
+from .files import replacing, write_json
+from .landmarks import eye_corners
+from .training import Trained, logits
+from .weights import load_weights
+
+WEIGHTS = "ibug68.safetensors"
+BATCH = 16                                   # faces looked at together
+# On the validation photos every face has more than 0.74, and boxes that show none have at most 0.62, half of them 0.25.
+DOUBTFUL = 0.5
+PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face: box (left, top, width, height), landmarks (68, 2) in pixels of the photo, confidence from 0 to 1."""
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    confidence: float
+
+    def to_dict(self) -> dict:
+        """Plain lists, for JSON."""
+        return {"box": self.box.round(2).tolist(), "landmarks": self.landmarks.round(2).tolist(),
+                "confidence": round(self.confidence, 4)}
+
+
+@cache
+def default_net() -> Trained:
+    """The net that comes with the project, loaded once."""
+    return load_weights(WEIGHTS)
+
+
+def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of crops, the mean of what the net says of each and of its mirror image.
+
+    Parameters
+    ----------
+    run : trained net
+    crops : uint8 (N, s, s)
+
+    Returns
+    -------
+    landmarks (N, 68, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
+    answers agree. 1 means exactly; 1/e, that they lie a tenth of the inter-ocular distance apart.
+    """
+    images = torch.from_numpy(crops)[:, None]
+    with torch.inference_mode():
+        points = run.target.decode(logits(run.model, torch.cat([images, images.flip(-1)]), run.recipe)).cpu()
+        straight, mirrored = points.chunk(2)
+        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool))
+        found = (straight + mirrored) / 2
+        left, right = eye_corners(found.shape[1])
+        ocular = (found[:, left] - found[:, right]).norm(dim=-1, keepdim=True).clamp(min=1e-6)
+        sure = torch.exp(-10 * (straight - mirrored).norm(dim=-1) / ocular).mean(1)
+    return found.numpy(), sure.numpy()
+
+
+def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> tuple[np.ndarray, np.ndarray]:
+    crop = run.recipe.crop
+    found, sure = both_ways(run, np.stack([crop.cut(picture, box) for picture, box in zip(pictures, boxes)]))
+    return crop.to_image(found, boxes), sure
+
+
+def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> list[Face]:
+    """One face a box, looked at twice: the second time in the box that the first answer asks for.
+
+    A detector's boxes are less regular than those the nets were trained on; `bench/shipped.py` measures what the
+    second look gains.
+
+    Parameters
+    ----------
+    pictures : k grayscale pictures, one a box (the same one again for several faces of a photo)
+    boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
+    run : trained net
+    """
+    first, _ = _look(pictures, boxes, run)
+    again = np.where((np.ptp(first, 1) > 1).all(1)[:, None], box_around(first), boxes)       # unless they fall together
+    found, sure = _look(pictures, again, run)
+    return [Face(*face) for face in zip(boxes, found, sure.astype(float))]
+
+
+def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
+              detector: Callable[[np.ndarray], np.ndarray] = find_faces) -> list[Face]:
+    """The faces of a photo, largest first.
+
+    Parameters
+    ----------
+    photo : file, or uint8 (h, w, 3) RGB
+    boxes : (k, 4) as (left, top, width, height) in pixels, if known; else the detector looks for them, and
+        what the net then makes nothing of (confidence below `DOUBTFUL`) is left out
+    run : net (default: the one that comes with the project)
+    detector : photo (h, w, 3) -> boxes (k, 4)
+
+    Raises
+    ------
+    DatasetError
+        When the file is not a picture. No face is no error: the list is empty.
+    """
+    array = photo if isinstance(photo, np.ndarray) else read_photo(photo)
+    known = boxes is not None
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4) if known else detector(array)
+    picture, faces = Image.fromarray(array).convert("L"), []
+    for start in range(0, len(boxes), BATCH):
+        some = boxes[start:start + BATCH]
+        faces += landmarks_in_boxes([picture] * len(some), some, run or default_net())
+    return [face for face in faces if known or face.confidence >= DOUBTFUL]
+
+
+def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
+    array, run = photo if isinstance(photo, np.ndarray) else read_photo(photo), run or default_net()
+    crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box))])
+    maps = run.target.heatmaps(logits(run.model, torch.from_numpy(crops)[:, None], run.recipe))
+    return crops, maps.cpu().numpy()
+
+
+def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]):
+    """A matplotlib Figure of the photo with boxes and landmarks."""
+    array = photo if isinstance(photo, np.ndarray) else read_photo(photo)
+    return plotting.photo_with_faces(array, np.array([face.landmarks for face in faces]).reshape(-1, 68, 2),
+                                     np.array([face.box for face in faces]).reshape(-1, 4))
+
+
+# ---------------------------------------------------------------- command line
+
+
+def photos_named(names: Sequence[str]) -> list[Path]:
+    """Files for names that may be files, folders or glob patterns; what does not exist is kept, to be told about."""
+    found = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found += sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS and ".landmarks" not in file.name)
+        elif any(sign in name for sign in "*?[") and not path.exists():
+            found += sorted(Path(file) for file in glob.glob(name, recursive=True) if Path(file).is_file()) or [path]
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
+def _box(text: str) -> list[float]:
+    values = [float(value) for value in text.split(",")]
+    if len(values) != 4 or min(values[2:]) <= 0:
+        raise ValueError
+    return values
+
+
+def _write(photo: Path, faces: Sequence[Face], picture: np.ndarray, out: Path, as_json: bool) -> None:
+    with replacing(out / f"{photo.stem}.landmarks.jpg") as beside:
+        draw(picture, faces).savefig(beside, format="jpg", dpi=150)
+    if as_json:
+        write_json(out / f"{photo.stem}.landmarks.json", {"photo": photo.name, "faces": [face.to_dict() for face in faces]})
+
+
+def _rows(photo: Path, faces: Sequence[Face]) -> list[dict]:
+    return [{"photo": str(photo), "face": k, "point": n, "x": round(x, 2), "y": round(y, 2),
+             "confidence": round(face.confidence, 4)}
+            for k, face in enumerate(faces) for n, (x, y) in enumerate(face.landmarks.tolist())]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 0 when every photo had a face, 1 when some had none or failed, 2 for wrong arguments."""
+    parser = argparse.ArgumentParser("python -m fkp_utils.predict", description="Draws 68 landmarks on the faces of photos.")
+    parser.add_argument("photos", nargs="+", help="files, folders or patterns")
+    parser.add_argument("--out", type=Path, help="folder for the results (default: beside each photo)")
+    parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too")
+    parser.add_argument("--csv", action="store_true", help="write all landmarks into landmarks.csv")
+    parser.add_argument("--box", type=_box, help="left,top,width,height of the face in pixels, instead of looking for it")
+    parser.add_argument("--weights", default=WEIGHTS, help="another .safetensors file of this project")
+    options = parser.parse_args(arguments)
+    photos = photos_named(options.photos)
+    if not photos:
+        parser.error("no photos there")
+    try:
+        run = load_weights(options.weights)
+    except ValueError as error:
+        parser.error(str(error))
+    rows, troubles = [], []
+    for photo in tqdm(photos, "photos", disable=len(photos) == 1 or not sys.stderr.isatty()):
+        try:
+            picture = read_photo(photo)
+            faces = landmarks(picture, [options.box] if options.box else None, run)
+            _write(photo, faces, picture, options.out or photo.parent, options.json)
+        except (DatasetError, OSError, ValueError) as error:
+            troubles.append(str(error))
+            continue
+        rows += _rows(photo, faces)
+        if not faces:
+            troubles.append(f"{photo}: no face found")
+    if options.csv:
+        with replacing((options.out or Path()) / "landmarks.csv") as beside:
+            pd.DataFrame(rows, columns=["photo", "face", "point", "x", "y", "confidence"]).to_csv(beside, index=False)
+    print(f"{len(photos)} photos, {len({(row['photo'], row['face']) for row in rows})} faces")
+    print(*troubles, sep="\n", file=sys.stderr, end="\n" if troubles else "")
+    return 1 if troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""Trains one recipe and keeps its weights.
+
+    python -m fkp_utils.train RECIPE [--profile full] [--data FOLDER] [--out WEIGHTS.safetensors] [--record TABLE.json]
+
+RECIPE is a row of `profiles.py`: nose, face_improved, pyramid and so on. An interrupted training
+goes on after its last whole epoch when the command is given again.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .datasets import IBugFaces, IMMFaces, data_root
+from .datasets.base import FaceDataset
+from .datasets.imm import PHOTO_SIZE
+from .errors import DatasetError
+from .files import write_json
+from .landmarks import NOSE_TIP_58
+from .metrics import mae, mean_shape, nme, normalised_mse, point_errors
+from .profiles import FULL, PROFILES, Recipe, recipe
+from .training import fit, new_model
+from .weights import save_weights
+
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
+
+
+def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDataset]:
+    """Training and validation faces as a recipe wants them; DatasetError for every fault of a file."""
+    if chosen.net in ("NoseNet", "FaceNet"):
+        points = [NOSE_TIP_58] if chosen.net == "NoseNet" else None
+        return tuple(IMMFaces(root, split, size=chosen.size, points=points) for split in ("train", "val"))
+    return tuple(IBugFaces(root, split, crop=chosen.crop) for split in ("train", "val"))
+
+
+def scores(predicted: np.ndarray, faces: FaceDataset) -> dict[str, float]:
+    """The measures of a part: NME in percent and MAE in pixels of the photos; for IMM normalised MSE and pixels of 640x480."""
+    if isinstance(faces, IBugFaces):
+        return {"nme": float(nme(predicted, faces.landmarks).mean()), "mae": mae(faces.to_image(predicted), faces.truth)}
+    pixels = point_errors(predicted, faces.landmarks).mean() * PHOTO_SIZE[1] / faces.size[1]
+    found = {"mse": normalised_mse(predicted, faces.landmarks, faces.size), "pixels": float(pixels)}
+    return found if predicted.shape[1] == 1 else found | {"nme": float(nme(predicted, faces.landmarks).mean())}
+
+
+def record(path: Path, profile: str, rows: list[dict]) -> None:
+    """Put rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
+    table = json.loads(path.read_text()) if path.exists() else {"profile": profile, "data": "real photos", "rows": []}
+    kept = {row["net"]: row for row in table["rows"]} | {row["net"]: row for row in rows}
+    write_json(path, {**table, "rows": list(kept.values())})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 0 when trained, 1 for data that cannot be read, 2 for wrong arguments, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m fkp_utils.train", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", choices=sorted(FULL))
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="full")
+    parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--out", type=Path, help="write the weights here (.safetensors)")
+    parser.add_argument("--record", type=Path, help="put the numbers into this table, too (data/measured/partN.json)")
+    parser.add_argument("--epochs", type=int, help="train for so many epochs instead of the recipe's number")
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    options = parser.parse_args(arguments)
+    chosen = recipe(options.profile, options.recipe)
+    chosen = replace(chosen, epochs=options.epochs or chosen.epochs)
+    try:
+        train, val = faces_for(chosen, data_root(options.data))
+        run = fit(new_model(chosen), train, val, chosen, options.checkpoints)
+    except DatasetError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("train: interrupted; the same command goes on after the last whole epoch", file=sys.stderr)
+        return 130
+    found = scores(run.predict(val), val)
+    baseline = scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0), val)
+    effort = {"epochs": len(run.history), "minutes": round(float(run.history.seconds.sum()) / 60, 1)}
+    print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found, "mean_shape": baseline}))
+    if options.record:
+        epochs = f" --epochs {options.epochs}" if options.epochs else ""
+        command = f"python -m fkp_utils.train {options.recipe} --data DATA{epochs}"
+        record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
+                                                 {"net": chosen.title, **effort, **found, "command": command}])
+    if options.out:
+        print(f"{options.out}: SHA-256 {save_weights(options.out, run)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Trained nets as files: float16 safetensors with the recipe inside, checked before they are used.
+
+safetensors holds tensors and text, never code, so that loading one cannot run anything. The format:
+https://github.com/huggingface/safetensors.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .augment import Augment
+from .files import replacing
+from .models import make_net
+from .profiles import Recipe
+from .targets import make_target
+from .training import Trained, default_device
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "weights"
+# File name in data/weights: its SHA-256.
+SHIPPED = {"ibug68.safetensors": "c31c6c79cfa2134f9592f4676c34221662094c62341ff96dd5b2fa5b9196168f",
+           "imm58.safetensors": "7080acab72f490f380ecc3a3c58239212eef26937355d995d3019517fa645d7b",
+           "small68.safetensors": "898c1dcacfad82c8eaea6ee78b0db2b7e4f2a9f1952a111d5c34e2dd667a0402"}
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def save_weights(path: str | Path, run: Trained) -> str:
+    """Write a trained net, whole or not at all; return the file's SHA-256."""
+    tensors = {f"model.{name}": value.half() if value.is_floating_point() else value
+               for name, value in run.model.cpu().state_dict().items()}
+    if getattr(run.target, "mean", None) is not None:
+        tensors["target.mean"] = run.target.mean.float()
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    with replacing(path) as beside:
+        save_file(tensors, beside, {"recipe": json.dumps(asdict(run.recipe))})
+    return sha256(path)
+
+
+def find_weights(path: str | Path) -> Path:
+    """The file itself, or the one of that name in data/weights; ValueError names what is there."""
+    path = Path(path) if Path(path).exists() else FOLDER / path
+    if not path.is_file():
+        raise ValueError(f"{path}: no such weights; data/weights has {sorted(p.name for p in FOLDER.glob('*.safetensors'))}")
+    return path
+
+
+def load_weights(path: str | Path, expected: str | None = None) -> Trained:
+    """Load a net that `save_weights` wrote, ready to predict.
+
+    Parameters
+    ----------
+    path : file; a bare name is looked for in data/weights
+    expected : SHA-256 that the file must have; known for the files that come with the project
+
+    Raises
+    ------
+    ValueError
+        With the file's name: missing, another SHA-256, no safetensors file, or not one of our nets.
+    """
+    path = find_weights(path)
+    expected = expected or (SHIPPED.get(path.name) if path.parent == FOLDER else None)
+    if expected and sha256(path) != expected:
+        raise ValueError(f"{path}: its SHA-256 is not {expected}; get the file again")
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}      # noqa: SIM118 (no mapping)
+        fields = json.loads(about["recipe"])
+        recipe = Recipe(**{**fields, "size": tuple(fields["size"]), "augment": Augment(**fields["augment"])})
+        model = make_net(recipe.net, recipe.width)
+        mean = tensors.pop("target.mean", torch.zeros(1, 2))
+        model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items()})
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None
+    model.to(default_device()).eval()
+    if recipe.channels_last:
+        model.to(memory_format=torch.channels_last)
+    return Trained(model, make_target(recipe, mean[None]), recipe, pd.DataFrame())

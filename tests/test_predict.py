@@ -1,0 +1,164 @@
+"""Weights as files, landmarks for any photo, the command line's promises."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fkp_utils import kaggle, predict
+from fkp_utils.datasets import IBugFaces
+from fkp_utils.datasets.personal import free_portraits
+from fkp_utils.landmarks import FLIP_68
+from fkp_utils.models import UNet, keypoint_resnet18
+from fkp_utils.profiles import Recipe
+from fkp_utils.targets import make_target
+from fkp_utils.training import Trained
+from fkp_utils.weights import load_weights, save_weights, sha256
+
+RECIPE = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, margin=1.4,
+                box_shift=0.1, width=4)
+
+
+@pytest.fixture(autouse=True)
+def _trust(monkeypatch):
+    """The tests' own net is untrained and sure of nothing."""
+    monkeypatch.setattr(predict, "DOUBTFUL", 0.0)
+
+
+@pytest.fixture(scope="module")
+def run():
+    torch.manual_seed(0)
+    return Trained(UNet(init_features=4).eval(), make_target(RECIPE, torch.zeros(1, 68, 2)), RECIPE, pd.DataFrame())
+
+
+@pytest.fixture(scope="module")
+def file(run, tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(path, run)
+    return path
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "collins.png"
+    Image.fromarray(free_portraits()["Eileen Collins"]).save(path)
+    return path
+
+
+def test_weights_round_trip(run, file):
+    loaded = load_weights(file)
+    assert loaded.recipe == RECIPE and type(loaded.model) is UNet
+    for name, value in loaded.model.state_dict().items():
+        assert torch.allclose(value.float(), run.model.state_dict()[name].float(), atol=1e-3), name
+
+
+def test_the_mean_shape_travels_with_a_centred_net(tmp_path):
+    recipe = Recipe("r", "ResNet", (64, 64), 1, 1, 1e-3, target="centred")
+    shape = torch.rand(5, 68, 2) * 60
+    trained = Trained(keypoint_resnet18().eval(), make_target(recipe, shape), recipe, pd.DataFrame())
+    save_weights(tmp_path / "r.safetensors", trained)
+    assert torch.allclose(load_weights(tmp_path / "r.safetensors").target.mean, shape.mean(0))
+
+
+def test_another_file_is_refused(file, tmp_path):
+    load_weights(file, sha256(file))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "changed.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"changed.safetensors: its SHA-256 is not"):
+        load_weights(tmp_path / "changed.safetensors", sha256(file))
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish" * 99, (2**40).to_bytes(8, "little") + b"{}", b"\x02\0\0\0\0\0\0\0{}"])
+def test_rubbish_is_refused(tmp_path, content):
+    (tmp_path / "w.safetensors").write_bytes(content)
+    with pytest.raises(ValueError, match=r"w.safetensors: not weights of this project"):
+        load_weights(tmp_path / "w.safetensors")
+
+
+def test_unknown_weights_are_named():
+    with pytest.raises(ValueError, match=r"nothing.safetensors: no such weights"):
+        load_weights("nothing.safetensors")
+
+
+def test_three_lines(photo, run):
+    [face] = predict.landmarks(photo, run=run)
+    assert face.landmarks.shape == (68, 2) and 0 <= face.confidence <= 1
+    left, top, width, height = face.box
+    assert left < 225 < left + width and top < 120 < top + height
+    assert len(predict.draw(photo, [face]).axes) == 1
+
+
+def test_what_the_net_makes_nothing_of_is_no_face(photo, run, monkeypatch):
+    monkeypatch.setattr(predict, "DOUBTFUL", 1.01)
+    assert predict.landmarks(photo, run=run) == []
+    assert len(predict.landmarks(photo, [[170, 70, 100, 100]], run)) == 1          # who gives a box is believed
+
+
+def test_shipped_weights_find_the_face_and_not_the_helmet(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    Image.fromarray(free_portraits()["Eileen Collins"]).save(tmp_path / "photo.jpg", quality=95)
+    [face] = predict.landmarks(tmp_path / "photo.jpg")
+    eyes, mouth = face.landmarks[36:48].mean(0), face.landmarks[48:].mean(0)
+    assert np.abs(eyes - [224, 112]).max() < 12 and np.abs(mouth - [224, 143]).max() < 12
+
+
+def test_a_mirrored_photo_gives_mirrored_landmarks(photo, run):
+    picture = np.asarray(Image.open(photo))
+    box = [[170, 70, 100, 100]]
+    [face] = predict.landmarks(picture, box, run)
+    [mirrored] = predict.landmarks(picture[:, ::-1].copy(), [[512 - 270, 70, 100, 100]], run)
+    assert np.abs(mirrored.landmarks[FLIP_68] * [-1, 1] + [511, 0] - face.landmarks).max() < 0.75
+
+
+def test_command_line_writes_pictures_json_and_csv(photo, file, tmp_path, capsys):
+    assert predict.main([str(photo), "--weights", str(file), "--out", str(tmp_path), "--json", "--csv"]) == 0
+    about = json.loads((tmp_path / "collins.landmarks.json").read_text())
+    [face] = about["faces"]
+    assert about["photo"] == "collins.png" and len(face["landmarks"]) == 68 and len(face["box"]) == 4
+    assert len(pd.read_csv(tmp_path / "landmarks.csv")) == 68
+    assert Image.open(tmp_path / "collins.landmarks.jpg").size[0] > 300
+    assert "1 photos, 1 faces" in capsys.readouterr().out
+
+
+def test_a_bad_photo_never_stops_the_others(photo, file, tmp_path, capsys):
+    (tmp_path / "notes.jpg").write_text("no picture")
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    names = [str(tmp_path / "*.jpg"), str(tmp_path / "wall.png"), str(tmp_path / "gone.png"), str(photo)]
+    assert predict.main([*names, "--weights", str(file), "--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert all(words in told for words in ("notes.jpg: not a picture", "wall.png: no face found", "gone.png: no such picture"))
+    assert (tmp_path / "out" / "collins.landmarks.jpg").exists()
+
+
+def test_a_given_box_needs_no_detector(file, tmp_path):
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    arguments = [str(tmp_path / "wall.png"), "--weights", str(file), "--box", "50,50,100,100", "--json"]
+    assert predict.main(arguments) == 0
+    assert json.loads((tmp_path / "wall.landmarks.json").read_text())["faces"][0]["box"] == [50, 50, 100, 100]
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["a.jpg", "--box", "1,2,3"], ["a.jpg", "--box", "1,2,-3,4"], ["a.jpg", "--weights", "no"]])
+def test_wrong_arguments_end_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        predict.main(arguments)
+    assert end.value.code == 2
+
+
+def test_folders_leave_out_results_and_other_files(tmp_path):
+    for name in ("b.jpg", "a.PNG", "a.landmarks.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in predict.photos_named([str(tmp_path)])] == ["a.PNG", "b.jpg"]
+
+
+def test_submission_from_weights(embedded, file, tmp_path, capsys):
+    assert kaggle.main(["--data", str(embedded), "--weights", str(file), "--out", str(tmp_path / "s.csv")]) == 0
+    faces = IBugFaces(embedded, "test_parsed", crop=RECIPE.crop)
+    assert kaggle.read_submission(tmp_path / "s.csv", faces.sizes).shape == (len(faces), 68, 2)
+    assert "MAE" in capsys.readouterr().out
+    assert kaggle.main(["--data", str(tmp_path), "--weights", str(file)]) == 1
+    assert "kaggle: " in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""The training command: what it prints and writes, and how it ends."""
+
+import json
+
+import pytest
+
+from fkp_utils import train
+from fkp_utils.datasets import IBugFaces
+from fkp_utils.profiles import recipe
+from fkp_utils.weights import load_weights
+
+
+def _last_line(text):
+    return json.loads(next(line for line in text.splitlines() if line.startswith("{")))
+
+
+@pytest.mark.parametrize("name, measures", [("nose", {"mse", "pixels"}), ("face_improved", {"mse", "pixels", "nme"}),
+                                            ("pyramid", {"nme", "mae"})])
+def test_trains_scores_and_writes_weights(name, measures, embedded, tmp_path, capsys):
+    file = tmp_path / "net.safetensors"
+    arguments = [name, "--profile", "smoke", "--data", str(embedded), "--out", str(file), "--checkpoints", str(tmp_path)]
+    assert train.main(arguments) == 0
+    told = capsys.readouterr().out
+    line = _last_line(told)
+    assert measures <= set(line) and set(line["mean_shape"]) == measures and line["epochs"] == 2
+    assert load_weights(file).recipe == recipe("smoke", name) and "SHA-256" in told
+
+
+def test_goes_on_for_as_many_epochs_as_asked(embedded, tmp_path, capsys):
+    arguments = ["nose", "--profile", "smoke", "--data", str(embedded), "--epochs", "3", "--checkpoints", str(tmp_path)]
+    assert train.main(arguments) == 0
+    assert _last_line(capsys.readouterr().out)["epochs"] == 3
+
+
+def test_faces_are_as_the_recipe_wants_them(embedded):
+    for name in ("resnet", "resnet_improved"):
+        faces, _ = train.faces_for(recipe("quick", name), embedded)
+        assert isinstance(faces, IBugFaces) and faces.crop == recipe("quick", name).crop
+    assert train.faces_for(recipe("quick", "nose"), embedded)[0].landmarks.shape == (192, 1, 2)
+
+
+def test_missing_data_is_one_line(tmp_path, capsys):
+    assert train.main(["nose", "--profile", "smoke", "--data", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith("train: ")
+
+
+def test_an_interrupted_training_says_how_to_go_on(embedded, monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(train, "fit", interrupt)
+    assert train.main(["nose", "--profile", "smoke", "--data", str(embedded)]) == 130
+    assert "goes on after the last whole epoch" in capsys.readouterr().err
+
+
+def test_records_replace_the_same_nets_row(embedded, tmp_path):
+    table = tmp_path / "part5.json"
+    arguments = ["pyramid", "--profile", "smoke", "--data", str(embedded), "--checkpoints", str(tmp_path),
+                 "--record", str(table)]
+    assert train.main(arguments) == 0 and train.main([*arguments, "--epochs", "1"]) == 0
+    rows = json.loads(table.read_text())["rows"]
+    assert [row["net"] for row in rows] == ["Mean shape in the box", "Part 5, both joined"]
+    assert rows[1]["epochs"] == 1 and rows[1]["command"].endswith("pyramid --data DATA --epochs 1")
