@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures notebooks test lab site clean
+.PHONY: help figures notebooks test lab data site serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +39,15 @@ test: $(READY) ## unit tests and the notebooks' stored outputs
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
-site: $(READY) ## render the page again from the results at hand
+data: $(READY) ## download the official datasets (ACCEPT_TERMS=1 accepts their terms)
+	@$(BIN)/python -m fkp_utils.datasets.download
+
+site: $(READY) ## render the page again and make its demo (needs npm)
 	@$(BIN)/python -m fkp_utils.site
+	@$(BIN)/python -m fkp_utils.demo
+
+serve: ## show the website on http://localhost:8000
+	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory website 8000
 
 clean: ## remove the environment, build files and embedded faces
 	rm -rf $(VENV) build data/embedded data/.embedded.partial .pytest_cache .ruff_cache

@@ -1,0 +1,252 @@
+"""Downloads the official datasets, for those who have a network and accept their terms.
+
+    python -m fkp_utils.datasets.download [imm] [ibug] [--folder data]
+
+An interrupted download goes on where it stopped. Archives are checked before and after they are
+unpacked, and a folder gets its name only when it is whole.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tarfile
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import requests
+from tqdm.auto import tqdm
+
+from ..errors import DatasetError
+from ..files import replace_folder, write_json
+from . import ibug, imm
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+HASHES = Path(__file__).with_name("imm_face_db.sha256")
+TRIES, PAUSE, BLOCK = 5, 2.0, 1 << 15            # attempts an address, seconds between them, bytes a read
+_ARCHIVED = "https://web.archive.org/web/{}id_/{}"
+
+
+def check_imm(folder: Path) -> None:
+    """Compare all 480 files with their known SHA-256; DatasetError names the first that differs."""
+    for line in HASHES.read_text().splitlines():
+        expected, name = line.split()
+        path = folder / name
+        if not path.is_file():
+            raise DatasetError(f"{path}: missing from the archive")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise DatasetError(f"{path}: not the published file (its SHA-256 differs)")
+
+
+def check_ibug(folder: Path) -> None:
+    """Read the lists of training and test faces and look for each photo; DatasetError names what is wrong."""
+    for name in ("train", "test_parsed"):
+        for entry in ibug.read_xml(folder / f"labels_ibug_300W_{name}.xml"):
+            if not (folder / entry.file).is_file():
+                raise DatasetError(f"{folder / entry.file}: missing from the archive")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset is published: addresses in the order to try, a file that marks its folder, a check, its terms."""
+
+    folder: str
+    urls: tuple[str, ...]
+    marker: str
+    check: Callable[[Path], None]
+    terms: str
+
+
+_IMM = "http://www2.imm.dtu.dk/~aam/datasets/imm_face_db.tar.gz"
+_IBUG = "http://dlib.net/files/data/ibug_300W_large_face_landmark_dataset.tar.gz"
+SOURCES = {
+    "imm": Source(imm.FOLDER, (_IMM, _ARCHIVED.format("20210305", _IMM), "http://datasets.openimaj.org/imm_face_db.zip"),
+                  "01-1m.asf", check_imm,
+                  "IMM Face Database: free for education and research with a reference to M. B. Stegmann, B. K. Ersboell, "
+                  "R. Larsen, FAME - a flexible appearance modelling environment, IEEE Trans. Medical Imaging 22(10), 2003."),
+    "ibug": Source(ibug.FOLDER, (_IBUG, _ARCHIVED.format("2021", _IBUG)), "labels_ibug_300W_train.xml", check_ibug,
+                   "iBUG 300-W (1.7 GB): research only, no commercial use; also the terms of AFW, HELEN and LFPW. Reference: "
+                   "C. Sagonas et al., 300 faces in-the-wild challenge, ICCV-W 2013."),
+}
+
+
+# ---------------------------------------------------------------- fetching
+
+
+def fetch(url: str, path: Path) -> None:
+    """Download `url` to `path`, going on from what is there already.
+
+    Raises requests.RequestException when the address cannot be had, after `TRIES` attempts where trying again makes sense.
+    """
+    for attempt in range(TRIES):
+        try:
+            _fetch_rest(url, path)
+            return
+        except requests.HTTPError as error:
+            if error.response.status_code < 500 or attempt == TRIES - 1:
+                raise
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
+            if attempt == TRIES - 1:
+                raise
+        time.sleep(PAUSE)
+
+
+def _fetch_rest(url: str, path: Path) -> None:
+    have = path.stat().st_size if path.exists() else 0
+    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+    with requests.get(url, stream=True, timeout=30, headers=headers) as answer:
+        if answer.status_code == 416:                           # nothing is left to send
+            return
+        answer.raise_for_status()
+        have = have if answer.status_code == 206 else 0         # 200: the server sends all of it again
+        length = answer.headers.get("Content-Length")
+        total = int(length) + have if length else None
+        with open(path, "ab" if have else "wb") as file, \
+                tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=path.name, mininterval=1) as bar:
+            for block in answer.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+    if total is not None and path.stat().st_size < total:
+        raise requests.ConnectionError(f"{url}: the connection was cut after {path.stat().st_size} of {total} bytes")
+
+
+def _check_recorded(path: Path, url: str, records: Path) -> None:
+    """Compare an archive with what this address gave the first time, or record it."""
+    with open(path, "rb") as file:
+        found = {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    known = json.loads(records.read_text()) if records.exists() else {}
+    if known.setdefault(url, found) != found:
+        path.unlink()
+        raise DatasetError(f"{url}: gives another archive than the first time ({found['sha256'][:12]}..., "
+                           f"recorded in {records}: {known[url]['sha256'][:12]}...)")
+    write_json(records, known)
+
+
+# ---------------------------------------------------------------- unpacking
+
+
+def _refuse_outside(name: str, archive: Path) -> None:
+    inside = PurePosixPath(name)
+    if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name:
+        raise DatasetError(f"{archive}: refused, since its file {name!r} would land outside of the folder")
+
+
+@contextmanager
+def _faults_named(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, UnicodeError, ValueError) as error:
+        raise DatasetError(f"{archive}: not a whole archive ({error})") from None
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar or zip file of plain files and folders.
+
+    Raises DatasetError for paths that lead outside, links, devices, and archives that are damaged.
+    """
+    with _faults_named(archive):
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                for name in packed.namelist():
+                    _refuse_outside(name, archive)
+                packed.extractall(folder)
+            return
+        with tarfile.open(archive) as packed:
+            for member in tqdm(packed, "unpacking", unit="file", mininterval=1):
+                _refuse_outside(member.name, archive)
+                if not (member.isfile() or member.isdir()):
+                    raise DatasetError(f"{archive}: refused, since {member.name!r} is a link or a device")
+                packed.extract(member, folder, filter="data")
+
+
+def _install(archive: Path, source: Source, target: Path) -> None:
+    """Unpack beside `target`, check, rename."""
+    beside = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        unpack(archive, beside)
+        marker = next(iter(sorted(beside.rglob(source.marker))), None)
+        if marker is None:
+            raise DatasetError(f"{archive}: has no {source.marker}")
+        source.check(marker.parent)
+        replace_folder(marker.parent, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def get(source: Source, folder: Path) -> Path:
+    """Download and install one dataset unless it is there; return its folder.
+
+    Raises
+    ------
+    DatasetError
+        When no address gives it, or what they give is not the dataset. Nothing is left half-done but
+        the archive's first part, from which the next call goes on.
+    """
+    target, downloads = folder / source.folder, folder / ".downloads"
+    if target.exists():
+        return target
+    downloads.mkdir(parents=True, exist_ok=True)
+    troubles = []
+    for url in source.urls:
+        archive = downloads / f"{zlib.crc32(url.encode()):08x}-{url.rsplit('/', 1)[-1]}"
+        try:
+            fetch(url, archive)
+            _check_recorded(archive, url, folder / "downloads.json")
+            _install(archive, source, target)
+        except requests.RequestException as error:
+            troubles.append(f"{url}: {error}")
+            continue
+        except DatasetError as error:
+            troubles.append(str(error))
+            archive.unlink(missing_ok=True)                     # it was whole, and is of no use
+            continue
+        archive.unlink()
+        return target
+    raise DatasetError(f"{source.folder} cannot be had:\n  " + "\n  ".join(troubles))
+
+
+def accepted(terms: str) -> bool:
+    """Show terms of use and ask; ACCEPT_TERMS=1 in the environment answers yes."""
+    print(terms)
+    if os.environ.get("ACCEPT_TERMS") == "1":
+        return True
+    if not sys.stdin or not sys.stdin.isatty():
+        return False
+    return input("Do you accept these terms? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 0 when all is there, 1 when something cannot be had, 2 for wrong arguments or refused terms."""
+    parser = argparse.ArgumentParser(prog="python -m fkp_utils.datasets.download", description=__doc__.splitlines()[0])
+    parser.add_argument("datasets", nargs="*", help=f"of {', '.join(SOURCES)} (default: all)")
+    parser.add_argument("--folder", type=Path, default=DATA)
+    options = parser.parse_args(arguments)
+    names = options.datasets or list(SOURCES)
+    if unknown := set(names) - set(SOURCES):
+        parser.error(f"no dataset {sorted(unknown)[0]!r}; there are {', '.join(SOURCES)}")
+    missing = [name for name in names if not (options.folder / SOURCES[name].folder).exists()]
+    if not all([accepted(SOURCES[name].terms) for name in missing]):
+        print("download: the terms were not accepted (ACCEPT_TERMS=1 accepts them)", file=sys.stderr)
+        return 2
+    try:
+        for name in names:
+            print(get(SOURCES[name], options.folder))
+    except (DatasetError, OSError) as error:
+        print(f"download: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("download: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
