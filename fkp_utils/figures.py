@@ -57,6 +57,8 @@ def store_outputs(executed: Path, notebook: Path) -> None:
         if cell.cell_type == "code":
             cell.outputs = [output for output in outputs[cell.id].outputs
                             if output.output_type != "display_data" and output.get("name") != "stderr"]
+            for output in cell.outputs:                       # without its kernel a widget is a picture
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
             cell.execution_count = outputs[cell.id].execution_count
     write_text(notebook, nbformat.writes(source) + "\n")
 

@@ -75,6 +75,69 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, marked: int | N
     return fig
 
 
+def face_with_options(image: np.ndarray, landmarks: np.ndarray, shown: bool, numbers: bool, title: str = "") -> Figure:
+    """One face, with or without its landmarks and their numbers."""
+    fig = _figure(5.6, 5.6 * image.shape[0] / image.shape[1] + 0.3)
+    ax = fig.subplots()
+    show_face(ax, image, landmarks if shown else None, title=title)
+    if numbers:
+        for k, (x, y) in enumerate(landmarks):
+            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6, color="#ffe066", clip_on=True)
+    return fig
+
+
+def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, regions: dict[str, float],
+                  title: str) -> Figure:
+    """One face with truth and prediction, and beside it the error of each region: {region: percent}."""
+    fig = _figure(7.6, 3.6)
+    face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
+    show_face(face, image, truth, prediction, title)
+    drawn = bars.barh(list(regions), list(regions.values()), color=ACCENT)
+    bars.bar_label(drawn, fmt="%.1f", padding=3, fontsize=8)
+    bars.invert_yaxis()
+    bars.margins(x=0.15)
+    bars.set_xlabel("NME, %")
+    return fig
+
+
+def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, mean: np.ndarray, title: str) -> Figure:
+    """One landmark's heatmap (height, width), of any size, over a face (h, w); its brightest pixel (2,) and its mean (2,)."""
+    fig = _figure(7.6, 3.9)
+    left, right = fig.subplots(1, 2)
+    h, w = image.shape
+    for ax in (left, right):
+        show_face(ax, image)
+        ax.imshow(heatmap, cmap="inferno", alpha=0.55, extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="nearest")
+        ax.scatter(*peak, marker="s", s=46, facecolors="none", edgecolors="#4dd2ff", label="argmax", zorder=3)
+        ax.scatter(*mean, marker="+", s=80, c=TRUTH, label="soft-argmax", zorder=3)
+    reach = max(6.0, 3.5 * w / heatmap.shape[1])
+    right.set_xlim(mean[0] - reach, mean[0] + reach)
+    right.set_ylim(mean[1] + reach, mean[1] - reach)
+    right.set_title(f"enlarged; the two are {np.linalg.norm(peak - mean):.2f} px apart", fontsize=9)
+    left.set_title(title, fontsize=9)
+    left.legend(fontsize=7, loc="lower right")
+    return fig
+
+
+def feature_maps(image: np.ndarray, maps: np.ndarray, weight: np.ndarray, title: str, limit: int = 12) -> Figure:
+    """What a layer sees: a face (h, w), the layer's first filters (out, in, k, k) and their maps (out, h', w')."""
+    count = min(limit, len(maps))
+    fig = _figure(1.1 * count / 2 + 2.6, 4.6)
+    axes = fig.subplots(4, 2 + count // 2 + count % 2, squeeze=False)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    grid = axes[0, 0].get_gridspec()
+    show_face(fig.add_subplot(grid[1:3, :2]), image, title="the face")
+    span = float(np.abs(weight[:, 0]).max())
+    for k in range(count):
+        row, column = 2 * (k % 2), 2 + k // 2
+        axes[row, column].imshow(weight[k, 0], cmap="RdBu_r", vmin=-span, vmax=span)
+        axes[row, column].set_title(f"filter {k}", fontsize=7)
+        axes[row + 1, column].imshow(maps[k], cmap="magma")
+    fig.suptitle(title, fontsize=10)
+    return fig
+
+
 def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: str = "", ylabel: str = "loss") -> Figure:
     """Training and validation loss of each epoch on a log scale, with the mean shape's loss as a line."""
     fig = _figure(6.4, 4)
@@ -178,7 +241,8 @@ def photo_with_faces(photo: np.ndarray, landmarks: np.ndarray, boxes: np.ndarray
 def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points=None, titles=None) -> Figure:
     """Faces beside their heatmaps, all landmarks' maps superimposed, each scaled to its own peak.
 
-    images : k times (h, w); heatmaps : k times (n, h, w); points : None or k times (n, 2), drawn on the faces
+    images : k times (h, w); heatmaps : k times (n, height, width), of any size, stretched over the face;
+    points : None or k times (n, 2), drawn on the faces
     """
     fig = _figure(5.6, 2.95 * len(images))
     for k, row in enumerate(fig.subplots(len(images), 2, squeeze=False)):
@@ -186,7 +250,9 @@ def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
         together = (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).max(0)
         show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "")
         show_face(row[1], images[k], title=f"{len(maps)} heatmaps, superimposed")
-        row[1].imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.25 + together, 0, 1))
+        h, w = images[k].shape[:2]
+        row[1].imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.25 + together, 0, 1),
+                      extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
     return fig
 
 
@@ -203,6 +269,44 @@ def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     ax.set_ylim(0, 1)
     ax.grid(alpha=0.25)
     ax.legend(fontsize=8, loc="lower right")
+    return fig
+
+
+def ablation(rows: dict[str, dict], title: str) -> Figure:
+    """What each change does to the validation NME: bars to the right made it worse.
+
+    rows : {change: {"nme": percent, ...}}, one of them called "reference"
+    """
+    base = rows["reference"]["nme"]
+    changes = {name: row["nme"] - base for name, row in rows.items() if name != "reference"}
+    fig = _figure(7.2, 0.3 * len(changes) + 1.1)
+    ax = fig.subplots()
+    bars = ax.barh(list(changes), list(changes.values()), color=[PREDICTION if d > 0 else TRUTH for d in changes.values()])
+    ax.bar_label(bars, fmt="%+.2f", padding=3, fontsize=8)
+    ax.axvline(0, color="0.3", linewidth=1)
+    ax.margins(x=0.15)
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", labelsize=8)
+    ax.set_xlabel(f"change of the validation NME in points (reference: {base:.2f} %)")
+    ax.set_title(title, fontsize=10)
+    return fig
+
+
+def calibration(confidences: np.ndarray, errors: np.ndarray, groups: int = 8) -> Figure:
+    """NME (%) against confidence: each face a dot, and the median and 90th percentile of equally large groups."""
+    order = np.argsort(confidences)
+    parts = [part for part in np.array_split(order, groups) if len(part)]
+    centre = [np.median(confidences[part]) for part in parts]
+    fig = _figure(6.4, 4)
+    ax = fig.subplots()
+    ax.scatter(confidences, errors, s=6, color="0.6", linewidths=0, label="one face")
+    for share, colour, label in ((50, ACCENT, "median of an eighth of the faces"), (90, "#e07b1a", "nine in ten are below")):
+        ax.plot(centre, [np.percentile(errors[part], share) for part in parts], color=colour, marker="o", label=label)
+    ax.set_ylim(0, 1.05 * np.percentile(errors, 99.5))
+    ax.set_xlabel("confidence")
+    ax.set_ylabel("NME, %")
+    ax.grid(alpha=0.25)
+    ax.legend(fontsize=8)
     return fig
 
 

@@ -10,6 +10,8 @@ from .files import replacing, write_json
 from .models import count_parameters
 from .profiles import Recipe
 
+SHARPNESS = 1.5                      # pixels of a saved figure for each of the page's, so that it is crisp on good screens
+
 
 class Report:
     """Collects one part's figures and numbers in a folder; `finish` makes them official.
@@ -31,7 +33,7 @@ class Report:
         """Save a figure as `name`.jpg and give it back for display; the caption is also its alt text."""
         path = self.out / f"{name}.jpg"
         with replacing(path) as beside:
-            fig.savefig(beside, format="jpg", facecolor="white", pil_kwargs={"quality": 88})
+            fig.savefig(beside, format="jpg", dpi=SHARPNESS * fig.dpi, facecolor="white", pil_kwargs={"quality": 85})
         self.content["figures"][name] = caption
         return fig
 
@@ -51,6 +53,14 @@ class Report:
         """Write the record; without it the figures do not reach the website."""
         write_json(self.out / f"part{self.content['part']}.json", self.content)
         return f"part {self.content['part']}: {len(self.content['figures'])} figures"
+
+
+MEASURED = Path(__file__).resolve().parents[1] / "data" / "measured"
+
+
+def measured(name: str) -> dict:
+    """Numbers measured on the real photos, from data/measured/`name`.json."""
+    return json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def read_report(path: Path) -> dict | None:

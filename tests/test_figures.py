@@ -13,7 +13,7 @@ from PIL import Image
 
 from fkp_utils import figures
 from fkp_utils.figures import make_figures, publish, run_notebook
-from fkp_utils.site import render, table
+from fkp_utils.site import overview, render, table
 
 PROJECT = Path(__file__).parents[1]
 WRITES = """
@@ -119,7 +119,7 @@ def test_committed_page_has_every_file_it_names_and_no_other():
     site = PROJECT / "website"
     page = _Page()
     page.feed((site / "index.html").read_text())
-    local = {link for link in page.links if not link.startswith("#")}
+    local = {link for link in page.links if not link.startswith(("#", "data:"))}
     assert all((site / link).exists() for link in local)
     assert {p.name for p in site.glob("*.jpg")} == {i["src"] for i in page.images}
     assert all(len(i["alt"]) > 20 for i in page.images)
@@ -143,3 +143,17 @@ def test_writeups_figures_of_parts_1_and_2_are_there():
 
 def test_page_renders_without_any_record(tmp_path):
     assert "Facial keypoint detection" in render(tmp_path).read_text()
+
+
+def test_overview_puts_a_nets_numbers_side_by_side():
+    def report(nme, **more):
+        return {"rows": [{"net": "Mean shape", "nme": 15.0, "mae": 19.8}, {"net": "Net", "nme": nme, "mae": 2.0, **more}]}
+    [(part, title, rows), last] = overview({3: report(9.0)}, {3: report(4.0, epochs=7, command="train it")})
+    assert part == 3 and "ResNet" in title and last[0] == 5
+    assert rows[1] == {"net": "Net", "embedded": "9.00 %, 2.00 px", "real": "4.00 %, 2.00 px", "epochs": "7",
+                       "command": "train it"}
+
+
+def test_the_site_is_small():
+    files = [p for p in (PROJECT / "website").rglob("*") if p.is_file() and "vendor" not in p.parts]
+    assert sum(p.stat().st_size for p in files) < 12_000_000

@@ -23,6 +23,12 @@ FIGURES = {
     "ranked": lambda: plotting.ranked_faces(IMAGES, POINTS, POINTS, ERRORS, worst=True, unit="px"),
     "filters one": lambda: plotting.filters(RNG.normal(size=(12, 1, 5, 5)), "conv1"),
     "filters many": lambda: plotting.filters(RNG.normal(size=(12, 12, 5, 5)), "conv2"),
+    "options": lambda: plotting.face_with_options(IMAGES[0], POINTS[0], True, True, "a face"),
+    "error details": lambda: plotting.error_details(IMAGES[0], POINTS[0], POINTS[1], {"jaw": 3.0, "eyes": 1.0}, "worst"),
+    "heatmap details": lambda: plotting.heatmap_details(IMAGES[0], RNG.random((15, 20)), POINTS[0, 0], POINTS[0, 0], ""),
+    "feature maps": lambda: plotting.feature_maps(IMAGES[0], RNG.random((12, 20, 30)), RNG.normal(size=(12, 1, 5, 5)), "conv1"),
+    "ablation": lambda: plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.0}, "better": {"nme": 4.5}}, "all"),
+    "calibration": lambda: plotting.calibration(RNG.random(90), RNG.uniform(2, 20, 90)),
     "by view": lambda: plotting.error_by_view(ERRORS, list("aabbcc"), "px"),
 }
 
@@ -48,3 +54,8 @@ def test_truth_is_green_and_prediction_red():
     green = np.argwhere((rgb[..., 1] - rgb[..., 0]) > 100)[:, 1].mean()
     red = np.argwhere((rgb[..., 0] - rgb[..., 1]) > 100)[:, 1].mean()
     assert green < red
+
+
+def test_ablation_shows_differences_from_the_reference():
+    fig = plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.25}, "better": {"nme": 4.5}}, "changes")
+    assert [text.get_text() for text in fig.axes[0].texts] == ["+1.25", "-0.50"]

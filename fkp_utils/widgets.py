@@ -1,0 +1,217 @@
+"""Things to play with in a notebook: sliders and buttons that redraw a figure.
+
+Each function returns a `Panel`. In JupyterLab it reacts; where no front end is attached (papermill, nbviewer, GitHub)
+its current picture is shown instead.
+"""
+
+import base64
+import io
+import threading
+from collections.abc import Callable
+
+import ipywidgets as ipw
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from . import plotting, predict
+from .augment import flip, to_float, turn_and_scale, warp
+from .datasets import IBugFaces, IMMFaces
+from .datasets.base import FaceDataset
+from .datasets.images import read_photo
+from .errors import DatasetError
+from .heatmaps import argmax, soft_argmax
+from .landmarks import REGIONS_58, REGIONS_68
+from .metrics import nme, region_errors
+from .profiles import Recipe
+from .training import Trained, fit, logits
+
+
+def png(fig: Figure) -> bytes:
+    """A figure as PNG."""
+    file = io.BytesIO()
+    fig.savefig(file, format="png", facecolor="white")
+    return file.getvalue()
+
+
+class Panel(ipw.VBox):
+    """Controls above a picture that `draw` makes from their values.
+
+    Parameters
+    ----------
+    draw : called with each control's value by name; returns a Figure
+    note : text below the picture
+    controls : ipywidgets with a `value`, by the name of draw's argument
+    """
+
+    def __init__(self, draw: Callable[..., Figure], note: str = "", **controls: ipw.Widget):
+        self.draw, self.controls = draw, controls
+        self.picture, self.note = ipw.Image(format="png"), ipw.HTML(note)
+        for control in controls.values():
+            control.observe(lambda change: self.refresh(), "value")
+        super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.picture, self.note])
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw again with the controls' values."""
+        self.picture.value = png(self.draw(**{name: control.value for name, control in self.controls.items()}))
+
+    def _repr_mimebundle_(self, **kwargs):
+        live = super()._repr_mimebundle_(**kwargs) or {}
+        return {**live, "text/plain": "interactive panel", "image/png": base64.b64encode(self.picture.value).decode()}
+
+
+def _slider(low: float, high: float, value: float, label: str, step: float = 1) -> ipw.Widget:
+    make = ipw.IntSlider if isinstance(step, int) else ipw.FloatSlider
+    return make(value=value, min=low, max=high, step=step, description=label, continuous_update=False)
+
+
+def dataset_browser(studio: IMMFaces, wild: IBugFaces) -> Panel:
+    """Look through both datasets: 58 landmarks of people and views, or 68 of faces from the web."""
+    people = {number: k for k, number in enumerate(sorted({studio.person(i) for i in range(len(studio))}))}
+    index = {(people[studio.person(i)], studio.view(i)): i for i in range(len(studio))}
+
+    def draw(convention, person, view, landmarks, numbers):
+        faces = studio if convention == 58 else wild
+        k = index[person - 1, view] if convention == 58 else ((person - 1) * 6 + view - 1) % len(wild)
+        return plotting.face_with_options(faces.images[k], faces.landmarks[k], landmarks, numbers, faces.names[k])
+
+    return Panel(draw, convention=ipw.Dropdown(options=[("58 (IMM)", 58), ("68 (iBUG)", 68)], description="landmarks"),
+                 person=_slider(1, len(people), 1, "person"), view=_slider(1, 6, 1, "view"),
+                 landmarks=ipw.Checkbox(True, description="show landmarks"), numbers=ipw.Checkbox(False, description="numbers"))
+
+
+def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
+    """Turn, shift, enlarge, relight and mirror one face: before and after, landmarks and all."""
+    images, landmarks = faces.batch([index])
+
+    def draw(rotation, shift, scale, brightness, mirror):
+        changed, points = flip(to_float(images), landmarks, torch.tensor([mirror]))
+        matrix = turn_and_scale(torch.tensor([float(rotation)]), torch.tensor([float(scale)]))
+        changed, points = warp(changed, points, matrix, torch.tensor([[shift * faces.size[1], 0.0]]))
+        after = (255 * (changed + brightness + 0.5).clamp(0, 1)).byte()
+        return plotting.face_grid([faces.images[index], after[0, 0].numpy()], [landmarks[0].numpy(), points[0].numpy()],
+                                  titles=["before", "after"], columns=2)
+
+    return Panel(draw, rotation=_slider(-45, 45, 15, "rotation, °"), shift=_slider(-0.3, 0.3, 0.05, "shift", 0.01),
+                 scale=_slider(0.6, 1.5, 1.1, "scale", 0.05), brightness=_slider(-0.4, 0.4, 0.1, "brightness", 0.05),
+                 mirror=ipw.Checkbox(True, description="mirror"))
+
+
+class LiveTraining(Panel):
+    """A training that draws its curves while it runs, with a button that ends it after the current epoch.
+
+    `fit` runs in a thread of its own, so that the button works; `wait` gives its result. Arguments as `fit`'s.
+    """
+
+    def __init__(self, model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, checkpoints=None):
+        self.history, self.result, self.error = None, None, None
+        self.button = ipw.Button(description="stop after this epoch", icon="stop")
+        super().__init__(lambda: Figure((6, 0.3)) if self.history is None
+                         else plotting.loss_curves(self.history, title=recipe.title))
+        self.children = [self.button, *self.children]
+        self._stopped = threading.Event()
+        self.button.on_click(lambda button: self.stop())
+        self._thread = threading.Thread(target=self._run, args=(model, train, val, recipe, checkpoints), daemon=True)
+        self._thread.start()
+
+    def _run(self, *arguments) -> None:
+        try:
+            self.result = fit(*arguments, on_epoch=self._on_epoch, progress=False)
+            self.note.value = f"ended after epoch {len(self.result.history)}; best: {self.result.best_epoch}"
+        except BaseException as error:                    # the thread must not die silently: `wait` raises it
+            self.error = error
+            self.note.value = f"failed: {error}"
+
+    def _on_epoch(self, history) -> bool:
+        self.history = history
+        self.refresh()
+        return not self._stopped.is_set()
+
+    def stop(self) -> None:
+        """End the training after the current epoch."""
+        self._stopped.set()
+        self.button.disabled = True
+
+    def wait(self) -> Trained:
+        """The result, once it is there; raises what `fit` raised. Ctrl-C here ends the training, too, after its epoch."""
+        try:
+            self._thread.join()
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+def error_explorer(faces: FaceDataset, predicted: np.ndarray) -> Panel:
+    """Step through faces from the worst to the best: truth, prediction (N, n, 2), and the error of each region."""
+    errors = nme(predicted, faces.landmarks)
+    order = plotting.extremes(errors, len(errors), worst=True)
+    regions = REGIONS_58 if predicted.shape[1] == 58 else REGIONS_68
+
+    def draw(rank):
+        k = order[rank - 1]
+        bars = region_errors(predicted[k:k + 1], faces.landmarks[k:k + 1], regions)
+        title = f"{faces.names[k].rsplit('/', 1)[-1]}: {errors[k]:.1f} %, number {rank} of {len(errors)}"
+        return plotting.error_details(faces.images[k], faces.landmarks[k], predicted[k], bars, title)
+
+    return Panel(draw, rank=_slider(1, len(errors), 1, "rank"))
+
+
+def heatmap_explorer(run: Trained, faces: FaceDataset, count: int = 8) -> Panel:
+    """Where a heatmap net sees each landmark of the first faces: the map, its peak, argmax against soft-argmax."""
+    images, _ = faces.batch(np.arange(min(count, len(faces))))
+    answers = logits(run.model, images, run.recipe)
+    maps, stride = run.target.heatmaps(answers).cpu(), run.recipe.stride
+    peaks, means = ((decode(x).cpu().numpy() + 0.5) * stride - 0.5 for decode, x in ((argmax, maps), (soft_argmax, answers)))
+
+    def draw(face, landmark):
+        title = f"landmark {landmark}: highest value {maps[face, landmark].max():.3f}"
+        return plotting.heatmap_details(faces.images[face], maps[face, landmark].numpy(), peaks[face, landmark],
+                                        means[face, landmark], title)
+
+    return Panel(draw, face=_slider(0, len(images) - 1, 0, "face"), landmark=_slider(0, maps.shape[1] - 1, 30, "landmark"))
+
+
+def own_photo(example: np.ndarray) -> Panel:
+    """Upload a photo: faces are found, landmarks or the largest one's heatmaps drawn; first of `example` (h, w, 3)."""
+    def draw(upload, show):
+        photo = example
+        if upload:
+            try:
+                photo = read_photo(io.BytesIO(bytes(upload[0]["content"])))
+            except DatasetError:
+                panel.note.value = f"{upload[0]['name']}: not a picture that can be read"
+                return plotting.photo_with_faces(example, np.empty((0, 68, 2)))
+        faces = predict.landmarks(photo)
+        if panel is not None:
+            panel.note.value = f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces)
+        if show == "heatmaps" and faces:
+            return plotting.heatmap_overlay(*predict.face_heatmaps(photo, faces[0].box))
+        return predict.draw(photo, faces)
+
+    panel = None
+    panel = Panel(draw, upload=ipw.FileUpload(accept="image/*", multiple=False),
+                  show=ipw.ToggleButtons(options=["landmarks", "heatmaps"]))
+    return panel
+
+
+def layer_explorer(model: nn.Module, faces: FaceDataset) -> Panel:
+    """Filters and feature maps of any convolution of a net, for any face."""
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d)}
+
+    def draw(layer, face):
+        seen = {}
+        hook = layers[layer].register_forward_hook(lambda module, inputs, output: seen.update(maps=output[0]))
+        with torch.no_grad():
+            model.eval()(to_float(faces.batch([face])[0]).to(next(model.parameters()).device))
+        hook.remove()
+        weight = layers[layer].weight.detach().float().cpu().numpy()
+        maps = seen["maps"].float().cpu().numpy()
+        return plotting.feature_maps(faces.images[face], maps, weight, f"{layer}: {layers[layer]}")
+
+    return Panel(draw, layer=ipw.Dropdown(options=list(layers), description="layer"),
+                 face=_slider(0, len(faces) - 1, 0, "face"))

@@ -1,0 +1,198 @@
+"""The site, its demo and a notebook in a real browser (Chromium); skipped where none is installed."""
+
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+from skimage import data
+
+from fkp_utils import predict
+from fkp_utils.demo import LIBRARIES
+from fkp_utils.metrics import nme
+from fkp_utils.weights import load_weights
+
+PROJECT = Path(__file__).parents[1]
+SITE = PROJECT / "website"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--no-first-run"]
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, request):
+    """A page that fails its test on script errors and on requests to another machine."""
+    context = browser.new_context(**getattr(request, "param", {}))
+    page = context.new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(f"script error: {error}"))
+    page.on("request", lambda asked: page.faults.append(f"asked {asked.url}") if not asked.url.startswith(
+        ("file:", "data:", "blob:", "http://127.0.0.1", "http://localhost")) else None)
+    yield page
+    context.close()
+    assert not page.faults
+
+
+@pytest.fixture(scope="module")
+def served():
+    """The address of a server for the site."""
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+    http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
+    threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.mark.parametrize("page", [{"color_scheme": "light"}, {"color_scheme": "dark"},
+                                  {"viewport": {"width": 390, "height": 800}}], indirect=True, ids=["light", "dark", "phone"])
+@pytest.mark.parametrize("name", ["index.html", "demo.html"])
+def test_no_serious_accessibility_finding(page, name):
+    page.goto((SITE / name).as_uri())
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "wider than the screen"
+
+
+def test_nothing_moves_while_figures_load(page):
+    page.goto((SITE / "index.html").as_uri())
+    assert page.evaluate("""[...document.querySelectorAll('main img')]
+        .every(image => image.getAttribute('width') > 0 && image.getAttribute('height') > 0)""")
+    page.evaluate("""() => {
+        window.moved = 0;
+        new PerformanceObserver(list => list.getEntries().forEach(entry => { window.moved += entry.value; }))
+            .observe({type: 'layout-shift', buffered: true});
+    }""")
+    for _ in range(12):
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(60)
+    assert page.evaluate("window.moved") < 0.02
+
+
+def test_a_figure_opens_large_and_closes(page):
+    page.goto((SITE / "index.html").as_uri())
+    page.locator("a.large").first.click()
+    assert page.locator("dialog[open] img").get_attribute("src").endswith(".jpg")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_the_pairs_edge_follows_the_slider(page):
+    page.goto((SITE / "index.html").as_uri())
+    slider = page.locator(".pair input").first
+    slider.focus()
+    before = page.locator(".pair .over").first.evaluate("e => getComputedStyle(e).clipPath")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".pair .over").first.evaluate("e => getComputedStyle(e).clipPath") != before
+
+
+# ---------------------------------------------------------------- the demo
+
+
+def test_demo_from_a_file_says_what_to_do(page):
+    page.goto((SITE / "demo.html").as_uri())
+    assert "make serve" in page.locator("#status").inner_text()
+
+
+@pytest.fixture
+def demo(page, served):
+    if not all((SITE / "vendor" / Path(file).name).exists() for files in LIBRARIES.values() for file in files):
+        pytest.skip("the demo's libraries are not here (make site fetches them)")
+    page.goto(f"{served}/demo.html")
+    expect(page.locator("#status")).to_have_text("ready", timeout=60_000)
+    return page
+
+
+def test_demo_finds_what_python_finds(demo, tmp_path):
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    demo.set_input_files("#photo", tmp_path / "astronaut.png")
+    expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
+    found = np.array(demo.evaluate("window.faces"))
+    expected = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
+    assert found.shape == (1, 68, 2) and len(expected) == 1
+    assert nme(found, expected[0].landmarks[None])[0] < 3
+
+
+def test_demo_names_what_is_no_picture(demo, tmp_path):
+    (tmp_path / "notes.jpg").write_text("no picture")
+    demo.set_input_files("#photo", tmp_path / "notes.jpg")
+    expect(demo.locator("#status")).to_contain_text("notes.jpg is not a picture", timeout=30_000)
+
+
+# ---------------------------------------------------------------- JupyterLab
+
+
+@pytest.fixture
+def lab(tmp_path, embedded):
+    """The address of a JupyterLab over a copy of the notebooks, with the shortest profile."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for name in ("notebooks", "fkp_utils"):
+        shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"windowingMode": "none"}')                  # else cells out of sight are not drawn
+    environment = {**os.environ, "FKP_PROFILE": "smoke", "FKP_DATA": str(embedded), "HOME": str(tmp_path),
+                   "PYTHONPATH": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+                   "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+                   "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.ip=127.0.0.1",
+               "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={tmp_path / 'notebooks'}",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url="]
+    with open(tmp_path / "lab.log", "w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/api", timeout=2)
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield address
+    server.terminate()
+    server.wait(20)
+
+
+def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
+    page.set_default_timeout(120_000)
+    page.goto(f"{lab}/lab/tree/1_nose_tip.ipynb")
+    page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()         # who runs cells sooner is asked for a kernel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    picture = page.locator(".widget-image").first
+    picture.wait_for(state="attached")
+    picture.scroll_into_view_if_needed()
+    before = picture.get_attribute("src")
+    page.locator(".widget-slider").first.locator(".noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("before => document.querySelector('.widget-image').src !== before", arg=before)
+    assert not any("Traceback" in text for text in page.locator(".jp-OutputArea-output").all_inner_texts())

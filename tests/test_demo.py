@@ -1,0 +1,75 @@
+"""The browser demo's parts: the exported net, and libraries that are checked."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from test_project import PROJECT
+
+from fkp_utils import demo
+from fkp_utils.datasets import Crop
+from fkp_utils.detection import find_faces
+from fkp_utils.errors import DatasetError
+from fkp_utils.models import UNet
+from fkp_utils.profiles import Recipe
+from fkp_utils.targets import make_target
+from fkp_utils.training import Trained
+from fkp_utils.weights import load_weights
+
+TINY = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, width=4)
+
+
+def test_exported_net_says_what_the_net_says(tmp_path):
+    torch.manual_seed(0)
+    run = Trained(UNet(init_features=4).eval(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, pd.DataFrame())
+    size = demo.export(run, tmp_path / "net.onnx")
+    assert size == (tmp_path / "net.onnx").stat().st_size and size < 500_000
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    for batch in (1, 3):
+        images = torch.rand(batch, 1, 32, 32) - 0.5
+        with torch.no_grad():
+            expected = run.target.decode(run.model(images)).numpy()
+        assert np.abs(session.run(None, {"images": images.numpy()})[0] - expected).max() < 0.05
+
+
+def test_the_committed_demo_is_the_shipped_small_net():
+    file = PROJECT / "website" / "landmarks.onnx"
+    assert file.stat().st_size < 6_000_000 and b".py" not in file.read_bytes()
+    run, about = load_weights("small68.safetensors"), json.loads((PROJECT / "website/landmarks.json").read_text())
+    assert Crop(about["margin"], about["shift"], about["size"]) == run.recipe.crop
+    photo = data.astronaut()
+    crop = run.recipe.crop.cut(Image.fromarray(photo).convert("L"), find_faces(photo)[0])
+    images = torch.from_numpy(crop.copy())[None, None].float() / 255 - 0.5
+    with torch.no_grad():
+        expected = run.target.decode(run.model(images)).numpy()
+    found = onnxruntime.InferenceSession(file).run(None, {"images": images.numpy()})[0]
+    assert np.abs(found - expected).max() < 0.5
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_libraries_are_checked(tmp_path, monkeypatch):
+    package = tmp_path / "library"
+    package.mkdir()
+    (package / "package.json").write_text('{"name": "library", "version": "1.0.0"}')
+    (package / "code.js").write_text("let x = 1;")
+    monkeypatch.setattr(demo, "LIBRARIES", {str(package): {"code.js": hashlib.sha256(b"let x = 1;").hexdigest()}})
+    demo.vendor(tmp_path / "vendor")
+    assert (tmp_path / "vendor" / "code.js").read_text() == "let x = 1;"
+    (package / "code.js").write_text("let x = 2;")
+    demo.vendor(tmp_path / "vendor")                                    # it is there: nothing is fetched
+    with pytest.raises(DatasetError, match=r"code\.js is not the file"):
+        demo.vendor(tmp_path / "elsewhere")
+    assert not list((tmp_path / "elsewhere").glob("*"))
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "LIBRARIES", {str(tmp_path / "nothing"): {"code.js": "0"}})
+    with pytest.raises(DatasetError, match="npm cannot get it"):
+        demo.vendor(tmp_path / "vendor")
