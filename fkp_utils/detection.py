@@ -3,6 +3,10 @@
 A cascade of boosted local binary patterns (Liao et al., ICB 2007; Viola and Jones, IJCV 2004), trained
 on frontal faces. Its boxes are smaller than those of dlib's detector, which the landmark nets are
 trained on; `TO_DLIB` turns one into the other.
+
+Compared on 74 of the real validation photos: this one finds 64 of the faces and draws 6 other boxes; OpenCV 4's
+frontal Haar cascade 68 and 13, in a sixth of the time. OpenCV 5 no longer has it, and it would be one more
+dependency. `predict` leaves out boxes in which the landmark net sees no face.
 """
 
 from functools import cache
