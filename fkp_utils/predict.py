@@ -108,6 +108,10 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     return [Face(*face) for face in zip(boxes, found, sure.astype(float))]
 
 
+def _pixels(photo: str | Path | np.ndarray) -> np.ndarray:
+    return photo if isinstance(photo, np.ndarray) else read_photo(photo)
+
+
 def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
               detector: Callable[[np.ndarray], np.ndarray] = find_faces) -> list[Face]:
     """The faces of a photo, largest first.
@@ -125,7 +129,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     DatasetError
         When the file is not a picture. No face is no error: the list is empty.
     """
-    array = photo if isinstance(photo, np.ndarray) else read_photo(photo)
+    array = _pixels(photo)
     known = boxes is not None
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4) if known else detector(array)
     picture, faces = Image.fromarray(array).convert("L"), []
@@ -137,7 +141,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
 
 def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None) -> tuple[np.ndarray, np.ndarray]:
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
-    array, run = photo if isinstance(photo, np.ndarray) else read_photo(photo), run or default_net()
+    array, run = _pixels(photo), run or default_net()
     crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box))])
     maps = run.target.heatmaps(logits(run.model, torch.from_numpy(crops)[:, None], run.recipe))
     return crops, maps.cpu().numpy()
@@ -145,7 +149,7 @@ def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained 
 
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]):
     """A matplotlib Figure of the photo with boxes and landmarks."""
-    array = photo if isinstance(photo, np.ndarray) else read_photo(photo)
+    array = _pixels(photo)
     return plotting.photo_with_faces(array, np.array([face.landmarks for face in faces]).reshape(-1, 68, 2),
                                      np.array([face.box for face in faces]).reshape(-1, 4))
 

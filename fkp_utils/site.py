@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from .files import write_text
-from .report import SHARPNESS, read_report
+from .report import MEASURED, SHARPNESS, read_report
 
 PROJECT = Path(__file__).resolve().parents[1]
 PARTS = range(1, 6)
@@ -71,7 +71,7 @@ def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
 def render(site: Path) -> Path:
     """Write index.html into `site` from the records there and those in data/measured; return its path."""
     reports = {part: report for part in PARTS if (report := read_report(site / "results" / f"part{part}.json"))}
-    measured = {part: report for part in PARTS if (report := read_report(PROJECT / "data/measured" / f"part{part}.json"))}
+    measured = {part: report for part in PARTS if (report := read_report(MEASURED / f"part{part}.json"))}
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals["table"] = table

@@ -67,7 +67,7 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
         With the file's name: missing, another SHA-256, no safetensors file, or not one of our nets.
     """
     path = find_weights(path)
-    expected = expected or (SHIPPED.get(path.name) if path.parent == FOLDER else None)
+    expected = expected or (SHIPPED.get(path.name) if path.resolve().parent == FOLDER else None)
     if expected and sha256(path) != expected:
         raise ValueError(f"{path}: its SHA-256 is not {expected}; get the file again")
     try:

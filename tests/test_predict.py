@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fkp_utils import kaggle, predict
+from fkp_utils import kaggle, predict, weights
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.landmarks import FLIP_68
@@ -70,6 +70,15 @@ def test_another_file_is_refused(file, tmp_path):
     (tmp_path / "changed.safetensors").write_bytes(content)
     with pytest.raises(ValueError, match=r"changed.safetensors: its SHA-256 is not"):
         load_weights(tmp_path / "changed.safetensors", sha256(file))
+
+
+def test_shipped_names_are_checked_by_any_path(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ibug68.safetensors").write_bytes(file.read_bytes())
+    for path in ("ibug68.safetensors", "./ibug68.safetensors", tmp_path / "ibug68.safetensors"):
+        with pytest.raises(ValueError, match="its SHA-256 is not"):
+            load_weights(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish" * 99, (2**40).to_bytes(8, "little") + b"{}", b"\x02\0\0\0\0\0\0\0{}"])
