@@ -1,6 +1,8 @@
 """Random changes to faces, image and landmarks together, a whole batch in one call on any device."""
 
+import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +62,37 @@ def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor) -> 
             torch.where(which[:, None, None], mirrored, landmarks))
 
 
+@cache
+def _noise(h: int, w: int) -> torch.Tensor:
+    return torch.randn(h, w, generator=torch.Generator().manual_seed(0))
+
+
+# Steps of the luminance coefficients, ITU-T T.81, table K.1.
+_JPEG_STEPS = torch.tensor([
+    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
+    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
+    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99]], dtype=torch.float32)
+
+
+def jpeg_artefacts(images: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
+    """What saving as JPEG does to grey images (b, 1, h, w) in [-0.5, 0.5]; `quality` (b,) from 1 to 100 as libjpeg scales it.
+
+    Blocks of 8x8 pixels are written as sums of cosines whose weights are rounded; the lossless rest of the
+    format (ITU-T T.81) is left out.
+    """
+    h, w = images.shape[-2:]
+    k = torch.arange(8, dtype=images.dtype, device=images.device)
+    cosines = torch.cos((2 * k + 1) * k[:, None] * (math.pi / 16)) / 2
+    cosines[0] /= math.sqrt(2)
+    percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
+    steps = ((_JPEG_STEPS.to(images) * percent + 50) / 100).floor().clamp(1, 255) / 255
+    steps = steps[:, None, None, :, None, :]
+    blocks = F.pad(images, (0, -w % 8, 0, -h % 8), mode="replicate").unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8))
+    weights = torch.einsum("ui,bcyixj,vj->bcyuxv", cosines, blocks, cosines)
+    blocks = torch.einsum("ui,bcyuxv,vj->bcyixj", cosines, (weights / steps).round() * steps, cosines)
+    return blocks.flatten(-2).flatten(-3, -2)[..., :h, :w]
+
+
 @dataclass(frozen=True)
 class Augment:
     """Random geometry and light. Every amount is the largest change; 0 switches it off.
@@ -76,6 +109,7 @@ class Augment:
     noise : standard deviation of added noise
     blur : probability of a soft blur
     occlude : probability of a random patch over part of the face
+    jpeg : probability of JPEG artefacts, of a quality from 10 to 70
     """
 
     rotate: float = 0
@@ -88,22 +122,37 @@ class Augment:
     noise: float = 0
     blur: float = 0
     occlude: float = 0
+    jpeg: float = 0
+
+    def draw(self, faces: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """All the chance that a batch needs: numbers in [0, 1), a row a face, (faces, 10) or (faces, 19).
+
+        Drawn on the CPU, so that a seed means the same on every device. Processes that share a batch draw for
+        all of it and take their own rows, so that a face changes in the same way whoever has it.
+        """
+        columns = [torch.rand(faces, 10, generator=generator)]
+        if self.occlude or self.noise or self.jpeg:
+            columns.append(torch.rand(faces, 9, generator=generator))
+        return torch.cat(columns, 1)
 
     def __call__(self, images: torch.Tensor, landmarks: torch.Tensor,
-                 generator: torch.Generator | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Change a batch: float (b, c, h, w) in [-0.5, 0.5] and (b, n, 2) pixels -> the same."""
-        b, _, h, w = images.shape
-        # Drawn on the CPU, so that a seed means the same on every device.
-        draw = torch.rand(b, 10, generator=generator).to(images.device)
+                 chance: torch.Generator | torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Change a batch: float (b, 1, h, w) in [-0.5, 0.5] and (b, n, 2) pixels -> the same.
+
+        `chance` is a generator to draw from, or the rows that `draw` gave.
+        """
+        h, w = images.shape[-2:]
+        draw = chance if isinstance(chance, torch.Tensor) else self.draw(len(images), chance)
+        draw = draw.to(images.device)
         signed = 2 * draw - 1
         if self.flip:
             images, landmarks = flip(images, landmarks, draw[:, 0] < self.flip)
         if self.rotate or self.shift or self.scale:
             matrix = turn_and_scale(signed[:, 1] * self.rotate, 1 + signed[:, 2] * self.scale)
             images, landmarks = warp(images, landmarks, matrix, signed[:, 3:5] * self.shift * images.new_tensor([w, h]))
-        return self._light(images, draw, signed, generator), landmarks
+        return self._light(images, draw, signed), landmarks
 
-    def _light(self, images, draw, signed, generator):
+    def _light(self, images, draw, signed):
         per_image = lambda column: column[:, None, None, None]      # noqa: E731
         if self.gamma:
             images = (images + 0.5).clamp(1e-3, 1) ** per_image(2 ** (signed[:, 5] * self.gamma)) - 0.5
@@ -113,17 +162,24 @@ class Augment:
             soft = F.avg_pool2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
             images = torch.where(per_image(draw[:, 8] < self.blur), soft, images)
         if self.occlude:
-            images = self._patch(images, draw[:, 9] < self.occlude, generator)
+            images = self._patch(images, draw[:, 9] < self.occlude, draw[:, 10:15])
         if self.noise:
-            grain = torch.randn(images.shape, generator=generator).to(images.device)
-            images = images + grain * (self.noise * per_image(draw[:, 5]))
+            images = images + self._grain(images, draw[:, 15:17]) * (self.noise * per_image(draw[:, 5]))
+        if self.jpeg:
+            images = torch.where(per_image(draw[:, 17] < self.jpeg), jpeg_artefacts(images, 10 + 60 * draw[:, 18]), images)
         return images.clamp(-0.5, 0.5)
 
     @staticmethod
-    def _patch(images, which, generator):
+    def _grain(images, r):
+        """Noise of deviation 1: one fixed picture of it, moved round by a random way for each face."""
+        h, w = images.shape[-2:]
+        y, x = (((r[:, k:k + 1] * side).long() + torch.arange(side, device=r.device)) % side for k, side in ((0, h), (1, w)))
+        return _noise(h, w).to(images.device)[y[:, :, None], x[:, None, :]][:, None]
+
+    @staticmethod
+    def _patch(images, which, r):
         """Cover a random rectangle of at most 0.4 x 0.4 of the picture with one grey."""
-        b, _, h, w = images.shape
-        r = torch.rand(b, 5, generator=generator).to(images.device)
+        h, w = images.shape[-2:]
         y, x = torch.arange(h, device=images.device) / h, torch.arange(w, device=images.device) / w
         inside_y = (y - r[:, 0:1]).abs() < 0.05 + 0.15 * r[:, 2:3]
         inside_x = (x - r[:, 1:2]).abs() < 0.05 + 0.15 * r[:, 3:4]

@@ -98,6 +98,11 @@ FULL = {
     "pyramid": Recipe("Part 5, both joined", "HeatmapResNet", (128, 128), epochs=75, batch=16, lr=1e-3, target="heatmaps",
                       loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128, schedule="cosine",
                       weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
+    # A second stage, started from the first one's weights.
+    "pyramid_large": Recipe("Part 5, larger pictures", "HeatmapResNet", (160, 160), epochs=30, batch=16, lr=5e-4,
+                            target="heatmaps", loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128,
+                            schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1,
+                            channels_last=True, bf16=True),
 }
 
 QUICK = {

@@ -86,7 +86,7 @@ class Heatmaps:
         return output.flatten(2).softmax(-1).unflatten(2, output.shape[-2:]) if self.loss_name == "cross_entropy" else output
 
     def loss(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The training loss, a scalar; `cross_entropy` skips landmarks outside of the picture."""
+        """The training loss, a mean over landmarks; with `cross_entropy` those outside of the picture add nothing."""
         if self.loss_name == "mse":
             return F.mse_loss(output, target)
         if self.loss_name == "adaptive_wing":
@@ -97,7 +97,7 @@ class Heatmaps:
         if self.l1_weight:
             distance = (soft_argmax(output) - mean_position(share)).abs().sum(-1)
             losses = losses + self.l1_weight * distance * (100 / output.shape[-1])
-        return (losses * inside).sum() / inside.sum().clamp(min=1)
+        return (losses * inside).mean()
 
 
 def adaptive_wing_loss(output: torch.Tensor, target: torch.Tensor, width: float = 0.5, scale: float = 14.0,

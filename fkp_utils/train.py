@@ -1,20 +1,30 @@
 """Trains one recipe and keeps its weights.
 
-    python -m fkp_utils.train RECIPE [--profile full] [--data FOLDER] [--out WEIGHTS.safetensors] [--record TABLE.json]
+    python -m fkp_utils.train RECIPE [--profile full] [--data FOLDER] [--start WEIGHTS]
+                              [--out WEIGHTS.safetensors] [--record TABLE.json]
+
+    torchrun --nproc_per_node=N -m fkp_utils.train RECIPE ...        the same on N processes or GPUs
 
 RECIPE is a row of `profiles.py`: nose, face_improved, pyramid and so on. An interrupted training
-goes on after its last whole epoch when the command is given again.
+goes on after its last whole epoch when the command is given again, on as many processes as one likes.
+A recipe's batch is what all processes together take in a step, so that their number changes no result.
+`--batch` sets another; the learning rate then changes by the square root of the ratio, the rule for Adam
+(Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms", NeurIPS 2022).
 """
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import nn
 
+from . import distributed
 from .datasets import IBugFaces, IMMFaces, data_root
 from .datasets.base import FaceDataset
 from .datasets.imm import PHOTO_SIZE
@@ -24,8 +34,9 @@ from .landmarks import NOSE_TIP_58
 from .metrics import mae, mean_shape, nme, normalised_mse, point_errors
 from .profiles import FULL, PROFILES, Recipe, recipe
 from .training import fit, new_model
-from .weights import save_weights
+from .weights import find_weights, load_weights, save_weights, sha256
 
+_AGAIN = "the same command goes on after the last whole epoch"
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 
 
@@ -35,6 +46,16 @@ def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDatase
         points = [NOSE_TIP_58] if chosen.net == "NoseNet" else None
         return tuple(IMMFaces(root, split, size=chosen.size, points=points) for split in ("train", "val"))
     return tuple(IBugFaces(root, split, crop=chosen.crop) for split in ("train", "val"))
+
+
+def started(chosen: Recipe, weights: str | Path) -> nn.Module:
+    """The recipe's net with the weights of a trained one of the same layers; ValueError names a file that does not fit."""
+    model = new_model(chosen)
+    try:
+        model.load_state_dict(load_weights(weights).model.state_dict())
+    except RuntimeError:
+        raise ValueError(f"{weights}: not the weights of a {chosen.net} of this size") from None
+    return model
 
 
 def scores(predicted: np.ndarray, faces: FaceDataset) -> dict[str, float]:
@@ -53,40 +74,58 @@ def record(path: Path, profile: str, rows: list[dict]) -> None:
     write_json(path, {**table, "rows": list(kept.values())})
 
 
+def _train(chosen: Recipe, options: argparse.Namespace) -> int:
+    train, val = faces_for(chosen, data_root(options.data))
+    model = started(chosen, options.start) if options.start else new_model(chosen)
+    checkpoints = options.checkpoints / (sha256(find_weights(options.start))[:12] if options.start else "")
+    run = fit(model, train, val, chosen, checkpoints)
+    if distributed.rank() > 0:                            # the first process speaks for all
+        return 0
+    found = scores(run.predict(val), val)
+    baseline = scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0), val)
+    effort = {"epochs": len(run.history), "minutes": round(float(run.history.seconds.sum()) / 60, 1)}
+    print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found, "mean_shape": baseline}))
+    if options.record:
+        given = {"profile": options.profile != "full" and options.profile, "epochs": options.epochs, "batch": options.batch,
+                 "start": options.start and "WEIGHTS"}
+        extra = "".join(f" --{name} {value}" for name, value in given.items() if value)
+        command = f"python -m fkp_utils.train {options.recipe} --data DATA{extra}"
+        record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
+                                                 {"net": chosen.title, **effort, **found, "command": command}])
+    if options.out:
+        print(f"{options.out}: SHA-256 {save_weights(options.out, run)}")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when trained, 1 for data that cannot be read, 2 for wrong arguments, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.train", description=__doc__.splitlines()[0])
     parser.add_argument("recipe", choices=sorted(FULL))
     parser.add_argument("--profile", choices=sorted(PROFILES), default="full")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--start", help="weights of the same net to start from")
     parser.add_argument("--out", type=Path, help="write the weights here (.safetensors)")
     parser.add_argument("--record", type=Path, help="put the numbers into this table, too (data/measured/partN.json)")
     parser.add_argument("--epochs", type=int, help="train for so many epochs instead of the recipe's number")
+    parser.add_argument("--batch", type=int, help="faces a step, over all processes, instead of the recipe's number")
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     options = parser.parse_args(arguments)
     chosen = recipe(options.profile, options.recipe)
     chosen = replace(chosen, epochs=options.epochs or chosen.epochs)
+    if options.batch:
+        chosen = replace(chosen, batch=options.batch, lr=chosen.lr * math.sqrt(options.batch / chosen.batch))
     try:
-        train, val = faces_for(chosen, data_root(options.data))
-        run = fit(new_model(chosen), train, val, chosen, options.checkpoints)
-    except DatasetError as error:
+        with distributed.joined():
+            return _train(chosen, options)
+    except (DatasetError, ValueError, FloatingPointError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1
+    except torch.distributed.DistError as error:
+        print(f"train: lost another process ({str(error).splitlines()[0]}); {_AGAIN}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print("train: interrupted; the same command goes on after the last whole epoch", file=sys.stderr)
+        print(f"train: interrupted; {_AGAIN}", file=sys.stderr)
         return 130
-    found = scores(run.predict(val), val)
-    baseline = scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0), val)
-    effort = {"epochs": len(run.history), "minutes": round(float(run.history.seconds.sum()) / 60, 1)}
-    print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found, "mean_shape": baseline}))
-    if options.record:
-        epochs = f" --epochs {options.epochs}" if options.epochs else ""
-        command = f"python -m fkp_utils.train {options.recipe} --data DATA{epochs}"
-        record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
-                                                 {"net": chosen.title, **effort, **found, "command": command}])
-    if options.out:
-        print(f"{options.out}: SHA-256 {save_weights(options.out, run)}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from . import distributed
 from .augment import to_float
 from .datasets.base import FaceDataset
 from .files import replacing
@@ -175,26 +176,27 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     store = _Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{_fingerprint(model, recipe, train, val)}")
     history, best = [], None
-    if state := store.load():
+    if state := distributed.from_first(store.load() if distributed.rank() == 0 else None):
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         if average:
             average.load_state_dict(state["average"])
         history, best = state["history"], state["best"]
-    judged = average or model
+    judged, worker = average or model, distributed.shared(model)
     steps = math.ceil(n_train / recipe.batch)
-    with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, desc=recipe.title, disable=not progress,
-              mininterval=0.5) as bar:
+    with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, desc=recipe.title, mininterval=0.5,
+              disable=not progress or distributed.rank() > 0) as bar:
         for epoch in range(len(history), recipe.epochs):
             start = time.perf_counter()
-            train_loss = _train_epoch(model, average, target, train, n_train, recipe, epoch, optimizer, device, bar)
+            train_loss = _train_epoch(worker, model, average, target, train, n_train, recipe, epoch, optimizer, device, bar)
             val_loss, val_error = _validate(judged, target, val, recipe, device)
             history.append({"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss,
                             "val_loss": val_loss, "val_error": val_error, "seconds": time.perf_counter() - start})
             if best is None or val_error < best["val_error"]:
                 best = {"val_error": val_error, "model": copy.deepcopy(judged.state_dict())}
-            store.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                        "average": average and average.state_dict(), "history": history, "best": best})
+            if distributed.rank() == 0:
+                store.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                            "average": average and average.state_dict(), "history": history, "best": best})
             bar.set_postfix(train=f"{train_loss:.2e}", val=f"{val_loss:.2e}", px=f"{val_error:.2f}")
             if on_epoch and on_epoch(pd.DataFrame(history)) is False:
                 break
@@ -203,7 +205,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     return Trained(model, target, recipe, pd.DataFrame(history))
 
 
-def _train_epoch(model, average, target, train, n_train, recipe, epoch, optimizer, device, bar) -> float:
+def _train_epoch(worker, model, average, target, train, n_train, recipe, epoch, optimizer, device, bar) -> float:
     generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
     order = torch.randperm(n_train, generator=generator).numpy()
     batches = [order[i:i + recipe.batch] for i in range(0, n_train, recipe.batch)]
@@ -213,17 +215,21 @@ def _train_epoch(model, average, target, train, n_train, recipe, epoch, optimize
         step = epoch * len(batches) + k
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(recipe, step, recipe.epochs * len(batches))
-        images, landmarks = train.batch(indices)
-        images, landmarks = recipe.augment(to_float(images.to(device)), landmarks.to(device), generator)
+        mine = distributed.share(np.arange(len(indices)))
+        images, landmarks = train.batch(indices[mine])
+        chance = recipe.augment.draw(len(indices), generator)[mine]
+        images, landmarks = recipe.augment(to_float(images.to(device)), landmarks.to(device), chance)
         optimizer.zero_grad(set_to_none=True)
-        loss = target.loss(_forward(model, images, recipe), target.encode(landmarks))
-        loss.backward()
+        output = _forward(worker, images, recipe)
+        loss = target.loss(output, target.encode(landmarks)) if len(mine) else output.sum()       # no rows: zero
+        part = len(mine) / len(indices)
+        (loss * (part * distributed.processes())).backward()          # gradients are averaged over processes
         optimizer.step()
         if average:
             _update_average(average, model, recipe.ema, step)
-        total += loss.detach() * len(indices)
+        total += loss.detach() * len(mine)
         bar.update()
-    mean = float(total) / n_train
+    mean = float(distributed.total(total)) / n_train
     if not math.isfinite(mean):
         raise FloatingPointError(f"{recipe.title}: the training loss is {mean} in epoch {epoch + 1}; lower the learning rate")
     return mean
@@ -240,13 +246,15 @@ def _update_average(average: nn.Module, model: nn.Module, decay: float, step: in
 @torch.no_grad()
 def _validate(model, target, val, recipe, device) -> tuple[float, float]:
     model.eval()
-    losses, errors = 0.0, []
-    for start in range(0, len(val), 64):
-        images, landmarks = val.batch(np.arange(start, min(start + 64, len(val))))
+    sums = torch.zeros(2, dtype=torch.float64)
+    mine = distributed.share(np.arange(len(val)))
+    for start in range(0, len(mine), 64):
+        images, landmarks = val.batch(mine[start:start + 64])
         output = _forward(model, to_float(images.to(device)), recipe)
-        losses += float(target.loss(output, target.encode(landmarks.to(device)))) * len(images)
-        errors.append(point_errors(target.decode(output).cpu().numpy(), landmarks.numpy()).mean(1))
-    return losses / len(val), float(np.concatenate(errors).mean())
+        sums[0] += float(target.loss(output, target.encode(landmarks.to(device)))) * len(images)
+        sums[1] += point_errors(target.decode(output).cpu().numpy(), landmarks.numpy()).mean(1).sum()
+    loss, error = (distributed.total(sums.to(device)) / len(val)).tolist()
+    return loss, error
 
 
 def mean_shape_loss(train: FaceDataset, val: FaceDataset, target) -> float:

@@ -1,10 +1,13 @@
 """Augmentation moves image and landmarks together."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from fkp_utils.augment import Augment, flip, to_float, warp
+from fkp_utils.augment import Augment, flip, jpeg_artefacts, to_float, warp
 from fkp_utils.landmarks import FLIP_58, FLIP_68, LINES_58, LINES_68, flip_order
 
 
@@ -77,8 +80,37 @@ def test_nothing_changes_without_amounts():
 
 
 def test_same_generator_same_faces_and_values_stay_in_range():
-    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5)
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5, .5)
     images, points = to_float(torch.randint(0, 256, (4, 1, 40, 40), dtype=torch.uint8)), torch.rand(4, 68, 2) * 40
     a, b = (everything(images, points, torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
     assert a[0].abs().max() <= 0.5 and not torch.equal(a[0], images)
+
+
+@pytest.mark.parametrize("quality", [10, 30, 70, 95])
+def test_jpeg_artefacts_are_those_of_a_jpeg_file(quality):
+    ramp = np.add.outer(np.arange(45), np.arange(60)) * 2.0
+    grey = (ramp + np.random.default_rng(0).normal(0, 20, ramp.shape)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(grey).save(file := io.BytesIO(), "JPEG", quality=quality)
+    real = np.asarray(Image.open(file)).astype(float)
+    ours = jpeg_artefacts(to_float(torch.from_numpy(grey)[None, None]), torch.tensor([float(quality)]))
+    ours = (ours[0, 0].clamp(-0.5, 0.5).numpy() + 0.5) * 255
+    assert np.abs(ours - real).mean() < max(0.5, 0.15 * np.abs(real - grey).mean())
+
+
+def test_a_part_of_a_batch_changes_as_within_the_whole():
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5, .5)
+    images, points = to_float(torch.randint(0, 256, (5, 1, 40, 48), dtype=torch.uint8)), torch.rand(5, 68, 2) * 40
+    draw = everything.draw(5, torch.Generator().manual_seed(3))
+    whole = everything(images, points, draw)
+    part = everything(images[1::2], points[1::2], draw[1::2])
+    assert torch.equal(whole[0][1::2], part[0]) and torch.equal(whole[1][1::2], part[1])
+
+
+def test_noise_has_the_deviation_asked_for_and_differs_from_face_to_face():
+    grey = torch.zeros(64, 1, 48, 48)
+    noisy, _ = Augment(noise=0.1)(grey, torch.zeros(64, 1, 2), torch.Generator().manual_seed(0))
+    spread = noisy.flatten(1).std(1)
+    assert 0.09 < spread.max() < 0.11 and spread.min() < 0.01       # anything from none to the amount
+    a, b = noisy[spread.argsort()[-2:]].flatten(1)
+    assert torch.corrcoef(torch.stack([a, b]))[0, 1].abs() < 0.1

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from fkp_utils import train
 from fkp_utils.datasets import IBugFaces
@@ -59,4 +60,16 @@ def test_records_replace_the_same_nets_row(embedded, tmp_path):
     assert train.main(arguments) == 0 and train.main([*arguments, "--epochs", "1"]) == 0
     rows = json.loads(table.read_text())["rows"]
     assert [row["net"] for row in rows] == ["Mean shape in the box", "Part 5, both joined"]
-    assert rows[1]["epochs"] == 1 and rows[1]["command"].endswith("pyramid --data DATA --epochs 1")
+    assert rows[1]["epochs"] == 1 and rows[1]["command"].endswith("pyramid --data DATA --profile smoke --epochs 1")
+
+
+def test_starts_from_given_weights(embedded, tmp_path, capsys):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    arguments = ["--profile", "smoke", "--data", str(embedded), "--checkpoints", str(tmp_path)]
+    assert train.main(["nose", *arguments, "--out", str(first)]) == 0
+    begun = train.started(recipe("smoke", "nose"), first).state_dict()
+    assert all(torch.equal(value, begun[name]) for name, value in load_weights(first).model.state_dict().items())
+    assert train.main(["nose_improved", *arguments, "--start", str(first), "--out", str(second)]) == 0
+    capsys.readouterr()
+    assert train.main(["face", *arguments, "--start", str(first)]) == 1
+    assert capsys.readouterr().err == f"train: {first}: not the weights of a FaceNet of this size\n"

@@ -1,0 +1,125 @@
+"""Training on several processes: the same numbers as on one, a clear end when one dies, going on with fewer."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fkp_utils import distributed
+from fkp_utils.augment import Augment
+from fkp_utils.distributed import SharedBatchNorm2d
+from fkp_utils.profiles import Recipe
+from fkp_utils.training import fit, new_model
+
+AUGMENT = Augment(rotate=15, shift=0.05, noise=0.05, occlude=0.5)
+# Batches of 4 of 9 faces: the last has one row, so that one process has none. Batch norm over so few pixels makes
+# rounding grow (initial weights 1e-7 apart end 4e-3 apart on one process), hence batches of 5 and small steps.
+RECIPES = {"NoseNet": Recipe("Part 1", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3, augment=AUGMENT),
+           "FaceNet": Recipe("Part 2", "FaceNet", (180, 240), epochs=3, batch=4, lr=1e-4, augment=AUGMENT, ema=0.9),
+           "ResNet": Recipe("Part 3", "ResNet", (64, 64), epochs=3, batch=5, lr=2e-5, augment=AUGMENT, channels_last=True),
+           "UNet": Recipe("Part 4", "UNet", (32, 32), epochs=3, batch=5, lr=2e-5, target="heatmaps", width=4,
+                          loss="cross_entropy", l1_weight=0.3, augment=AUGMENT)}
+POINTS = {"NoseNet": 1, "FaceNet": 58, "ResNet": 68, "UNet": 68}
+
+
+def _faces(toy, name, count, seed):
+    """Toy faces for a net: its size, and as many landmarks as it answers with, all near the blob."""
+    faces = toy(count, RECIPES[name].size, seed)
+    spread = np.random.default_rng(seed).normal(0, 3, (count, POINTS[name], 2)).astype(np.float32)
+    faces.landmarks = faces.landmarks + spread
+    return faces
+
+
+def _split(toy, name):
+    return _faces(toy, name, 2 * RECIPES[name].batch + (RECIPES[name].batch == 4), 0), _faces(toy, name, 5, 1)
+
+
+def _free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return str(s.getsockname()[1])
+
+
+def _worker(rank, port, toy, name, results):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    torch.set_num_threads(1)
+    with distributed.joined():
+        run = fit(new_model(RECIPES[name]), *_split(toy, name), RECIPES[name], progress=False)
+        run.history.to_json(f"{results}/{rank}.json")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_two_processes_give_the_loss_curve_of_one(toy, tmp_path, name):
+    one = fit(new_model(RECIPES[name]), *_split(toy, name), RECIPES[name], progress=False)
+    torch.multiprocessing.spawn(_worker, (_free_port(), toy, name, str(tmp_path)), nprocs=2)
+    for rank in (0, 1):
+        two = pd.read_json(tmp_path / f"{rank}.json")
+        for column in ("lr", "train_loss", "val_loss", "val_error"):
+            np.testing.assert_allclose(two[column], one.history[column], rtol=1e-4, err_msg=column)
+
+
+def test_shared_batch_norm_alone_is_batch_norm():
+    plain, x = torch.nn.BatchNorm2d(5), torch.randn(3, 5, 7, 6)
+    torch.nn.init.normal_(plain.weight)
+    ours = SharedBatchNorm2d.of(torch.nn.BatchNorm2d(5))
+    ours.load_state_dict(plain.state_dict())
+    outputs = []
+    for layer in (plain, ours):
+        inside = x.clone().requires_grad_()
+        y = layer(inside)
+        (y**3).sum().backward()
+        outputs.append((y, inside.grad, layer.weight.grad, *layer.state_dict().values(), layer.eval()(x)))
+    for a, b in zip(*outputs):
+        torch.testing.assert_close(a.float(), b.float(), rtol=1e-4, atol=1e-5)
+
+
+def _start(checkpoints, processes, *more):
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", _free_port()]
+    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "fkp_utils.train", "face_improved",
+               "--profile", "smoke", "--batch", "4", "--checkpoints", str(checkpoints), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "OMP_NUM_THREADS": "1", "FKP_DATA": ""})
+
+
+def _wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def test_a_killed_worker_ends_the_job_with_a_message_and_one_process_goes_on(embedded, tmp_path):
+    job = _start(tmp_path, 2, "--epochs", "15")
+    _wait_for(lambda: [p for p in tmp_path.glob("*.pt") if "previous" not in p.name])
+    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    os.kill(int(children[1]), signal.SIGKILL)
+    _, told = job.communicate(timeout=120)
+    assert job.returncode != 0 and ("exitcode  : -9" in told or "lost another process" in told)
+    last = next(p for p in tmp_path.glob("*.pt") if "previous" not in p.name)
+    done = len(torch.load(last, weights_only=True)["history"])
+    assert 0 < done < 15
+    alone = _start(tmp_path, 1, "--epochs", "15")
+    output, told = alone.communicate(timeout=300)
+    assert alone.returncode == 0, told
+    assert json.loads(output)["epochs"] == 15
+    assert len(torch.load(last, weights_only=True)["history"]) == 15
+
+
+def test_batch_changes_the_learning_rate_by_the_square_root(toy, monkeypatch):
+    from fkp_utils import train
+    seen = []
+    monkeypatch.setattr(train, "_train", lambda chosen, options: seen.append(chosen) or 0)
+    assert train.main(["resnet", "--batch", "512"]) == 0
+    assert seen[0].batch == 512 and seen[0].lr == pytest.approx(2 * train.recipe("full", "resnet").lr)
+    assert replace(seen[0], batch=128, lr=1e-3) == train.recipe("full", "resnet")
