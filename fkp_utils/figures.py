@@ -18,7 +18,7 @@ import papermill
 from papermill.exceptions import PapermillExecutionError
 
 from .datasets import data_root
-from .files import replacing, write_text
+from .files import locked, replacing, write_text
 from .profiles import PROFILES
 from .site import render
 
@@ -106,8 +106,9 @@ def main() -> int:
     if arguments.store and data:
         parser.error("--store is for the embedded faces: outputs in the notebooks show pictures")
     try:
-        make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
-    except RuntimeError as error:
+        with locked(PROJECT / "build" / "figures"):
+            make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
+    except (RuntimeError, OSError) as error:
         print(f"figures: {error}", file=sys.stderr)
         return 1
     return 0

@@ -1,11 +1,16 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Writing files so that a reader sees the old content or the new, never half of it, and one writer at a time."""
 
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .errors import BusyError
 
 
 @contextmanager
@@ -20,6 +25,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)          # a full disk does not say which file it was
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -42,3 +50,29 @@ def replace_folder(new: Path, target: Path) -> None:
         os.replace(target, old)
     os.replace(new, target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: str | Path, wait: bool = False) -> Iterator[None]:
+    """Let no other run make `path`, a file or folder, until the block ends.
+
+    The operating system holds the lock for the process and drops it however that ends, so that no
+    killed run stays in the way. With `wait` the second run says whom it waits for; else BusyError does.
+    """
+    path = Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, note = FileLock(path.with_name(f".{path.name}.lock")), path.with_name(f".{path.name}.holder")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        holder = note.read_text() if note.exists() else "another process"
+        if not wait:
+            raise BusyError(f"{path}: {holder} is making it; wait until it ends, or stop it") from None
+        print(f"{path}: waiting for {holder}, which is making it", file=sys.stderr)
+        lock.acquire()
+    try:
+        write_text(note, f"process {os.getpid()} of {os.uname().nodename if hasattr(os, 'uname') else 'this machine'}")
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()

@@ -85,14 +85,14 @@ FULL = {
     "face_improved": Recipe("Part 2, improved", "FaceNet", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred",
                             schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True),
     "resnet": _resnet,
-    "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=60, batch=32, target="centred",
+    "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=30, batch=32, target="centred",
                                loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,
                                box_shift=0.1),
     # A few faces to learn by heart, to compare losses on.
     "unet_trial": Recipe("Part 4 trial", "UNet", (96, 96), epochs=25, batch=4, lr=1e-3, target="heatmaps", limit=16, width=8,
                          margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
     "unet": _unet,
-    "unet_improved": replace(_unet, title="Part 4, improved", size=(96, 96), epochs=20, width=16, loss="cross_entropy",
+    "unet_improved": replace(_unet, title="Part 4, improved", size=(96, 96), epochs=12, width=16, loss="cross_entropy",
                              sigma=2.0, l1_weight=0.3, schedule="cosine", ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1),
     # Parts 3 and 4 joined: a residual network that answers with heatmaps.
     "pyramid": Recipe("Part 5, both joined", "HeatmapResNet", (128, 128), epochs=75, batch=16, lr=1e-3, target="heatmaps",

@@ -28,7 +28,7 @@ from . import distributed
 from .datasets import IBugFaces, IMMFaces, data_root
 from .datasets.base import FaceDataset
 from .datasets.imm import PHOTO_SIZE
-from .errors import DatasetError
+from .errors import BusyError, DatasetError
 from .files import write_json
 from .landmarks import NOSE_TIP_58
 from .metrics import mae, mean_shape, nme, normalised_mse, point_errors
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with distributed.joined():
             return _train(chosen, options)
-    except (DatasetError, ValueError, FloatingPointError) as error:
+    except (DatasetError, BusyError, ValueError, FloatingPointError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
         return 1
     except torch.distributed.DistError as error:

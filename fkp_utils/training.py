@@ -9,6 +9,7 @@ import copy
 import hashlib
 import json
 import math
+import shutil
 import time
 import zlib
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from tqdm.auto import tqdm
 from . import distributed
 from .augment import to_float
 from .datasets.base import FaceDataset
-from .files import replacing
+from .files import locked, replacing
 from .metrics import mean_shape, point_errors
 from .models import he_init, make_net
 from .profiles import Recipe
@@ -122,11 +123,19 @@ class _Checkpoints:
         self.last = Path(folder) / f"{name}.pt" if folder else None
         self.previous = self.last and self.last.with_suffix(".previous.pt")
 
+    def held(self) -> contextlib.AbstractContextManager:
+        """Lets no second run train the same; BusyError there."""
+        return locked(self.last) if self.last and distributed.rank() == 0 else contextlib.nullcontext()
+
     def save(self, state: dict) -> None:
         if self.last is None:
             return
         with replacing(self.last) as beside:
-            torch.save(state, beside)
+            try:
+                torch.save(state, beside)
+            except RuntimeError as error:                      # PyTorch's own words name neither file nor reason
+                raise OSError(f"{self.last}: cannot be written ({shutil.disk_usage(self.last.parent).free >> 20} MB are free "
+                              "there); the epochs before it are kept") from error
             if self.last.exists():
                 self.last.replace(self.previous)
 
@@ -163,6 +172,10 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
         On Ctrl-C; call again with the same arguments to go on after the last whole epoch.
     FloatingPointError
         When the training loss is no longer a number.
+    BusyError
+        When another process is at the same training, with the same folder of checkpoints.
+    OSError
+        When a checkpoint cannot be written; the one before it is whole.
     """
     device = device or default_device()
     n_train = min(len(train), recipe.limit or len(train))
@@ -175,31 +188,32 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     average = copy.deepcopy(model).requires_grad_(False) if recipe.ema else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     store = _Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{_fingerprint(model, recipe, train, val)}")
-    history, best = [], None
-    if state := distributed.from_first(store.load() if distributed.rank() == 0 else None):
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        if average:
-            average.load_state_dict(state["average"])
-        history, best = state["history"], state["best"]
-    judged, worker = average or model, distributed.shared(model)
-    steps = math.ceil(n_train / recipe.batch)
-    with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, desc=recipe.title, mininterval=0.5,
-              disable=not progress or distributed.rank() > 0) as bar:
-        for epoch in range(len(history), recipe.epochs):
-            start = time.perf_counter()
-            train_loss = _train_epoch(worker, model, average, target, train, n_train, recipe, epoch, optimizer, device, bar)
-            val_loss, val_error = _validate(judged, target, val, recipe, device)
-            history.append({"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss,
-                            "val_loss": val_loss, "val_error": val_error, "seconds": time.perf_counter() - start})
-            if best is None or val_error < best["val_error"]:
-                best = {"val_error": val_error, "model": copy.deepcopy(judged.state_dict())}
-            if distributed.rank() == 0:
-                store.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
-                            "average": average and average.state_dict(), "history": history, "best": best})
-            bar.set_postfix(train=f"{train_loss:.2e}", val=f"{val_loss:.2e}", px=f"{val_error:.2f}")
-            if on_epoch and on_epoch(pd.DataFrame(history)) is False:
-                break
+    with store.held():
+        history, best = [], None
+        if state := distributed.from_first(store.load() if distributed.rank() == 0 else None):
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            if average:
+                average.load_state_dict(state["average"])
+            history, best = state["history"], state["best"]
+        judged, worker = average or model, distributed.shared(model)
+        steps = math.ceil(n_train / recipe.batch)
+        with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, desc=recipe.title, mininterval=0.5,
+                  disable=not progress or distributed.rank() > 0) as bar:
+            for epoch in range(len(history), recipe.epochs):
+                start = time.perf_counter()
+                train_loss = _train_epoch(worker, model, average, target, train, n_train, recipe, epoch, optimizer, device, bar)
+                val_loss, val_error = _validate(judged, target, val, recipe, device)
+                history.append({"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss,
+                                "val_loss": val_loss, "val_error": val_error, "seconds": time.perf_counter() - start})
+                if best is None or val_error < best["val_error"]:
+                    best = {"val_error": val_error, "model": copy.deepcopy(judged.state_dict())}
+                if distributed.rank() == 0:
+                    store.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                                "average": average and average.state_dict(), "history": history, "best": best})
+                bar.set_postfix(train=f"{train_loss:.2e}", val=f"{val_loss:.2e}", px=f"{val_error:.2f}")
+                if on_epoch and on_epoch(pd.DataFrame(history)) is False:
+                    break
     model.load_state_dict(best["model"])
     model.eval()
     return Trained(model, target, recipe, pd.DataFrame(history))

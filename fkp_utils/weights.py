@@ -53,6 +53,15 @@ def find_weights(path: str | Path) -> Path:
     return path
 
 
+def _refuse_absurd(recipe: Recipe) -> None:
+    """ValueError for sizes that no net of ours has, before anything is made of them."""
+    numbers = {"size": recipe.size, "width": (recipe.width,), "stride": (recipe.stride,), "margin": (recipe.margin,)}
+    limits = {"size": (16, 1024), "width": (1, 512), "stride": (1, 32), "margin": (0.1, 10)}
+    for name, values in numbers.items():
+        if not all(limits[name][0] <= value <= limits[name][1] for value in values):
+            raise ValueError(f"{name} {values} is out of bounds")
+
+
 def load_weights(path: str | Path, expected: str | None = None) -> Trained:
     """Load a net that `save_weights` wrote, ready to predict.
 
@@ -76,9 +85,13 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
             tensors = {name: file.get_tensor(name) for name in file.keys()}      # noqa: SIM118 (no mapping)
         fields = json.loads(about["recipe"])
         recipe = Recipe(**{**fields, "size": tuple(fields["size"]), "augment": Augment(**fields["augment"])})
-        model = make_net(recipe.net, recipe.width)
-        mean = tensors.pop("target.mean", torch.zeros(1, 2))
-        model.load_state_dict({name.removeprefix("model."): value for name, value in tensors.items()})
+        _refuse_absurd(recipe)
+        mean = tensors.pop("target.mean", torch.zeros(1, 2)).float()
+        with torch.device("meta"):                            # layers without memory: the file's tensors become the weights
+            model = make_net(recipe.net, recipe.width)
+        whole = {name.removeprefix("model."): value.float() if value.is_floating_point() else value
+                 for name, value in tensors.items()}
+        model.load_state_dict(whole, assign=True)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None

@@ -24,8 +24,8 @@ from pathlib import Path, PurePosixPath
 import requests
 from tqdm.auto import tqdm
 
-from ..errors import DatasetError
-from ..files import replace_folder, write_json
+from ..errors import BusyError, DatasetError
+from ..files import locked, replace_folder, write_json
 from . import ibug, imm
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -238,8 +238,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         for name in names:
-            print(get(SOURCES[name], options.folder))
-    except (DatasetError, OSError) as error:
+            with locked(options.folder / SOURCES[name].folder):
+                print(get(SOURCES[name], options.folder))
+    except (DatasetError, BusyError, OSError) as error:
         print(f"download: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

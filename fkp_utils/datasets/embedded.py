@@ -31,7 +31,7 @@ from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
 
 from ..errors import DatasetError
-from ..files import replace_folder, replacing, write_json, write_text
+from ..files import locked, replace_folder, replacing, write_json, write_text
 from ..landmarks import FLIP_68
 from ..synthesis.person import sample_person
 from ..synthesis.portrait import Shot, develop, take
@@ -218,8 +218,16 @@ def _recipe(settings: Settings) -> dict:
     """Settings and a digest of the generator's source: a set made by other code is made again."""
     here = Path(__file__).parent
     sources = [Path(__file__), *sorted((here.parent / "synthesis").glob("*.py")), here.parent / "synthesis/shape_model.npz"]
-    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sources if p.name != "learn_shape_model.py")).hexdigest()
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sources)).hexdigest()
     return {**asdict(settings), "generator": digest[:16]}
+
+
+def _read(path: Path) -> dict | None:
+    """A small JSON file, or None where there is none that can be read."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _run(job) -> None:
@@ -252,12 +260,20 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     """
     folder, settings = Path(folder), settings or Settings()
     recipe, stamp = _recipe(settings), folder / "embedded.json"
-    if stamp.exists() and json.loads(stamp.read_text()) == recipe:
+    if _read(stamp) == recipe:
         return folder
+    with locked(folder, wait=True):
+        if _read(stamp) != recipe:                                   # nobody made it meanwhile
+            _generate(folder, settings, recipe, processes or _processes())
+    return folder
+
+
+def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) -> None:
+    stamp = folder / "embedded.json"
     if folder.exists() and not stamp.exists() and any(folder.iterdir()):
         raise DatasetError(f"{folder}: holds other files; name a new folder for the embedded faces")
     partial_folder = folder.with_name(f".{folder.name}.partial")
-    if partial_folder.exists() and json.loads((partial_folder / "recipe.json").read_text() or "{}") != recipe:
+    if partial_folder.exists() and _read(partial_folder / "recipe.json") != recipe:
         shutil.rmtree(partial_folder)
     partial_folder.mkdir(parents=True, exist_ok=True)
     write_json(partial_folder / "recipe.json", recipe)
@@ -265,7 +281,6 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     jobs = [partial(_write_studio, partial_folder, settings.seed, n) for n in range(1, settings.people + 1)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "train", 0, i) for i in range(settings.train)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "test", 50_000, i) for i in range(tests)]
-    processes = processes or _processes()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")          # one core a process
     with tqdm(total=6 * settings.people + settings.train + tests, desc="embedded faces", unit="picture", mininterval=1) as bar:
         if processes == 1:
@@ -277,10 +292,8 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
                 for job, _ in zip(jobs, pool.map(_run, jobs, chunksize=2)):
                     bar.update(6 if job.func is _write_studio else 1)
     _write_lists(partial_folder, settings)
-    (partial_folder / "recipe.json").unlink()
-    write_json(partial_folder / stamp.name, recipe)
+    os.replace(partial_folder / "recipe.json", partial_folder / stamp.name)
     replace_folder(partial_folder, folder)
-    return folder
 
 
 def _write_lists(folder: Path, settings: Settings) -> None:

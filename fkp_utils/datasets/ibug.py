@@ -21,7 +21,7 @@ from defusedxml import sax as defused_sax
 from tqdm.auto import tqdm
 
 from ..errors import DatasetError
-from ..files import replacing
+from ..files import locked, replacing
 from .base import FaceDataset
 from .crop import Crop
 from .images import read_gray
@@ -171,17 +171,22 @@ class IBugFaces(FaceDataset):
         listed = self.folder / f"labels_ibug_300W_{FILES[split]}.xml"
         stored = _Cache(Path(cache), listed, split, self.crop)
         if (found := stored.load()) is None:
-            entries = read_xml(listed)
-            if split in ("train", "val"):
-                val = split_by_photo([entry.file for entry in entries])
-                entries = [entry for entry, is_val in zip(entries, val) if is_val == (split == "val")]
-            if not entries:
-                raise DatasetError(f"{listed}: no faces of the {split} split")
-            found = stored.build(entries, self.folder)
+            with locked(stored.images, wait=True):
+                found = stored.load() or stored.build(self._entries(listed, split), self.folder)
         self.images, arrays = found
         self.names = arrays["names"].tolist()
         self.boxes, self.truth, self.sizes = arrays["boxes"], arrays["truth"], arrays["sizes"]
         self.landmarks = self.crop.to_crop(self.truth, self.boxes).astype(np.float32)
+
+    @staticmethod
+    def _entries(listed: Path, split: str) -> list[Entry]:
+        entries = read_xml(listed)
+        if split in ("train", "val"):
+            val = split_by_photo([entry.file for entry in entries])
+            entries = [entry for entry, is_val in zip(entries, val) if is_val == (split == "val")]
+        if not entries:
+            raise DatasetError(f"{listed}: no faces of the {split} split")
+        return entries
 
     def to_image(self, landmarks: np.ndarray) -> np.ndarray:
         """Map landmarks (N, 68, 2) of all crops back to the pixels of their pictures, float64."""

@@ -11,7 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError
 
-Image.MAX_IMAGE_PIXELS = 120_000_000          # refuse decompression bombs above about 11000 x 11000
+Image.MAX_IMAGE_PIXELS = 50_000_000           # a decoded photo takes up to five times as many bytes, several times over
+# What cameras, phones and scanners write; Pillow knows more, among them PostScript, which is a program.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def _opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 yield image
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such picture") from None
@@ -60,7 +62,7 @@ def read_photo(path: str | Path | BinaryIO) -> np.ndarray:
     with _opened(path) as image:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith(("I", "F")):                     # 16 or 32 bits a pixel
-            values = np.asarray(image, np.float64)
+            values = np.asarray(image, np.float32)
             white = 65535 if image.mode.startswith("I") else max(1.0, float(np.nan_to_num(values).max()))
             image = Image.fromarray((np.nan_to_num(values) * (255 / white)).clip(0, 255).astype(np.uint8))
         if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

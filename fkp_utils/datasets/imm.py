@@ -16,6 +16,7 @@ from .images import read_gray, resize_antialiased, scale_points
 FOLDER = "imm_face_db"
 PHOTO_SIZE = (480, 640)                       # (height, width)
 N_POINTS = 58
+LONGEST = 1 << 20                             # bytes; an ASF file has about 4,000
 _NAME = re.compile(r"(\d\d)-([1-6])([mf])")
 SPLITS = {"train": range(1, 33), "val": range(33, 41), "all": range(1, 41)}
 
@@ -33,6 +34,8 @@ def read_asf(path: Path) -> np.ndarray:
         If the file is missing or its count, columns or numbers are wrong.
     """
     try:
+        if path.stat().st_size > LONGEST:
+            raise DatasetError(f"{path}: far longer than {N_POINTS} landmarks are")
         text = path.read_text(encoding="latin-1")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None

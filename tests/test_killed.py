@@ -1,0 +1,296 @@
+"""Hard to break: killed at any moment, two runs at once, full disks, folders that may not be written to."""
+
+import contextlib
+import filecmp
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ToyFaces
+
+from fkp_utils.augment import Augment
+from fkp_utils.datasets import IBugFaces
+from fkp_utils.datasets.crop import Crop
+from fkp_utils.datasets.embedded import Settings, ensure_embedded
+from fkp_utils.errors import BusyError
+from fkp_utils.files import locked, write_text
+from fkp_utils.profiles import Recipe
+from fkp_utils.training import _Checkpoints, fit, new_model
+
+RECIPE = Recipe("killed", "NoseNet", (60, 80), epochs=15, batch=4, lr=2e-3, ema=0.9, schedule="cosine",
+                augment=Augment(rotate=10, shift=0.05, noise=0.02))
+TINY = Settings(people=0, train=3, test=2, seed=3)
+
+# A fork server with everything imported, and nothing running, starts a process in no time.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["fkp_utils.figures", "fkp_utils.train", "conftest"])
+
+
+def run(job, *arguments, killed_after=None) -> bool:
+    """Run a function in a process of its own, killed with signal 9 after so many seconds; whether it came to its end."""
+    process = CONTEXT.Process(target=job, args=arguments)
+    process.start()
+    process.join(killed_after)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    assert process.exitcode in (0, -9)
+    return process.exitcode == 0
+
+
+def _train(folder, result):
+    torch.set_num_threads(1)
+    train, val = ToyFaces(40), ToyFaces(10, seed=1)
+    torch.save(fit(new_model(RECIPE), train, val, RECIPE, folder, progress=False).model.state_dict(), result)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Weights of a whole training, how long it took, and the folder of its checkpoints."""
+    folder = tmp_path_factory.mktemp("whole")
+    start = time.monotonic()
+    assert run(_train, folder, folder / "weights.pt")
+    return torch.load(folder / "weights.pt", weights_only=True), time.monotonic() - start, folder
+
+
+def _same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_training_killed_twenty_times_ends_with_the_same_weights(uninterrupted, tmp_path):
+    expected, seconds, _ = uninterrupted
+    chance, kills = random.Random(0), 0
+    while kills < 20:
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+        # Several lives a training: each is killed somewhere within half of what is needed in one go.
+        for _ in range(chance.randint(1, 4)):
+            kills += not run(_train, tmp_path / "run", tmp_path / "w.pt", killed_after=chance.uniform(0.05, 0.5) * seconds)
+        assert run(_train, tmp_path / "run", tmp_path / "w.pt")
+        assert _same(expected, torch.load(tmp_path / "w.pt", weights_only=True))
+
+
+def test_a_checkpoint_cut_at_any_byte_is_noticed_and_the_one_before_used(uninterrupted, tmp_path):
+    _, _, whole = uninterrupted
+    for file in whole.glob("nosenet-*.pt"):
+        shutil.copy(file, tmp_path / file.name)
+    last = next(p for p in tmp_path.glob("*.pt") if "previous" not in p.name)
+    content, store = last.read_bytes(), _Checkpoints(tmp_path, last.stem)
+    assert len(store.load()["history"]) == RECIPE.epochs
+    cuts = {0, 1, len(content) - 1, *random.Random(0).sample(range(len(content)), 60)}
+    for cut in cuts:
+        last.write_bytes(content[:cut])
+        assert len(store.load()["history"]) == RECIPE.epochs - 1, cut
+
+
+def test_a_second_run_of_the_same_training_is_refused_with_the_firsts_process(tmp_path):
+    first = CONTEXT.Process(target=_train, args=(tmp_path / "run", tmp_path / "w.pt"))
+    first.start()
+    try:
+        while not list((tmp_path / "run").glob(".*.holder")):
+            time.sleep(0.01)
+        with pytest.raises(BusyError, match=f"process {first.pid} of"):
+            fit(new_model(RECIPE), ToyFaces(40), ToyFaces(10, seed=1), RECIPE, tmp_path / "run", progress=False)
+    finally:
+        first.join()
+    assert first.exitcode == 0
+
+
+def _generate(folder):
+    ensure_embedded(folder, TINY, processes=1)
+
+
+def _files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def _same_folder(a, b):
+    return _files(a) == _files(b) and filecmp.cmpfiles(a, b, _files(a), shallow=False)[1:] == ([], [])
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A few generated faces, and how long they took."""
+    start = time.monotonic()
+    folder = tmp_path_factory.mktemp("tiny") / "faces"
+    assert run(_generate, folder)
+    return folder, time.monotonic() - start
+
+
+def test_generation_killed_at_any_moment_is_repaired(tiny, tmp_path):
+    expected, seconds = tiny
+    chance = random.Random(1)
+    for k in range(4):
+        run(_generate, tmp_path / "faces", killed_after=chance.uniform(0.1, 0.7) * seconds)
+        if k % 2:                                       # sometimes it goes on, sometimes it is killed again
+            assert run(_generate, tmp_path / "faces")
+            assert _same_folder(expected, tmp_path / "faces")
+            shutil.rmtree(tmp_path / "faces")
+
+
+def test_two_generations_at_once_make_one_whole_set(tiny, tmp_path):
+    both = [CONTEXT.Process(target=_generate, args=(tmp_path / "faces",)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0] and _same_folder(tiny[0], tmp_path / "faces")
+
+
+def _crop(root, cache):
+    IBugFaces(root, "all", crop=Crop(size=224), cache=cache)
+
+
+def test_cache_killed_at_any_moment_is_made_again(embedded, tmp_path):
+    expected = IBugFaces(embedded, "all", crop=Crop(size=224), cache=tmp_path / "whole")
+    start = time.monotonic()
+    run(_crop, embedded, tmp_path / "timed")
+    seconds = time.monotonic() - start
+    chance = random.Random(2)
+    for _ in range(5):
+        run(_crop, embedded, tmp_path / "cache", killed_after=chance.uniform(0.2, 1.0) * seconds)
+    found = IBugFaces(embedded, "all", crop=Crop(size=224), cache=tmp_path / "cache")
+    assert (found.images == expected.images).all() and (found.landmarks == expected.landmarks).all()
+
+
+def test_make_figures_killed_leaves_the_site_whole_and_a_second_run_is_refused(tmp_path):
+    site = tmp_path / "site"
+    write_text(site / "index.html", "the old page")
+    command = [sys.executable, "-m", "fkp_utils.figures", "--profile", "smoke", "--site", str(site)]
+    project = tmp_path / "project"                      # a project of its own: locks and build files apart from ours
+    here = Path(__file__).parents[1]
+    for name in ("fkp_utils", "notebooks"):
+        shutil.copytree(here / name, project / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    (project / "data").mkdir()
+    for name in ("weights", "measured"):
+        shutil.copytree(here / "data" / name, project / "data" / name)
+    (project / "data/embedded").symlink_to(here / "data/embedded")
+    environment = {**os.environ, "PYTHONPATH": str(project), "FKP_DATA": ""}
+    first = subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)
+    while not (project / "build/.figures.holder").exists():
+        assert first.poll() is None
+        time.sleep(0.05)
+    second = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
+    assert second.returncode == 1 and f"process {first.pid} of" in second.stderr and "Traceback" not in second.stderr
+    time.sleep(3)
+    os.killpg(first.pid, 9)
+    first.wait()
+    assert _files(site) == ["index.html"] and (site / "index.html").read_text() == "the old page"
+    with locked(project / "build/figures"):             # the dead run's lock does not stay in the way
+        pass
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A folder on a disk of three megabytes."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def _fill(disk, spare=0):
+    with open(disk / "ballast", "wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        file.truncate(file.tell() - spare)
+
+
+def test_full_disk_keeps_old_results_and_says_so(full_disk):
+    write_text(full_disk / "page.html", "old")
+    _fill(full_disk)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_text(full_disk / "page.html", "new" * 100_000)
+    assert (full_disk / "page.html").read_text() == "old" and _files(full_disk) == ["ballast", "page.html"]
+
+
+def test_full_disk_keeps_the_last_checkpoint_and_says_so(full_disk, toy):
+    run_ = fit(new_model(RECIPE), toy(8), toy(4), RECIPE, full_disk, on_epoch=lambda history: False, progress=False)
+    assert len(run_.history) == 1
+    _fill(full_disk, spare=200_000)
+    with pytest.raises(OSError, match=r"nosenet-.*\.pt: cannot be written \(0 MB are free there\)"):
+        fit(new_model(RECIPE), toy(8), toy(4), RECIPE, full_disk, progress=False)
+    last = next(full_disk.glob("nosenet-*.pt"))
+    assert len(torch.load(last, weights_only=True)["history"]) == 1
+
+
+@pytest.mark.parametrize("module, arguments", [
+    ("train", ["nose", "--profile", "smoke", "--checkpoints", "{}"]), ("kaggle", ["--out", "{}/submission.csv"]),
+    ("predict", ["{photo}", "--out", "{}"])])
+def test_commands_name_a_disk_that_is_full(full_disk, module, arguments, tmp_path):
+    from PIL import Image
+
+    from fkp_utils.datasets.personal import free_portraits
+    _fill(full_disk)
+    Image.fromarray(free_portraits()["Eileen Collins"]).save(tmp_path / "photo.png")
+    line = [a.format(full_disk, photo=tmp_path / "photo.png") for a in arguments]
+    done = subprocess.run([sys.executable, "-m", f"fkp_utils.{module}", *line], capture_output=True, text=True,
+                          env={**os.environ, "FKP_DATA": ""})
+    assert done.returncode == 1 and str(full_disk) in done.stderr and "Traceback" not in done.stderr
+    assert [name for name in _files(full_disk) if not name.endswith(".lock")] == ["ballast"]
+
+
+def _write_as_nobody(folder, answer):
+    os.setuid(65534)
+    try:
+        write_text(Path(folder) / "page.html", "new")
+    except OSError as error:
+        answer.put(str(error))
+
+
+def test_a_read_only_folder_is_named_and_its_content_stays(tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        folder.chmod(0o755)
+    write_text(tmp_path / "page.html", "old")
+    answer = CONTEXT.Queue()
+    process = CONTEXT.Process(target=_write_as_nobody, args=(tmp_path, answer))
+    process.start()
+    told = answer.get(timeout=60)
+    process.join()
+    assert "Permission denied" in told and str(tmp_path) in told
+    assert _files(tmp_path) == ["page.html"] and (tmp_path / "page.html").read_text() == "old"
+
+
+def _hold(path, seconds):
+    with locked(path):
+        time.sleep(seconds)
+
+
+def test_the_lock_waits_says_for_whom_and_survives_a_killed_holder(tmp_path, capsys):
+    holder = CONTEXT.Process(target=_hold, args=(tmp_path / "thing", 1.0))
+    holder.start()
+    while not (tmp_path / ".thing.holder").exists():
+        time.sleep(0.01)
+    with pytest.raises(BusyError, match=f"process {holder.pid} of"), locked(tmp_path / "thing"):
+        pass
+    with locked(tmp_path / "thing", wait=True):
+        assert f"waiting for process {holder.pid}" in capsys.readouterr().err
+    holder.join()
+    assert not run(_hold, tmp_path / "thing", 60, killed_after=0.5)
+    with locked(tmp_path / "thing"):
+        assert json.dumps((tmp_path / ".thing.holder").read_text()).startswith(f'"process {os.getpid()}')
+
+
+def test_another_number_of_threads_changes_numbers_by_less_than_a_thousandth(toy):
+    """Over ten epochs; training doubles the smallest difference every few steps."""
+    curves, short = [], replace(RECIPE, epochs=10)
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        curves.append(fit(new_model(short), toy(40), toy(10, seed=1), short, progress=False).history)
+    for column in ("train_loss", "val_loss", "val_error"):
+        np.testing.assert_allclose(curves[0][column], curves[1][column], rtol=1e-3)
