@@ -8,7 +8,7 @@ READY := $(VENV)/.installed
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures notebooks test lab data site serve clean
+.PHONY: help figures notebooks test bench lab data site serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ notebooks: $(READY) ## as figures, and keep the outputs in the notebooks
 test: $(READY) ## unit tests and the notebooks' stored outputs
 	@$(BIN)/python -m pytest -q
 	@FKP_PROFILE=smoke FKP_DATA= $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with tests/nbval.cfg notebooks
+
+bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
+	@for name in epoch step baseline heatmaps predict embedded growth; do $(BIN)/python bench/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

@@ -103,7 +103,8 @@ def vendor(folder: Path) -> None:
                 raise DatasetError(f"{package}: npm cannot get it ({error}); the rest of the site works without it") from None
             with tarfile.open(next(Path(work).glob("*.tgz"))) as packed:
                 for name, digest in files.items():
-                    content = packed.extractfile(f"package/{name}").read()
+                    member = packed.extractfile(f"package/{name}")
+                    content = member.read() if member else b""
                     if hashlib.sha256(content).hexdigest() != digest:
                         raise DatasetError(f"{package}: {name} is not the file that this project knows")
                     with replacing(folder / Path(name).name) as beside:

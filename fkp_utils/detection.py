@@ -30,7 +30,8 @@ def _search(picture: np.ndarray, hits: int) -> np.ndarray:
     found = _cascade().detect_multi_scale(picture, scale_factor=1.1, step_ratio=1, min_size=(30, 30),
                                           max_size=(min(picture.shape),) * 2, min_neighbor_number=hits)
     boxes = np.array([(f["c"], f["r"], f["width"], f["height"]) for f in found], float).reshape(-1, 4)
-    boxes, kept = boxes[np.argsort(-boxes[:, 2], kind="stable")], []
+    boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
+    kept: list[np.ndarray] = []
     for box in boxes:                # a box whose centre lies in a larger one is the same face
         centre = box[:2] + box[2:] / 2
         if not any((other[:2] < centre).all() and (centre < other[:2] + other[2:]).all() for other in kept):

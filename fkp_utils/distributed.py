@@ -8,6 +8,7 @@ process, and everything here does nothing.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ def total(values: torch.Tensor) -> torch.Tensor:
     return values
 
 
-def from_first(value: object) -> object:
+def from_first(value: Any) -> Any:
     """The first process's value, everywhere."""
     box = [value]
     if processes() > 1:

@@ -91,8 +91,3 @@ def mean_position(probability: torch.Tensor) -> torch.Tensor:
     x = (probability.sum(-2) * torch.arange(w, device=probability.device)).sum(-1)
     y = (probability.sum(-1) * torch.arange(h, device=probability.device)).sum(-1)
     return torch.stack([x, y], -1)
-
-
-def confidence(heatmaps: torch.Tensor) -> torch.Tensor:
-    """Height of each peak, (b, n, h, w) -> (b, n)."""
-    return heatmaps.amax((-2, -1))

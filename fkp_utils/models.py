@@ -65,7 +65,7 @@ class FaceNet(nn.Module):
         return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
-def keypoint_resnet18(n_landmarks: int = 68) -> nn.Module:
+def keypoint_resnet18(n_landmarks: int = 68) -> models.ResNet:
     """ResNet-18 with one input channel: (b, 1, h, w) -> (b, 2 * n_landmarks)."""
     net = models.resnet18(num_classes=2 * n_landmarks)
     net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=2, bias=False)
@@ -73,7 +73,7 @@ def keypoint_resnet18(n_landmarks: int = 68) -> nn.Module:
 
 
 def _double_conv(name: str, in_channels: int, features: int) -> nn.Sequential:
-    layers = OrderedDict()
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     for k, channels in ((1, in_channels), (2, features)):
         layers[f"{name}conv{k}"] = nn.Conv2d(channels, features, 3, padding=1, bias=False)
         layers[f"{name}norm{k}"] = nn.BatchNorm2d(features)

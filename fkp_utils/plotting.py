@@ -67,7 +67,8 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, marked: int | N
     for k, (x, y) in enumerate(landmarks):
         ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6.5, color="#ffe066")
     if marked is not None:
-        ax.scatter(*landmarks[marked], s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
+        x, y = landmarks[marked]
+        ax.scatter(x, y, s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
     low, high = landmarks.min(0), landmarks.max(0)
     pad = 0.35 * (high - low).max()
     ax.set_xlim(max(low[0] - pad, -0.5), min(high[0] + pad, image.shape[1] - 0.5))
@@ -261,8 +262,9 @@ def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     fig = _figure(6.4, 4)
     ax = fig.subplots()
     for name, values in errors.items():
-        style = {"color": "0.45", "linestyle": "--"} if name.lower().startswith("mean") else {}
-        ax.plot(*error_curve(values, limit), label=f"{name} (mean {np.mean(values):.1f} %)", **style)
+        colour, style = ("0.45", "--") if name.lower().startswith("mean") else (None, "-")
+        x, y = error_curve(values, limit)
+        ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
     ax.set_xlabel("NME, % of the distance between the outer eye corners")
     ax.set_ylabel("share of faces")
     ax.set_xlim(0, limit)

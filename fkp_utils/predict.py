@@ -130,20 +130,19 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
         When the file is not a picture. No face is no error: the list is empty.
     """
     array = _pixels(photo)
-    known = boxes is not None
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4) if known else detector(array)
-    picture, faces = Image.fromarray(array).convert("L"), []
-    for start in range(0, len(boxes), BATCH):
-        some = boxes[start:start + BATCH]
+    places = detector(array) if boxes is None else np.asarray(boxes, np.float64).reshape(-1, 4)
+    picture, faces = Image.fromarray(array).convert("L"), list[Face]()
+    for start in range(0, len(places), BATCH):
+        some = places[start:start + BATCH]
         faces += landmarks_in_boxes([picture] * len(some), some, run or default_net())
-    return [face for face in faces if known or face.confidence >= DOUBTFUL]
+    return [face for face in faces if boxes is not None or face.confidence >= DOUBTFUL]
 
 
 def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None) -> tuple[np.ndarray, np.ndarray]:
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
     array, run = _pixels(photo), run or default_net()
     crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box))])
-    maps = run.target.heatmaps(logits(run.model, torch.from_numpy(crops)[:, None], run.recipe))
+    maps = run.heatmap_target.heatmaps(logits(run.model, torch.from_numpy(crops)[:, None], run.recipe))
     return crops, maps.cpu().numpy()
 
 

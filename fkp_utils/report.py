@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from torch import nn
@@ -27,7 +28,8 @@ class Report:
     def __init__(self, part: int, out: str | Path, profile: str, root: Path):
         self.out = Path(out)
         data = "embedded faces" if (Path(root) / "embedded.json").exists() else "real photos"
-        self.content = {"part": part, "profile": profile, "data": data, "figures": {}, "models": {}, "recipes": {}, "rows": []}
+        self.content: dict[str, Any] = {"part": part, "profile": profile, "data": data, "figures": {}, "models": {},
+                                        "recipes": {}, "rows": []}
 
     def figure(self, name: str, fig: Figure, caption: str) -> Figure:
         """Save a figure as `name`.jpg and give it back for display; the caption is also its alt text."""

@@ -64,7 +64,7 @@ def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
     sizes = {}
     for path in site.glob("*.jpg"):
         with Image.open(path) as image:
-            sizes[path.stem] = tuple(round(side / SHARPNESS) for side in image.size)
+            sizes[path.stem] = (round(image.width / SHARPNESS), round(image.height / SHARPNESS))
     return sizes
 
 

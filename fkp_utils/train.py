@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,9 +44,9 @@ CHECKPOINTS = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDataset]:
     """Training and validation faces as a recipe wants them; DatasetError for every fault of a file."""
     if chosen.net in ("NoseNet", "FaceNet"):
-        points = [NOSE_TIP_58] if chosen.net == "NoseNet" else None
-        return tuple(IMMFaces(root, split, size=chosen.size, points=points) for split in ("train", "val"))
-    return tuple(IBugFaces(root, split, crop=chosen.crop) for split in ("train", "val"))
+        how: dict[str, Any] = {"size": chosen.size, "points": [NOSE_TIP_58] if chosen.net == "NoseNet" else None}
+        return IMMFaces(root, "train", **how), IMMFaces(root, "val", **how)
+    return IBugFaces(root, "train", crop=chosen.crop), IBugFaces(root, "val", crop=chosen.crop)
 
 
 def started(chosen: Recipe, weights: str | Path) -> nn.Module:
@@ -69,7 +70,8 @@ def scores(predicted: np.ndarray, faces: FaceDataset) -> dict[str, float]:
 
 def record(path: Path, profile: str, rows: list[dict]) -> None:
     """Put rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
-    table = json.loads(path.read_text()) if path.exists() else {"profile": profile, "data": "real photos", "rows": []}
+    new: dict[str, Any] = {"profile": profile, "data": "real photos", "rows": []}
+    table = json.loads(path.read_text()) if path.exists() else new
     kept = {row["net"]: row for row in table["rows"]} | {row["net"]: row for row in rows}
     write_json(path, {**table, "rows": list(kept.values())})
 

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from .files import locked, replacing
 from .metrics import mean_shape, point_errors
 from .models import he_init, make_net
 from .profiles import Recipe
-from .targets import make_target
+from .targets import Coordinates, Heatmaps, make_target
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Trained:
     """Result of `fit`: the net of the best epoch, its target, and a row of numbers an epoch."""
 
     model: nn.Module
-    target: object
+    target: Coordinates | Heatmaps
     recipe: Recipe
     history: pd.DataFrame
 
@@ -45,6 +46,13 @@ class Trained:
     def best_epoch(self) -> int:
         """Epoch (from 1) with the smallest validation error."""
         return int(self.history.val_error.idxmin()) + 1
+
+    @property
+    def heatmap_target(self) -> Heatmaps:
+        """The target of a net that answers with heatmaps; ValueError for one that does not."""
+        if not isinstance(self.target, Heatmaps):
+            raise ValueError(f"{self.recipe.title} answers with coordinates, not with heatmaps")
+        return self.target
 
     def predict(self, dataset: FaceDataset, batch: int = 64) -> np.ndarray:
         """Landmarks of every face of a dataset, float32 (N, n, 2), in pixels of its pictures."""
@@ -72,6 +80,11 @@ def _forward(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> torch.Te
         images = images.contiguous(memory_format=torch.channels_last)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.bf16 and has_bf16(images.device)):
         return model(images).float()
+
+
+def laid_out(model: nn.Module, recipe: Recipe) -> nn.Module:
+    """The net, its weights in the memory layout of the recipe."""
+    return model.to(memory_format=torch.channels_last) if recipe.channels_last else model         # type: ignore[call-overload]
 
 
 def new_model(recipe: Recipe) -> nn.Module:
@@ -128,7 +141,7 @@ class _Checkpoints:
         return locked(self.last) if self.last and distributed.rank() == 0 else contextlib.nullcontext()
 
     def save(self, state: dict) -> None:
-        if self.last is None:
+        if self.last is None or self.previous is None:
             return
         with replacing(self.last) as beside:
             try:
@@ -182,14 +195,13 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     if len(train) == 0 or len(val) == 0:
         raise ValueError("fit needs at least one face to train and one to validate on")
     target = make_target(recipe, torch.from_numpy(train.landmarks[:n_train]))
-    model.to(device)
-    if recipe.channels_last:
-        model.to(memory_format=torch.channels_last)
+    laid_out(model.to(device), recipe)
     average = copy.deepcopy(model).requires_grad_(False) if recipe.ema else None
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True)
     store = _Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{_fingerprint(model, recipe, train, val)}")
     with store.held():
-        history, best = [], None
+        history: list[dict] = []
+        best: dict[str, Any] = {}
         if state := distributed.from_first(store.load() if distributed.rank() == 0 else None):
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
@@ -206,7 +218,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
                 val_loss, val_error = _validate(judged, target, val, recipe, device)
                 history.append({"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"], "train_loss": train_loss,
                                 "val_loss": val_loss, "val_error": val_error, "seconds": time.perf_counter() - start})
-                if best is None or val_error < best["val_error"]:
+                if not best or val_error < best["val_error"]:
                     best = {"val_error": val_error, "model": copy.deepcopy(judged.state_dict())}
                 if distributed.rank() == 0:
                     store.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),

@@ -18,8 +18,8 @@ from .augment import Augment
 from .files import replacing
 from .models import make_net
 from .profiles import Recipe
-from .targets import make_target
-from .training import Trained, default_device
+from .targets import Coordinates, make_target
+from .training import Trained, default_device, laid_out
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "weights"
 # File name in data/weights: its SHA-256.
@@ -37,7 +37,7 @@ def save_weights(path: str | Path, run: Trained) -> str:
     """Write a trained net, whole or not at all; return the file's SHA-256."""
     tensors = {f"model.{name}": value.half() if value.is_floating_point() else value
                for name, value in run.model.cpu().state_dict().items()}
-    if getattr(run.target, "mean", None) is not None:
+    if isinstance(run.target, Coordinates) and run.target.mean is not None:
         tensors["target.mean"] = run.target.mean.float()
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     with replacing(path) as beside:
@@ -95,7 +95,5 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None
-    model.to(default_device()).eval()
-    if recipe.channels_last:
-        model.to(memory_format=torch.channels_last)
+    laid_out(model.to(default_device()), recipe).eval()
     return Trained(model, make_target(recipe, mean[None]), recipe, pd.DataFrame())

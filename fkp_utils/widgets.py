@@ -7,10 +7,11 @@ its current picture is shown instead.
 import base64
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ipywidgets as ipw
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import nn
@@ -44,6 +45,8 @@ class Panel(ipw.VBox):
     note : text below the picture
     controls : ipywidgets with a `value`, by the name of draw's argument
     """
+
+    children: Sequence[ipw.Widget]
 
     def __init__(self, draw: Callable[..., Figure], note: str = "", **controls: ipw.Widget):
         self.draw, self.controls = draw, controls
@@ -106,7 +109,9 @@ class LiveTraining(Panel):
     """
 
     def __init__(self, model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, checkpoints=None):
-        self.history, self.result, self.error = None, None, None
+        self.history: pd.DataFrame | None = None
+        self.result: Trained | None = None
+        self.error: BaseException | None = None
         self.button = ipw.Button(description="stop after this epoch", icon="stop")
         super().__init__(lambda: Figure((6, 0.3)) if self.history is None
                          else plotting.loss_curves(self.history, title=recipe.title))
@@ -116,10 +121,10 @@ class LiveTraining(Panel):
         self._thread = threading.Thread(target=self._run, args=(model, train, val, recipe, checkpoints), daemon=True)
         self._thread.start()
 
-    def _run(self, *arguments) -> None:
+    def _run(self, model, train, val, recipe, checkpoints) -> None:
         try:
-            self.result = fit(*arguments, on_epoch=self._on_epoch, progress=False)
-            self.note.value = f"ended after epoch {len(self.result.history)}; best: {self.result.best_epoch}"
+            self.result = run = fit(model, train, val, recipe, checkpoints, on_epoch=self._on_epoch, progress=False)
+            self.note.value = f"ended after epoch {len(run.history)}; best: {run.best_epoch}"
         except BaseException as error:                    # the thread must not die silently: `wait` raises it
             self.error = error
             self.note.value = f"failed: {error}"
@@ -141,8 +146,8 @@ class LiveTraining(Panel):
         except KeyboardInterrupt:
             self.stop()
             raise
-        if self.error is not None:
-            raise self.error
+        if self.result is None:
+            raise self.error or RuntimeError("the training has no result")
         return self.result
 
 
@@ -165,7 +170,7 @@ def heatmap_explorer(run: Trained, faces: FaceDataset, count: int = 8) -> Panel:
     """Where a heatmap net sees each landmark of the first faces: the map, its peak, argmax against soft-argmax."""
     images, _ = faces.batch(np.arange(min(count, len(faces))))
     answers = logits(run.model, images, run.recipe)
-    maps, stride = run.target.heatmaps(answers).cpu(), run.recipe.stride
+    maps, stride = run.heatmap_target.heatmaps(answers).cpu(), run.recipe.stride
     peaks, means = ((decode(x).cpu().numpy() + 0.5) * stride - 0.5 for decode, x in ((argmax, maps), (soft_argmax, answers)))
 
     def draw(face, landmark):

@@ -1,7 +1,10 @@
 """The project itself: import arrows, make's messages, notebooks' shape, files that must not be here."""
 
 import ast
+import re
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -9,8 +12,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["errors", "files", "landmarks", "_torchvision", "detection", "synthesis", "datasets", "augment", "models",
-          "profiles", "heatmaps", "targets", "metrics", "training", "weights", "train", "plotting",
+LAYERS = ["errors", "files", "landmarks", "_torchvision", "distributed", "detection", "synthesis", "datasets", "augment",
+          "models", "profiles", "heatmaps", "targets", "metrics", "training", "weights", "train", "plotting",
           "predict", "widgets", "kaggle", "report", "site", "demo", "figures"]
 
 
@@ -66,3 +69,51 @@ def test_make_help_lists_the_targets():
 def test_requirements_are_pinned():
     lines = [line.split("#")[0].strip() for line in (PROJECT / "requirements.txt").read_text().splitlines()]
     assert all("==" in line for line in lines if line)
+
+
+def test_requirements_fit_together():
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("command", [["ruff", "check", "."], ["mypy", "fkp_utils"]], ids=lambda command: command[0])
+def test_checkers_find_nothing(command):
+    done = subprocess.run([sys.executable, "-m", *command], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def _public(path: Path):
+    """Public functions, classes and methods of a module."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from (inner for inner in node.body if isinstance(inner, ast.FunctionDef) and inner.name[0] != "_"
+                            and inner.name not in ("forward", "backward", *_FROM_LIBRARIES))
+
+
+_FROM_LIBRARIES = ("startElement", "endElement", "of")          # what they do is told by the class they come from
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_everything_public_says_what_it_does(path):
+    assert not [node.name for node in _public(path) if not ast.get_docstring(node)]
+
+
+def test_every_public_name_is_used_somewhere():
+    """By another module, a notebook, a bench or a test of behaviour: dead code is gone."""
+    files = [path for folder in ("fkp_utils", "notebooks", "bench") for path in (PROJECT / folder).rglob("*.*")]
+    whole = "\n".join(path.read_text() for path in files if path.suffix in (".py", ".ipynb"))
+    unused = [f"{path.stem}.{node.name}" for path in PACKAGE.rglob("*.py") for node in _public(path)
+              if len(re.findall(rf"\b{node.name}\b", whole)) < 2]
+    assert not unused
+
+
+def test_the_package_is_read_in_an_hour():
+    lines = sum(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py"))
+    assert lines < 6000
+
+
+def test_the_guard_stops_a_test_that_asks_for_the_network():
+    with pytest.raises(AssertionError, match="tried to connect"), socket.socket() as s:
+        s.connect(("192.0.2.1", 80))

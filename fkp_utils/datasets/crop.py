@@ -32,7 +32,7 @@ class Crop:
         """Corner and side (N, 3), float64 pixels, of the squares for boxes (N, 4)."""
         boxes = np.asarray(boxes, np.float64)
         side = self.margin * boxes[:, 2:].max(1)
-        centre = boxes[:, :2] + boxes[:, 2:] / 2 + [[0, 1]] * boxes[:, 3:] * self.shift - 0.5
+        centre = boxes[:, :2] + boxes[:, 2:] / 2 + np.array([0, self.shift]) * boxes[:, 3:] - 0.5
         return np.c_[centre - side[:, None] / 2, side]
 
     def to_crop(self, points: np.ndarray, boxes: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import requests
 from tqdm.auto import tqdm
@@ -90,7 +91,7 @@ def fetch(url: str, path: Path) -> None:
             _fetch_rest(url, path)
             return
         except requests.HTTPError as error:
-            if error.response.status_code < 500 or attempt == TRIES - 1:
+            if error.response is None or error.response.status_code < 500 or attempt == TRIES - 1:
                 raise
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
             if attempt == TRIES - 1:
@@ -120,7 +121,7 @@ def _fetch_rest(url: str, path: Path) -> None:
 def _check_recorded(path: Path, url: str, records: Path) -> None:
     """Compare an archive with what this address gave the first time, or record it."""
     with open(path, "rb") as file:
-        found = {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        found: dict[str, Any] = {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     known = json.loads(records.read_text()) if records.exists() else {}
     if known.setdefault(url, found) != found:
         path.unlink()

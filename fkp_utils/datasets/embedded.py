@@ -110,7 +110,7 @@ def wild_picture(seed: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     person = sample_person(seed * 100_000 + 1000 + index)
     box_size = float(np.exp(rng.uniform(np.log(80), np.log(150))))
     scale = box_size / 1.72
-    size = tuple(int(box_size * rng.uniform(2.0, 2.4)) for _ in range(2))
+    size = (int(box_size * rng.uniform(2.0, 2.4)), int(box_size * rng.uniform(2.0, 2.4)))
     shift = rng.normal(0, .06, 2) if rng.random() > .06 else rng.normal(0, .25, 2)
     yaw = float(np.clip(rng.normal(0, 17), -38, 38))
     pitch = float(np.clip(rng.normal(-1, 9), -22, 22))

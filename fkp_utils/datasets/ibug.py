@@ -48,7 +48,10 @@ class _Reader(xml.sax.ContentHandler):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.path, self.entries, self.file, self.entry = path, [], None, None
+        self.path, self.entries = path, list[Entry]()
+        self.file: str | None = None
+        self.entry: Entry | None = None
+        self._locator: xml.sax.xmlreader.Locator               # set by the parser
 
     def fault(self, words: str) -> DatasetError:
         return DatasetError(f"{self.path}, line {self._locator.getLineNumber()}: {words}")
@@ -84,7 +87,7 @@ class _Reader(xml.sax.ContentHandler):
     def endElement(self, name):
         if name == "image":
             self.file = None
-        elif name == "box":
+        elif name == "box" and self.entry:
             parts = self.entry.parts
             if parts and sorted(parts) != list(range(N_POINTS)):
                 raise self.fault(f"{len(parts)} parts, expected {N_POINTS}, numbered 0 to {N_POINTS - 1}")
@@ -224,7 +227,7 @@ class _Cache:
         n, unknown = len(entries), np.full((N_POINTS, 2), np.nan, np.float32)
         arrays = {"names": np.array([entry.file for entry in entries]), "boxes": np.array([entry.box for entry in entries]),
                   "truth": np.array([unknown if entry.landmarks is None else entry.landmarks for entry in entries])}
-        arrays["stamp"], arrays["sizes"] = _stamp(root, arrays["names"]), np.empty((n, 2), np.int64)
+        arrays["stamp"], arrays["sizes"] = np.array(_stamp(root, arrays["names"])), np.empty((n, 2), np.int64)
         with replacing(self.images) as beside:
             images = np.lib.format.open_memmap(beside, "w+", np.uint8, (n, self.crop.size, self.crop.size))
             with ThreadPoolExecutor(4) as pool:
@@ -232,16 +235,16 @@ class _Cache:
                 for k, (face, size) in enumerate(tqdm(cuts, "cropping faces", total=n, unit="face", mininterval=1)):
                     images[k], arrays["sizes"][k] = face, size
             images.flush()
-            arrays["crc"] = np.array(zlib.crc32(images))
+            arrays["crc"] = np.array(zlib.crc32(images.data))
         with replacing(self.arrays) as beside:
-            np.savez(beside, **arrays)
+            np.savez(beside, allow_pickle=False, **arrays)
         return np.load(self.images, mmap_mode="r"), arrays
 
 
 def _cut(root: Path, crop: Crop, entry: Entry) -> tuple[np.ndarray, tuple[int, int]]:
     try:
         picture = read_gray(root / entry.file)
-        return crop.cut(picture, entry.box, str(root / entry.file)), picture.size
+        return crop.cut(picture, np.array(entry.box), str(root / entry.file)), picture.size
     except DatasetError as error:
         raise DatasetError(f"{error}; named in line {entry.line} of the XML") from None
 

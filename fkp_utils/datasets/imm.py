@@ -102,4 +102,4 @@ class IMMFaces(FaceDataset):
 
     def view(self, index: int) -> int:
         """View 1-6 of picture `index`: frontal, happy, turned to the image's left, to its right, spot light, free."""
-        return int(_NAME.fullmatch(self.names[index])[2])
+        return int(self.names[index][3])

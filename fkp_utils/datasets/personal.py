@@ -20,8 +20,8 @@ def free_portraits() -> dict[str, np.ndarray]:
     matplotlib), and both in one picture, since a photo may show several people.
     """
     collins = skimage_data.astronaut()[:, :, :3]
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        hopper = np.asarray(Image.open(file).convert("RGB"))
+    with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as photo:
+        hopper = np.asarray(photo.convert("RGB"))
     hopper = hopper[: len(collins)]
     return {"Eileen Collins": collins, "Grace Hopper": hopper, "both": np.hstack([collins, hopper])}
 

@@ -4,6 +4,7 @@ Arrays of points and colours are planar, (3, h, w): NumPy is several times faste
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.ndimage import map_coordinates
 
@@ -18,8 +19,8 @@ def noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[float, 
 
     `cells` is the number of independent values along each axis: (3, 200) gives vertical streaks.
     """
-    cells = tuple(int(min(max(2, c), s)) for c, s in zip(cells, shape))
-    return resize(rng.normal(size=cells), shape) * 1.3
+    whole = [int(min(max(2, c), s)) for c, s in zip(cells, shape)]
+    return resize(rng.normal(size=whole), shape) * 1.3
 
 
 def fractal(rng: np.random.Generator, shape: tuple[int, int], cells: float, octaves: int) -> np.ndarray:
@@ -44,7 +45,7 @@ def refine(grid: np.ndarray) -> np.ndarray:
     return out
 
 
-def column(triple: np.ndarray) -> np.ndarray:
+def column(triple: ArrayLike) -> np.ndarray:
     """(3,) as float32 (3, 1, 1), to broadcast against planar (3, h, w) arrays."""
     return np.asarray(triple, np.float32).reshape(3, 1, 1)
 
@@ -78,10 +79,12 @@ class Canvas:
         return [tuple(q) for q in (np.asarray(points) + self.EXTENT) * self.SCALE]
 
     def polygon(self, points: np.ndarray, value: float = 1.0) -> "Canvas":
+        """Fill a polygon (n, 2)."""
         self.draw.polygon(self._pixels(points), fill=int(255 * value))
         return self
 
     def line(self, points: np.ndarray, width: float, value: float = 1.0) -> "Canvas":
+        """Draw a path (n, 2), `width` pixels wide."""
         self.draw.line(self._pixels(points), fill=int(255 * value), width=max(1, int(width * self.SCALE)),
                        joint="curve")
         return self

@@ -39,8 +39,7 @@ def _edge(person: Person, angle: np.ndarray, rng) -> np.ndarray:
         high = -1.42 if style == "receding" else -1.12
         knots = [(0, high), (25, high + .02), (42, high + (.0 if style == "receding" else .06)), (54, -.92), (64, -.74),
                  (71, -.42), (79, -.18), (85, -.30), (92, -.52), (108, -.40), (122, nape), (180, nape)]
-    knots = np.array(knots)
-    y = np.interp(a, knots[:, 0], knots[:, 1])
+    y = np.interp(a, *np.transpose(knots))
     # No hairline is level or smooth: raise or lower the forehead's, slant it, let locks stick out.
     forehead = np.exp(-(a / 40) ** 2)
     y = y + forehead * (rng.uniform(-.12, .06) + rng.normal(0, .22) * angle)

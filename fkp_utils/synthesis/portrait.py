@@ -137,9 +137,9 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
         if sparse:
             p, shaded, keep = refine(p), refine(shaded), refine(keep) > 0.6
         layers.append((*_pick(keep, p, shaded), 3))
-    h, w = shot.size
+    (h, w), (x, y) = shot.size, shot.camera.centre
     big = Camera(shot.camera.scale * supersample,
-                 tuple((c + 0.5) * supersample - 0.5 for c in shot.camera.centre), shot.camera.distance)
+                 ((x + 0.5) * supersample - 0.5, (y + 0.5) * supersample - 0.5), shot.camera.distance)
     picture, known = splat(layers, big, (int(h * supersample), int(w * supersample)))
     picture, coverage = shrink(picture, known, shot.size)
     xy = shot.camera.project(sheet)

@@ -1,0 +1,104 @@
+"""The training step itself, in every form that this machine offers, and whether the fastest learns as well.
+
+    python bench/step.py [--no-learning]
+
+Forms: float32, channels_last, bfloat16 autocast, both, and both compiled where there is a compiler. The second table
+trains a small version of Parts 3 and 4 with float32 and with what the profiles use, for three seeds: the difference must
+lie within the spread over seeds. About six minutes on 2 cores, on embedded faces.
+"""
+
+import argparse
+import copy
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import torch
+from tables import publish, side_by_side
+
+from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.profiles import Recipe, recipe
+from fkp_utils.targets import make_target
+from fkp_utils.train import faces_for, scores
+from fkp_utils.training import _forward, default_device, fit, has_bf16, new_model
+
+# Recipe of the profile `full`: faces a step here, landmarks.
+STEPS = {"nose": (1, 1), "face": (1, 58), "resnet": (32, 68), "unet": (4, 68), "pyramid": (16, 68)}
+SMALL = {"resnet_improved": {"size": (64, 64), "epochs": 8}, "unet_improved": {"size": (64, 64), "epochs": 6, "width": 8}}
+
+
+def forms(chosen: Recipe) -> dict[str, tuple[Recipe, bool]]:
+    """Name: the recipe in that form, and whether its net is compiled."""
+    plain = replace(chosen, channels_last=False, bf16=False)
+    last = replace(plain, channels_last=True)
+    found = {"float32": (plain, False), "channels_last": (last, False)}
+    if has_bf16(default_device()):
+        found |= {"bfloat16": (replace(plain, bf16=True), False), "bfloat16, channels_last": (replace(last, bf16=True), False)}
+    if shutil.which("c++") or torch.cuda.is_available():
+        found["the profile's, compiled"] = (chosen, True)
+    return found
+
+
+def stepper(chosen: Recipe, compiled: bool, batch: int, points: int):
+    """A function that does one training step."""
+    device = default_device()
+    model = new_model(chosen).to(device).train()
+    if chosen.channels_last:
+        model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    run = torch.compile(model) if compiled else model
+    images = torch.rand(batch, 1, *chosen.size, device=device) - 0.5
+    landmarks = torch.rand(batch, points, 2) * torch.tensor(chosen.size[::-1])
+    target = make_target(chosen, landmarks)
+    truth = target.encode(landmarks.to(device))
+
+    def step():
+        for _ in range(20 if batch == 1 else 1):
+            optimizer.zero_grad(set_to_none=True)
+            loss = target.loss(_forward(run, images, chosen), truth)
+            loss.backward()
+            optimizer.step()
+        return float(loss)
+    return step
+
+
+def learning(name: str, fields: dict) -> list[dict]:
+    """Validation NME of three seeds in float32 and as the profile has it."""
+    root, rows = ensure_embedded(EMBEDDED), []
+    chosen = replace(recipe("quick", name), **fields)
+    for words, form in (("float32", replace(chosen, bf16=False, channels_last=False)), ("the profile's", chosen)):
+        found = []
+        for seed in range(3):
+            seeded = replace(form, seed=seed)
+            train, val = faces_for(seeded, root)
+            found.append(scores(fit(new_model(seeded), train, val, copy.copy(seeded)).predict(val), val)["nme"])
+        rows.append({"recipe": f"{chosen.title}, {fields['size'][0]} px, {fields['epochs']} epochs", "step": words,
+                     "NME of seeds 0, 1, 2, %": ", ".join(f"{nme:.2f}" for nme in found), "mean": f"{np.mean(found):.2f}",
+                     "spread": f"{np.ptp(found):.2f}"})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--no-learning", action="store_true")
+    options = parser.parse_args()
+    rows = []
+    for name, (batch, points) in STEPS.items():
+        chosen = recipe("full", name)
+        took = side_by_side({form: stepper(*how, batch, points) for form, how in forms(chosen).items()}, 3)
+        for form, seconds in took.items():
+            rows.append({"recipe": chosen.title, "faces a step": batch, "form": form,
+                         "ms a face": round(1000 * seconds / batch / (20 if batch == 1 else 1), 2),
+                         "times as fast as float32": f"{took['float32'] / seconds:.2f}",
+                         "used": "yes" if (form == "bfloat16, channels_last") == (chosen.bf16 and chosen.channels_last)
+                         and (form == "channels_last") == (chosen.channels_last and not chosen.bf16)
+                         and (form == "float32") == (not chosen.channels_last and not chosen.bf16)
+                         and "compiled" not in form and form != "bfloat16" else ""})
+    publish("step", "One training step, by number format and memory layout", rows)
+    if not options.no_learning:
+        publish("step_learning", "Does the faster step learn as well?",
+                [row for name, fields in SMALL.items() for row in learning(name, fields)])
+
+
+if __name__ == "__main__":
+    main()
