@@ -15,11 +15,12 @@ from matplotlib.patches import Rectangle
 from .landmarks import LINES_58, LINES_68
 from .metrics import error_curve
 
+DPI = 110                            # of a figure on screen
 TRUTH, PREDICTION, ACCENT = "#19c37d", "#ff4136", "#3b6fd4"
 
 
 def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "", lines: bool = True) -> None:

@@ -10,7 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from .files import write_text
-from .report import MEASURED, SHARPNESS, read_report
+from .plotting import DPI
+from .report import MEASURED, read_report
 
 PROJECT = Path(__file__).resolve().parents[1]
 PARTS = range(1, 6)
@@ -64,7 +65,8 @@ def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
     sizes = {}
     for path in site.glob("*.jpg"):
         with Image.open(path) as image:
-            sizes[path.stem] = (round(image.width / SHARPNESS), round(image.height / SHARPNESS))
+            sharpness = image.info["dpi"][0] / DPI
+            sizes[path.stem] = (round(image.width / sharpness), round(image.height / sharpness))
     return sizes
 
 

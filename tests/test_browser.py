@@ -33,11 +33,16 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is install
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+def playwright():
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def browser(playwright):
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    yield chromium
+    chromium.close()
 
 
 @pytest.fixture
@@ -113,6 +118,20 @@ def test_the_pairs_edge_follows_the_slider(page):
     assert page.locator(".pair .over").first.evaluate("e => getComputedStyle(e).clipPath") != before
 
 
+@pytest.mark.parametrize("page", [{"has_touch": True, "viewport": {"width": 390, "height": 800}}], indirect=True, ids=["touch"])
+def test_the_pairs_edge_follows_a_finger(page):
+    page.goto((SITE / "index.html").as_uri())
+    slider, over = page.locator(".pair input").first, page.locator(".pair .over").first
+    slider.scroll_into_view_if_needed()
+    clips = []
+    for share in (0.2, 0.8):
+        box = slider.bounding_box()
+        page.touchscreen.tap(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        clips.append((over.evaluate("e => getComputedStyle(e).clipPath"), float(slider.input_value())))
+    (left, low), (right, high) = clips
+    assert left != right and low < 35 < 65 < high
+
+
 # ---------------------------------------------------------------- the demo
 
 
@@ -144,6 +163,33 @@ def test_demo_names_what_is_no_picture(demo, tmp_path):
     (tmp_path / "notes.jpg").write_text("no picture")
     demo.set_input_files("#photo", tmp_path / "notes.jpg")
     expect(demo.locator("#status")).to_contain_text("notes.jpg is not a picture", timeout=30_000)
+
+
+@pytest.fixture
+def webcam(playwright, tmp_path):
+    """A page of a browser whose camera shows the astronaut."""
+    picture = Image.fromarray(data.astronaut()[:384]).resize((640, 480))
+    picture.save(tmp_path / "frame.jpg", quality=92)
+    (tmp_path / "film.mjpeg").write_bytes((tmp_path / "frame.jpg").read_bytes() * 5)
+    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-video-capture={tmp_path / 'film.mjpeg'}"]
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake])
+    yield chromium.new_context(permissions=["camera"]).new_page()
+    chromium.close()
+
+
+def test_demo_follows_the_face_before_the_camera(webcam, served, tmp_path):
+    if not (SITE / "vendor" / "ort.wasm.min.js").exists():
+        pytest.skip("the demo's libraries are not here (make site fetches them)")
+    webcam.goto(f"{served}/demo.html")
+    expect(webcam.locator("#status")).to_have_text("ready", timeout=60_000)
+    webcam.locator("#camera").click()
+    expect(webcam.locator("#status")).to_contain_text("1 face(s); press camera again to stop", timeout=60_000)
+    found = np.array(webcam.evaluate("window.faces"))
+    [expected] = predict.landmarks(np.asarray(Image.open(tmp_path / "frame.jpg")), run=load_weights("small68.safetensors"))
+    assert nme(found, expected.landmarks[None])[0] < 5
+    webcam.locator("#camera").click()
+    webcam.wait_for_function("camera === null")
 
 
 # ---------------------------------------------------------------- JupyterLab

@@ -128,6 +128,7 @@ async function film() {
     show(video, video.videoWidth, video.videoHeight);
     const faces = await find(frame % 20 && boxes && boxes.length ? boxes : null);
     boxes = faces.map(boxAround);
+    window.faces = faces;
     faces.forEach(draw);
     tell(`${faces.length} face(s); press camera again to stop`);
     await new Promise(requestAnimationFrame);
