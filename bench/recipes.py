@@ -4,7 +4,7 @@
 
 Trains small, short versions of the improved recipe, each with one thing changed, and writes
 data/measured/recipes.json and bench/recipes.md after each. What is in the JSON file is not trained
-again. About 25 minutes on 2 cores.
+again. About 30 minutes on 2 cores.
 """
 
 import argparse
@@ -12,8 +12,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from fkp_utils.augment import Augment
-from fkp_utils.datasets import EMBEDDED, IBugFaces, ensure_embedded
+from fkp_utils.datasets import EMBEDDED, ensure_embedded
 from fkp_utils.files import write_json, write_text
 from fkp_utils.profiles import Recipe, recipe
 from fkp_utils.train import faces_for, scores
@@ -27,6 +29,8 @@ COORDINATES = replace(recipe("full", "resnet_improved"), **SMALL)
 HEATMAPS = replace(recipe("full", "pyramid"), **SMALL)
 _AUGMENT = COORDINATES.augment
 _PRETRAINED = "first 6 epochs on embedded faces"
+_SMALL_FIRST = "first 6 epochs at 32 px"
+_TWO_NETS = "two seeds averaged"
 
 # Group: (reference, {change: fields that differ}).
 GROUPS = {
@@ -46,11 +50,14 @@ GROUPS = {
         "no jitter of the box": {"augment": replace(_AUGMENT, shift=0, scale=0)},
         "no changes of light, blur, noise": {"augment": replace(_AUGMENT, brightness=0, contrast=0, gamma=0, noise=0, blur=0)},
         "no covering patches": {"augment": replace(_AUGMENT, occlude=0)},
+        "JPEG artefacts, too": {"augment": replace(_AUGMENT, jpeg=0.5)},
         "constant learning rate": {"schedule": "constant"},
         "no average of weights": {"ema": 0.0},
         "96 px, not 64": {"size": (96, 96)},
         "12 epochs, not 6": {"epochs": 12},
         _PRETRAINED: {},
+        _SMALL_FIRST: {},
+        _TWO_NETS: {},
     }),
     "HeatmapResNet, heatmaps": (HEATMAPS, {
         "reference": {},
@@ -59,21 +66,26 @@ GROUPS = {
         "sigma 0.7, not 1": {"sigma": 0.7},
         "MSE on maps of peak 10": {"loss": "mse", "heatmap_scale": 10.0, "l1_weight": 0.0},
         "adaptive Wing loss": {"loss": "adaptive_wing", "heatmap_scale": 1.0, "l1_weight": 0.0},
+        _TWO_NETS: {},
     }),
 }
 
 
-def measure(chosen: Recipe, root: Path, pretrained: bool) -> dict:
-    """Validation numbers of one short training on the real faces."""
+def measure(chosen: Recipe, root: Path) -> dict:
+    """Validation numbers of one short training on the real faces; minutes count the real faces' epochs at full size."""
     model = new_model(chosen)
-    if pretrained:
-        embedded = ensure_embedded(EMBEDDED)
-        train, val = IBugFaces(embedded, "train", crop=chosen.crop), IBugFaces(embedded, "val", crop=chosen.crop)
-        model = fit(model, train, val, chosen).model
+    if chosen.title == _PRETRAINED:
+        model = fit(model, *faces_for(chosen, ensure_embedded(EMBEDDED)), chosen).model
+    if chosen.title == _SMALL_FIRST:
+        small = replace(chosen, size=(32, 32))
+        model = fit(model, *faces_for(small, root), small).model
     train, val = faces_for(chosen, root)
-    run = fit(model, train, val, chosen)
-    found = scores(run.predict(val), val)
-    minutes = float(run.history.seconds.sum()) / 60
+    runs = [fit(model, train, val, chosen)]
+    if chosen.title == _TWO_NETS:
+        other = replace(chosen, seed=chosen.seed + 1)
+        runs.append(fit(new_model(other), train, val, other))
+    found = scores(np.mean([run.predict(val) for run in runs], axis=0), val)
+    minutes = sum(float(run.history.seconds.sum()) for run in runs) / 60
     return {"nme": round(found["nme"], 3), "mae": round(found["mae"], 3), "minutes": round(minutes, 2)}
 
 
@@ -103,7 +115,7 @@ def main() -> None:
         for change, fields in changes.items():
             if change in rows:
                 continue
-            rows[change] = measure(replace(reference, title=change, **fields), root, change == _PRETRAINED)
+            rows[change] = measure(replace(reference, title=change, **fields), root)
             print(group, change, rows[change], flush=True)
             write_json(RESULTS, results)
             write_text(TABLE, table(results))

@@ -24,7 +24,7 @@ from torch import nn
 from .errors import DatasetError
 from .files import replacing, write_json
 from .training import Trained
-from .weights import load_weights
+from .weights import load_weights, sha256
 
 WEIGHTS = "small68.safetensors"
 # npm package: {file in it: SHA-256}; they go to vendor/ under their own names.
@@ -112,7 +112,7 @@ def vendor(folder: Path) -> None:
 
 
 def _known(path: Path, digest: str) -> bool:
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    return path.is_file() and sha256(path) == digest
 
 
 def main() -> int:

@@ -2,6 +2,8 @@
 
 import contextlib
 import filecmp
+import functools
+import io
 import json
 import multiprocessing
 import os
@@ -9,8 +11,11 @@ import random
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 import time
 from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +26,7 @@ from conftest import ToyFaces
 from fkp_utils.augment import Augment
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.crop import Crop
+from fkp_utils.datasets.download import Source, get
 from fkp_utils.datasets.embedded import Settings, ensure_embedded
 from fkp_utils.errors import BusyError
 from fkp_utils.files import locked, write_text
@@ -160,6 +166,41 @@ def test_cache_killed_at_any_moment_is_made_again(embedded, tmp_path):
         run(_crop, embedded, tmp_path / "cache", killed_after=chance.uniform(0.2, 1.0) * seconds)
     found = IBugFaces(embedded, "all", crop=Crop(size=224), cache=tmp_path / "cache")
     assert (found.images == expected.images).all() and (found.landmarks == expected.landmarks).all()
+
+
+def _check(folder):
+    assert len(list(folder.iterdir())) == 1001
+
+
+def _download(url, folder):
+    get(Source("faces", (url,), "marker.txt", _check, "Terms."), folder)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """The address of an archive with a thousand files."""
+    with tarfile.open(tmp_path / "faces.tar.gz", "w:gz") as packed:
+        for k in range(1001):
+            info = tarfile.TarInfo(f"some_db/{k}.asf" if k else "some_db/marker.txt")
+            info.size = 1000
+            packed.addfile(info, io.BytesIO(random.Random(k).randbytes(1000)))
+    http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
+    threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{http.server_port}/faces.tar.gz"
+    http.shutdown()
+    http.server_close()
+
+
+def test_make_data_killed_at_any_moment_is_repaired(archive, tmp_path):
+    start = time.monotonic()
+    assert run(_download, archive, tmp_path / "whole")
+    seconds, chance = time.monotonic() - start, random.Random(3)
+    for _ in range(6):
+        if not run(_download, archive, tmp_path / "data", killed_after=chance.uniform(0.2, 0.95) * seconds):
+            assert not (tmp_path / "data/faces").exists() or _same_folder(tmp_path / "whole/faces", tmp_path / "data/faces")
+    assert run(_download, archive, tmp_path / "data")
+    assert _same_folder(tmp_path / "whole/faces", tmp_path / "data/faces")
+    assert sorted(p.name for p in (tmp_path / "data").iterdir()) == [".downloads", "downloads.json", "faces"]
 
 
 def test_make_figures_killed_leaves_the_site_whole_and_a_second_run_is_refused(tmp_path):
