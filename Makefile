@@ -37,7 +37,7 @@ test: $(READY) ## unit tests and the notebooks' stored outputs
 	@FKP_PROFILE=smoke FKP_DATA= $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with tests/nbval.cfg notebooks
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
-	@for name in epoch step baseline heatmaps predict embedded growth; do $(BIN)/python bench/$$name.py || exit 1; done
+	@for name in epoch step memory baseline heatmaps predict embedded growth; do $(BIN)/python bench/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

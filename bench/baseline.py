@@ -71,7 +71,7 @@ class TutorialFaces(Dataset):
         for change in self.transforms:
             sample = change(sample)
         return (torch.from_numpy(sample["image"][None].astype(np.float32)),
-                torch.from_numpy((sample["landmarks"][self.points] - 0.5).astype(np.float32)).flatten())
+                torch.from_numpy(sample["landmarks"][self.points].astype(np.float32)).flatten())
 
 
 def tutorial(chosen: Recipe, workers: int) -> tuple[list[float], float]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from fkp_utils.augment import to_float
 from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.memory import keep_freed_memory
 from fkp_utils.profiles import recipe
 from fkp_utils.targets import make_target
 from fkp_utils.train import faces_for
@@ -53,10 +54,11 @@ def measure(name: str, count: int, device: torch.device) -> dict[str, float]:
             optimizers["steps"].step()
             total += loss.detach()
         return float(total)
-    return side_by_side({"epoch": epoch, "steps": steps}, 5 if count > 100 else 3)
+    return side_by_side({"epoch": epoch, "steps": steps}, 5)
 
 
 def main() -> None:
+    keep_freed_memory()
     rows = []
     for name, (count, most) in PARTS.items():
         took = measure(name, count, default_device())

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from tables import publish, side_by_side
 
 from fkp_utils import predict
@@ -31,7 +32,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, small = Path(folder) / "net.onnx", Path(folder) / "int8.onnx"
         export(load_weights(predict.WEIGHTS), file)
-        quantize_dynamic(file, small, weight_type=QuantType.QUInt8)
+        quant_pre_process(file, small, skip_symbolic_shape=True)
+        quantize_dynamic(small, small, weight_type=QuantType.QUInt8)
         sessions = {"ONNX Runtime, float32": onnxruntime.InferenceSession(str(file)),
                     "ONNX Runtime, int8": onnxruntime.InferenceSession(str(small))}
         for batch in (1, 8, 32):

@@ -93,6 +93,9 @@ def jpeg_artefacts(images: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
     return blocks.flatten(-2).flatten(-3, -2)[..., :h, :w]
 
 
+PIECE = 16                           # faces that a processor changes at once: their intermediate results stay in its caches
+
+
 @dataclass(frozen=True)
 class Augment:
     """Random geometry and light. Every amount is the largest change; 0 switches it off.
@@ -141,8 +144,11 @@ class Augment:
 
         `chance` is a generator to draw from, or the rows that `draw` gave.
         """
-        h, w = images.shape[-2:]
         draw = chance if isinstance(chance, torch.Tensor) else self.draw(len(images), chance)
+        if images.device.type == "cpu" and len(images) > PIECE:
+            pieces = [self(*part) for part in zip(images.split(PIECE), landmarks.split(PIECE), draw.split(PIECE))]
+            return torch.cat([piece for piece, _ in pieces]), torch.cat([points for _, points in pieces])
+        h, w = images.shape[-2:]
         draw = draw.to(images.device)
         signed = 2 * draw - 1
         if self.flip:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def locked(path: str | Path, wait: bool = False) -> Iterator[None]:
         print(f"{path}: waiting for {holder}, which is making it", file=sys.stderr)
         lock.acquire()
     try:
-        write_text(note, f"process {os.getpid()} of {os.uname().nodename if hasattr(os, 'uname') else 'this machine'}")
+        write_text(note, f"process {os.getpid()} of {platform.node()}")
         yield
     finally:
         note.unlink(missing_ok=True)

@@ -111,8 +111,8 @@ QUICK = {
     "nose": replace(_nose, epochs=10),
     "nose_improved": replace(FULL["nose_improved"], epochs=40),
     # Six epochs from PyTorch's own initial weights do not reach the mean face.
-    "face": replace(_face, epochs=6, he_init=True),
-    "face_improved": replace(FULL["face_improved"], epochs=7, ema=0.95, augment=_WRITEUP_AUGMENT),
+    "face": replace(_face, epochs=6, he_init=True, bf16=True),
+    "face_improved": replace(FULL["face_improved"], epochs=7, ema=0.95, augment=_WRITEUP_AUGMENT, bf16=True),
     "resnet": replace(_resnet, size=(96, 96), epochs=14, batch=32),
     "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=12, batch=16, ema=0.98,
                                augment=replace(_WRITEUP_AUGMENT, flip=0.5)),

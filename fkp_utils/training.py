@@ -27,6 +27,7 @@ from . import distributed
 from .augment import to_float
 from .datasets.base import FaceDataset
 from .files import locked, replacing
+from .memory import keep_freed_memory
 from .metrics import mean_shape, point_errors
 from .models import he_init, make_net
 from .profiles import Recipe
@@ -191,6 +192,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
         When a checkpoint cannot be written; the one before it is whole.
     """
     device = device or default_device()
+    keep_freed_memory()
     n_train = min(len(train), recipe.limit or len(train))
     if len(train) == 0 or len(val) == 0:
         raise ValueError("fit needs at least one face to train and one to validate on")

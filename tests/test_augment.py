@@ -114,3 +114,13 @@ def test_noise_has_the_deviation_asked_for_and_differs_from_face_to_face():
     assert 0.09 < spread.max() < 0.11 and spread.min() < 0.01       # anything from none to the amount
     a, b = noisy[spread.argsort()[-2:]].flatten(1)
     assert torch.corrcoef(torch.stack([a, b]))[0, 1].abs() < 0.1
+
+
+def test_a_large_batch_changes_as_in_pieces():
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5, .5)
+    images, points = torch.rand(40, 1, 32, 40) - 0.5, torch.rand(40, 68, 2) * 40
+    draw = everything.draw(40, torch.Generator().manual_seed(5))
+    whole = everything(images, points, draw)
+    single = [everything(images[k:k + 1], points[k:k + 1], draw[k:k + 1]) for k in range(40)]
+    torch.testing.assert_close(whole[0], torch.cat([image for image, _ in single]))
+    torch.testing.assert_close(whole[1], torch.cat([moved for _, moved in single]))

@@ -12,8 +12,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["errors", "files", "landmarks", "_torchvision", "distributed", "detection", "synthesis", "datasets", "augment",
-          "models", "profiles", "heatmaps", "targets", "metrics", "training", "weights", "train", "plotting",
+LAYERS = ["errors", "files", "landmarks", "_torchvision", "distributed", "memory", "detection", "synthesis", "datasets",
+          "augment", "models", "profiles", "heatmaps", "targets", "metrics", "training", "weights", "train", "plotting",
           "predict", "widgets", "kaggle", "report", "site", "demo", "figures"]
 
 
