@@ -27,7 +27,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield beside
         os.replace(beside, path)
     except OSError as error:
-        error.filename = error.filename or str(path)          # a full disk does not say which file it was
+        if error.errno and not error.filename:                # a full disk does not say which file it was
+            error.filename = str(path)
         raise
     finally:
         beside.unlink(missing_ok=True)
