@@ -94,7 +94,8 @@ def table(results: dict) -> str:
     lines = ["# One change at a time", "",
              "Made by `python bench/recipes.py FOLDER_WITH_REAL_DATA`. Short trainings (6 epochs at 64 px) on nine tenths",
              "of the real iBUG training photos, scored on the last tenth; each row differs from its group's reference in one",
-             "thing. The row *another seed* shows what chance alone does: smaller differences say nothing."]
+             "thing. The row *another seed* shows what chance alone does: smaller differences say nothing. The rows of JPEG",
+             "artefacts, 32 px first and two seeds were trained later than the others, when noise was drawn in another way."]
     for group, rows in results.items():
         lines += ["", f"## {group}", "", "| change | validation NME, % | against the reference | MAE, px | minutes |",
                   "| --- | --- | --- | --- | --- |"]
