@@ -17,7 +17,7 @@ from fkp_utils.datasets import IBugFaces
 from fkp_utils.predict import WEIGHTS, both_ways
 from fkp_utils.profiles import recipe
 from fkp_utils.train import CHECKPOINTS, faces_for, scores, started
-from fkp_utils.training import fit, new_model
+from fkp_utils.training import fit
 from fkp_utils.weights import FOLDER, load_weights, save_weights
 
 
@@ -35,8 +35,7 @@ def main() -> None:
     answers = seen.to_image(both_ways(teacher, np.array(seen.images))[0])
     print(f"the teacher's answers differ from the annotations by {np.abs(answers - train.truth).mean():.2f} px")
     train.landmarks = train.crop.to_crop(answers, train.boxes).astype(np.float32)
-    model = started(chosen, options.start) if options.start else new_model(chosen)
-    run = fit(model, train, val, chosen, CHECKPOINTS)
+    run = fit(started(chosen, options.start), train, val, chosen, CHECKPOINTS)
     print(scores(run.predict(val), val))
     print(f"{options.out}: SHA-256 {save_weights(options.out, run)}")
 

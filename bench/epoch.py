@@ -20,7 +20,7 @@ from fkp_utils.memory import keep_freed_memory
 from fkp_utils.profiles import recipe
 from fkp_utils.targets import make_target
 from fkp_utils.train import faces_for
-from fkp_utils.training import _forward, _train_epoch, default_device, new_model
+from fkp_utils.training import _forward, _train_epoch, default_device, laid_out, new_model
 
 # Recipe of the profile `full`: faces an epoch, and the most that the ratio should be.
 PARTS = {"nose": (192, 1.3), "face": (96, 1.15), "resnet": (256, 1.05), "unet": (32, 1.05), "pyramid": (128, 1.05)}
@@ -34,9 +34,7 @@ def measure(name: str, count: int, device: torch.device) -> dict[str, float]:
     images, landmarks = train.batch(np.arange(count))
     ready = [(to_float(images[k:k + chosen.batch]).to(device), target.encode(landmarks[k:k + chosen.batch].to(device)))
              for k in range(0, count, chosen.batch)]
-    model = new_model(chosen).to(device)
-    if chosen.channels_last:
-        model.to(memory_format=torch.channels_last)
+    model = laid_out(new_model(chosen).to(device), chosen)
     nets = {way: copy.deepcopy(model) for way in ("epoch", "steps")}
     optimizers = {way: torch.optim.AdamW(net.parameters(), lr=chosen.lr, fused=True) for way, net in nets.items()}
 

@@ -19,7 +19,7 @@ from fkp_utils.datasets import EMBEDDED, ensure_embedded
 from fkp_utils.profiles import Recipe, recipe
 from fkp_utils.targets import make_target
 from fkp_utils.train import faces_for, scores
-from fkp_utils.training import _forward, default_device, fit, has_bf16, new_model
+from fkp_utils.training import _forward, default_device, fit, has_bf16, laid_out, new_model
 
 # Recipe of the profile `full`: faces a step here, landmarks.
 STEPS = {"nose": (1, 1), "face": (1, 58), "resnet": (32, 68), "unet": (4, 68), "pyramid": (16, 68)}
@@ -42,9 +42,7 @@ def forms(chosen: Recipe) -> dict[str, tuple[Recipe, bool]]:
 def stepper(chosen: Recipe, compiled: bool, batch: int, points: int):
     """A function that does one training step."""
     device = default_device()
-    model = new_model(chosen).to(device).train()
-    if chosen.channels_last:
-        model.to(memory_format=torch.channels_last)
+    model = laid_out(new_model(chosen).to(device), chosen).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
     run = torch.compile(model) if compiled else model
     images = torch.rand(batch, 1, *chosen.size, device=device) - 0.5

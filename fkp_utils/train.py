@@ -49,9 +49,11 @@ def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDatase
     return IBugFaces(root, "train", crop=chosen.crop), IBugFaces(root, "val", crop=chosen.crop)
 
 
-def started(chosen: Recipe, weights: str | Path) -> nn.Module:
-    """The recipe's net with the weights of a trained one of the same layers; ValueError names a file that does not fit."""
+def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
+    """The recipe's net, new or with the weights of a trained one; ValueError names a file of other layers."""
     model = new_model(chosen)
+    if not weights:
+        return model
     try:
         model.load_state_dict(load_weights(weights).model.state_dict())
     except RuntimeError:
@@ -78,7 +80,7 @@ def record(path: Path, profile: str, rows: list[dict]) -> None:
 
 def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     train, val = faces_for(chosen, data_root(options.data))
-    model = started(chosen, options.start) if options.start else new_model(chosen)
+    model = started(chosen, options.start)
     checkpoints = options.checkpoints / (sha256(find_weights(options.start))[:12] if options.start else "")
     run = fit(model, train, val, chosen, checkpoints)
     if distributed.rank() > 0:                            # the first process speaks for all
