@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from step import step
 from tables import publish, side_by_side
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ from fkp_utils.memory import keep_freed_memory
 from fkp_utils.profiles import recipe
 from fkp_utils.targets import make_target
 from fkp_utils.train import faces_for
-from fkp_utils.training import _forward, _train_epoch, default_device, laid_out, new_model
+from fkp_utils.training import _train_epoch, default_device, laid_out, new_model
 
 # Recipe of the profile `full`: faces an epoch, and the most that the ratio should be.
 PARTS = {"nose": (192, 1.3), "face": (96, 1.15), "resnet": (256, 1.05), "unet": (32, 1.05), "pyramid": (128, 1.05)}
@@ -46,11 +47,7 @@ def measure(name: str, count: int, device: torch.device) -> dict[str, float]:
         nets["steps"].train()
         total = torch.zeros((), device=device)
         for inputs, truth in ready:
-            optimizers["steps"].zero_grad(set_to_none=True)
-            loss = target.loss(_forward(nets["steps"], inputs, chosen), truth)
-            loss.backward()
-            optimizers["steps"].step()
-            total += loss.detach()
+            total += step(nets["steps"], optimizers["steps"], target, inputs, truth, chosen)
         return float(total)
     return side_by_side({"epoch": epoch, "steps": steps}, 5)
 

@@ -39,8 +39,17 @@ def forms(chosen: Recipe) -> dict[str, tuple[Recipe, bool]]:
     return found
 
 
+def step(model, optimizer, target, images: torch.Tensor, truth: torch.Tensor, chosen: Recipe) -> torch.Tensor:
+    """One training step and nothing else: images (b, 1, h, w) and encoded targets are ready. The loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss = target.loss(_forward(model, images, chosen), truth)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def stepper(chosen: Recipe, compiled: bool, batch: int, points: int):
-    """A function that does one training step."""
+    """A function that does one training step; twenty where a step takes a single face."""
     device = default_device()
     model = laid_out(new_model(chosen).to(device), chosen).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
@@ -50,14 +59,11 @@ def stepper(chosen: Recipe, compiled: bool, batch: int, points: int):
     target = make_target(chosen, landmarks)
     truth = target.encode(landmarks.to(device))
 
-    def step():
+    def steps():
         for _ in range(20 if batch == 1 else 1):
-            optimizer.zero_grad(set_to_none=True)
-            loss = target.loss(_forward(run, images, chosen), truth)
-            loss.backward()
-            optimizer.step()
-        return float(loss.detach())
-    return step
+            loss = step(run, optimizer, target, images, truth, chosen)
+        return float(loss)
+    return steps
 
 
 def learning(name: str, fields: dict) -> list[dict]:

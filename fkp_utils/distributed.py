@@ -19,7 +19,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Join the other processes that torchrun started, if it did: with gloo on CPUs, NCCL on GPUs."""
+    """Join the other processes that torchrun started, if it did: with gloo on CPUs, NCCL on GPUs.
+
+    Raises
+    ------
+    ConnectionError
+        When another process is gone.
+    """
     if "WORLD_SIZE" not in os.environ:
         yield
         return
@@ -28,6 +34,10 @@ def joined() -> Iterator[None]:
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
+    except RuntimeError as error:                          # gloo has no class of its own
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise ConnectionError("lost another process") from error
     finally:
         dist.destroy_process_group()
 

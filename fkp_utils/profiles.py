@@ -28,7 +28,7 @@ class Recipe:
     he_init: bool = False                # initial weights that keep the signal's size through ReLUs
     ema: float = 0.0                     # decay of the weights' moving average; 0 keeps none
     augment: Augment = field(default_factory=Augment)
-    channels_last: bool = False          # memory layout; faster for all but the smallest nets
+    channels_last: bool = False          # memory layout; faster for all nets here
     bf16: bool = False                   # bfloat16 autocast where the processor has units for it
     margin: float = 1.0                  # iBUG: the face box is widened this many times,
     box_shift: float = 0.0               # and moved down by this share of its height
@@ -66,9 +66,9 @@ class Recipe:
 _WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, contrast=0.2)
 _STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
 
-_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4)
+_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4, channels_last=True)
 _face = Recipe("Part 2, write-up", "FaceNet", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
-               channels_last=True)
+               channels_last=True, bf16=True)
 _WILD = Augment(rotate=30, shift=0.08, scale=0.15, flip=0.5, brightness=0.2, contrast=0.4, gamma=0.7, noise=0.05, blur=0.25,
                 occlude=0.3)
 _resnet = Recipe("Part 3, write-up", "ResNet", (224, 224), epochs=16, batch=128, lr=1e-3, augment=_WRITEUP_AUGMENT,
@@ -80,10 +80,11 @@ FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
     "nose_improved": Recipe("Part 1, improved", "NoseNet", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
-                            schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG),
+                            schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG, channels_last=True),
     "face": _face,
     "face_improved": Recipe("Part 2, improved", "FaceNet", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred",
-                            schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True),
+                            schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True,
+                            bf16=True),
     "resnet": _resnet,
     "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=30, batch=32, target="centred",
                                loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,
@@ -111,8 +112,8 @@ QUICK = {
     "nose": replace(_nose, epochs=10),
     "nose_improved": replace(FULL["nose_improved"], epochs=40),
     # Six epochs from PyTorch's own initial weights do not reach the mean face.
-    "face": replace(_face, epochs=6, he_init=True, bf16=True),
-    "face_improved": replace(FULL["face_improved"], epochs=7, ema=0.95, augment=_WRITEUP_AUGMENT, bf16=True),
+    "face": replace(_face, epochs=6, he_init=True),
+    "face_improved": replace(FULL["face_improved"], epochs=7, ema=0.95, augment=_WRITEUP_AUGMENT),
     "resnet": replace(_resnet, size=(96, 96), epochs=14, batch=32),
     "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=12, batch=16, ema=0.98,
                                augment=replace(_WRITEUP_AUGMENT, flip=0.5)),

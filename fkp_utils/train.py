@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from . import distributed
@@ -121,11 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with distributed.joined():
             return _train(chosen, options)
+    except ConnectionError as error:
+        print(f"train: {error}; {_AGAIN}", file=sys.stderr)
+        return 1
     except (DatasetError, BusyError, ValueError, FloatingPointError, OSError) as error:
         print(f"train: {error}", file=sys.stderr)
-        return 1
-    except torch.distributed.DistError as error:
-        print(f"train: lost another process ({str(error).splitlines()[0]}); {_AGAIN}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"train: interrupted; {_AGAIN}", file=sys.stderr)

@@ -55,8 +55,9 @@ def find_weights(path: str | Path) -> Path:
 
 def _refuse_absurd(recipe: Recipe) -> None:
     """ValueError for sizes that no net of ours has, before anything is made of them."""
-    numbers = {"size": recipe.size, "width": (recipe.width,), "stride": (recipe.stride,), "margin": (recipe.margin,)}
-    limits = {"size": (16, 1024), "width": (1, 512), "stride": (1, 32), "margin": (0.1, 10)}
+    numbers = {"size": recipe.size, "width": (recipe.width,), "stride": (recipe.stride,), "margin": (recipe.margin,),
+               "box_shift": (recipe.box_shift,)}
+    limits = {"size": (16, 1024), "width": (1, 512), "stride": (1, 32), "margin": (0.1, 10), "box_shift": (-2, 2)}
     for name, values in numbers.items():
         if not all(limits[name][0] <= value <= limits[name][1] for value in values):
             raise ValueError(f"{name} {values} is out of bounds")
@@ -87,13 +88,14 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
         recipe = Recipe(**{**fields, "size": tuple(fields["size"]), "augment": Augment(**fields["augment"])})
         _refuse_absurd(recipe)
         mean = tensors.pop("target.mean", torch.zeros(1, 2)).float()
+        target = make_target(recipe, mean[None])
         with torch.device("meta"):                            # layers without memory: the file's tensors become the weights
-            model = make_net(recipe.net, recipe.width)
+            model = make_net(recipe.net, recipe.width).eval()
+            target.decode(model(torch.zeros(1, 1, *recipe.size)))            # fails where net, size and target do not fit
         whole = {name.removeprefix("model."): value.float() if value.is_floating_point() else value
                  for name, value in tensors.items()}
         model.load_state_dict(whole, assign=True)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         first = (str(error).splitlines() or [""])[0]
         raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None
-    laid_out(model.to(default_device()), recipe).eval()
-    return Trained(model, make_target(recipe, mean[None]), recipe, pd.DataFrame())
+    return Trained(laid_out(model.to(default_device()), recipe), target, recipe, pd.DataFrame())

@@ -105,7 +105,8 @@ def test_a_killed_worker_ends_the_job_with_a_message_and_one_process_goes_on(emb
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
     _, told = job.communicate(timeout=120)
-    assert job.returncode != 0 and ("exitcode  : -9" in told or "lost another process" in told)
+    assert job.returncode != 0 and "exitcode  : -9" in told
+    assert "gloo" not in told                                  # the survivor speaks in our words, or is ended before it can
     last = next(p for p in tmp_path.glob("*.pt") if "previous" not in p.name)
     done = len(torch.load(last, weights_only=True)["history"])
     assert 0 < done < 15

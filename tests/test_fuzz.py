@@ -153,6 +153,19 @@ def test_weights(folder, data):
     attempt(load_weights, folder / "net.safetensors", content)
 
 
+@pytest.mark.parametrize("fields", [{"target": "heatmapw"}, {"target": "coordinates"}, {"size": [33, 32]}, {"size": [32.5, 32]},
+                                    {"box_shift": "low"}, {"width": 2}, {"net": "VNet"}])
+def test_weights_of_a_recipe_that_does_not_fit_are_refused_by_name(folder, fields):
+    content = _weights(folder)
+    header = int.from_bytes(content[:8], "little") + 8
+    about = json.loads(content[8:header])
+    about["__metadata__"]["recipe"] = json.dumps(json.loads(about["__metadata__"]["recipe"]) | fields)
+    new = json.dumps(about).encode()
+    (folder / "other.safetensors").write_bytes(len(new).to_bytes(8, "little") + new + content[header:])
+    with pytest.raises(ValueError, match=r"other\.safetensors: not weights of this project"):
+        load_weights(folder / "other.safetensors")
+
+
 def _png_header(width, height):
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -21,6 +21,7 @@ def _opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
     """A picture, open for decoding; any fault inside the block becomes a DatasetError with the file's name."""
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)              # a damaged note beside a picture is no fault of it
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 yield image

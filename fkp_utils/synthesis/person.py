@@ -1,6 +1,6 @@
 """Who a generated person is: everything that stays the same over that person's pictures."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,12 +36,10 @@ class Person:
     hair_thickness: float
     beard: str                 # none, stubble, moustache, goatee, full
     freckles: float
-    nose_scale: float
     ear_scale: float
     glasses: bool
     clothing: np.ndarray
     collar: float
-    extra: dict = field(default_factory=dict)
 
 
 def sample_person(seed: int, female: bool | None = None) -> Person:
@@ -79,5 +77,5 @@ def sample_person(seed: int, female: bool | None = None) -> Person:
         brow_strength=rng.uniform(.55, .95),
         hair_style=str(rng.choice(styles, p=weights)), hair_thickness=rng.uniform(.05, .16),
         beard=str(beard), freckles=rng.random() ** 3 * (tone < 2.5),
-        nose_scale=rng.normal(1, .1), ear_scale=rng.uniform(.85, 1.15),
+        ear_scale=rng.uniform(.85, 1.15),
         glasses=bool(rng.random() < 0.14), clothing=clothing, collar=rng.uniform(-0.02, 0.03))
