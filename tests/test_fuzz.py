@@ -3,6 +3,7 @@
 Every reader gets FKP_FUZZ inputs (default 200). `FKP_FUZZ=25000 pytest tests/test_fuzz.py` makes 125,000.
 """
 
+import base64
 import io
 import json
 import os
@@ -183,11 +184,19 @@ def _promises(**fields):
     return save({"model.a": torch.zeros(1)}, {"recipe": json.dumps(recipe)})
 
 
+# Found by bench/fuzz.py: a TIFF whose strip lies at a fraction, for which Pillow raises a TypeError.
+_RATIONAL_OFFSET = base64.b64decode(
+    "SUkqAAgAAAAKAAABBAABAAAAEAAAAAEBBAAAAAAA/////wIBAwABAAAAIAAAAAEBAwABAAAAAQAAAAYBAwABAAAAAQAAABEBBQAB"
+    "AAAAhgAAABYBBAABAAAADAAAAAAEARcBAAAAAAMAABwBAwABAAAAAQAAAFMBAwABAAAAAwAAAAAAAAB5qftCmC5UwSPbJAICAgIC"
+    "AgICAgICAgKuAgICAgICAgICAgICApyEHkNCgNdj1kIyXjBCKTwRQ4uMOUPHiyhD")
+
+
 @pytest.mark.parametrize("read, name, content", [
     (read_photo, "bomb.png", _png_header(30_000, 30_000)),
     (read_photo, "claims.png", _png_header(2**31 - 1, 2**31 - 1)),
     (read_photo, "claims.bmp", b"BM" + struct.pack("<IHHIIiiHH24x", 2**32 - 1, 0, 0, 54, 40, 65_000, 65_000, 1, 24)),
     (read_photo, "program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(never run) print\n"),
+    (read_photo, "rational.tif", _RATIONAL_OFFSET),
     (read_xml, "laughs.xml", _laughs()),
     (read_asf, "long.asf", b"58\n" + b"#" * (50 << 20)),
     (load_weights, "claims.safetensors", (4 << 30).to_bytes(8, "little") + b"{}"),

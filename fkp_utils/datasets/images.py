@@ -25,13 +25,15 @@ def _opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 yield image
+    except DatasetError:
+        raise
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such picture") from None
     except UnidentifiedImageError:
         raise DatasetError(f"{path}: not a picture") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise DatasetError(f"{path}: more pixels than a photo has") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:                         # damaged files make Pillow raise nearly anything, TypeError for one
         raise DatasetError(f"{path}: damaged picture ({error})") from None
 
 
