@@ -11,7 +11,8 @@ def keep_freed_memory() -> None:
     """Let the C library reuse large blocks in this process; where it is not glibc, nothing happens.
 
     A training step allocates and frees the same large tensors again and again. glibc gets blocks above 32 MB from the
-    system each time, and the system clears every page of them: a seventh of a step (`bench/memory.py`). Source: mallopt(3).
+    system each time, and the system clears every page of them: an eighth to a quarter of a step (`bench/memory.py`).
+    Source: mallopt(3).
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
