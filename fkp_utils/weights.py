@@ -55,12 +55,11 @@ def find_weights(path: str | Path) -> Path:
 
 def _refuse_absurd(recipe: Recipe) -> None:
     """ValueError for sizes that no net of ours has, before anything is made of them."""
-    numbers = {"size": recipe.size, "width": (recipe.width,), "stride": (recipe.stride,), "margin": (recipe.margin,),
-               "box_shift": (recipe.box_shift,)}
     limits = {"size": (16, 1024), "width": (1, 512), "stride": (1, 32), "margin": (0.1, 10), "box_shift": (-2, 2)}
-    for name, values in numbers.items():
-        if not all(limits[name][0] <= value <= limits[name][1] for value in values):
-            raise ValueError(f"{name} {values} is out of bounds")
+    for name, (least, most) in limits.items():
+        value = getattr(recipe, name)
+        if not all(least <= number <= most for number in (value if isinstance(value, tuple) else (value,))):
+            raise ValueError(f"{name} {value} is out of bounds")
 
 
 def load_weights(path: str | Path, expected: str | None = None) -> Trained:
