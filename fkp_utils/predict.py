@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -177,11 +178,23 @@ def _box(text: str) -> list[float]:
     return values
 
 
-def _write(photo: Path, faces: Sequence[Face], picture: np.ndarray, out: Path, as_json: bool) -> None:
-    with replacing(out / f"{photo.stem}.landmarks.jpg") as beside:
+def _places(photos: Sequence[Path], out: Path | None) -> list[Path]:
+    """The path of each photo's results, without ending; photos that differ in folder or ending only get numbers."""
+    taken, places = set[str](), []
+    for photo in photos:
+        first = (out or photo.parent) / photo.stem
+        names = chain([first], (first.with_name(f"{first.name}-{k}") for k in count(2)))
+        places.append(next(name for name in names if str(name).lower() not in taken))
+        taken.add(str(places[-1]).lower())
+    return places
+
+
+def _write(photo: Path, faces: Sequence[Face], picture: np.ndarray, place: Path, as_json: bool) -> None:
+    with replacing(place.with_name(f"{place.name}.landmarks.jpg")) as beside:
         draw(picture, faces).savefig(beside, format="jpg", dpi=150)
     if as_json:
-        write_json(out / f"{photo.stem}.landmarks.json", {"photo": photo.name, "faces": [face.to_dict() for face in faces]})
+        write_json(place.with_name(f"{place.name}.landmarks.json"),
+                   {"photo": photo.name, "faces": [face.to_dict() for face in faces]})
 
 
 def _rows(photo: Path, faces: Sequence[Face]) -> list[dict]:
@@ -208,11 +221,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     rows, troubles = [], []
-    for photo in tqdm(photos, "photos", disable=len(photos) == 1 or not sys.stderr.isatty()):
+    bar = tqdm(photos, "photos", disable=len(photos) == 1 or not sys.stderr.isatty())
+    for photo, place in zip(bar, _places(photos, options.out)):
         try:
             picture = read_photo(photo)
             faces = landmarks(picture, [options.box] if options.box else None, run)
-            _write(photo, faces, picture, options.out or photo.parent, options.json)
+            _write(photo, faces, picture, place, options.json)
         except (DatasetError, OSError, ValueError) as error:
             troubles.append(str(error))
             continue
@@ -220,8 +234,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not faces:
             troubles.append(f"{photo}: no face found")
     if options.csv:
-        with replacing((options.out or Path()) / "landmarks.csv") as beside:
-            pd.DataFrame(rows, columns=["photo", "face", "point", "x", "y", "confidence"]).to_csv(beside, index=False)
+        try:
+            with replacing((options.out or Path()) / "landmarks.csv") as beside:
+                pd.DataFrame(rows, columns=["photo", "face", "point", "x", "y", "confidence"]).to_csv(beside, index=False)
+        except OSError as error:
+            troubles.append(str(error))
     print(f"{len(photos)} photos, {len({(row['photo'], row['face']) for row in rows})} faces")
     print(*troubles, sep="\n", file=sys.stderr, end="\n" if troubles else "")
     return 1 if troubles else 0

@@ -143,6 +143,24 @@ def test_a_bad_photo_never_stops_the_others(photo, file, tmp_path, capsys):
     assert (tmp_path / "out" / "collins.landmarks.jpg").exists()
 
 
+def test_photos_of_one_name_keep_their_own_results(file, tmp_path):
+    names = [tmp_path / name for name in ("a/wall.png", "a/wall.bmp", "b/wall.png", "b/wall-2.png")]
+    for k, name in enumerate(names):
+        name.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (100 + k, 100), "grey").save(name)
+    out = tmp_path / "out"
+    assert predict.main([*map(str, names), "--weights", str(file), "--box", "20,20,60,60", "--out", str(out), "--json"]) == 0
+    photos = {path.name: json.loads(path.read_text())["photo"] for path in out.glob("*.json")}
+    assert photos == {"wall.landmarks.json": "wall.png", "wall-2.landmarks.json": "wall.bmp",
+                      "wall-3.landmarks.json": "wall.png", "wall-2-2.landmarks.json": "wall-2.png"}
+
+
+def test_a_folder_that_cannot_be_written_is_one_error_a_result(photo, file, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file, not a folder")
+    assert predict.main([str(photo), "--weights", str(file), "--out", str(tmp_path / "out"), "--csv"]) == 1
+    assert capsys.readouterr().err.count(str(tmp_path / "out")) == 2
+
+
 def test_a_given_box_needs_no_detector(file, tmp_path):
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
     arguments = [str(tmp_path / "wall.png"), "--weights", str(file), "--box", "50,50,100,100", "--json"]
