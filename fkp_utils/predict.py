@@ -113,6 +113,18 @@ def _pixels(photo: str | Path | np.ndarray) -> np.ndarray:
     return photo if isinstance(photo, np.ndarray) else read_photo(photo)
 
 
+def _checked(boxes: Sequence, array: np.ndarray) -> np.ndarray:
+    """Boxes as float64 (k, 4); ValueError for one that lies nowhere on the picture."""
+    given, (height, width) = np.array(boxes, np.float64).reshape(-1, 4), array.shape[:2]
+    left, top, wide, high = given.T
+    fits = (np.minimum(wide, high) > 0) & (np.maximum(wide, high) < 5 * max(width, height))          # false for NaN, too
+    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0)
+    if not fits.all():
+        box = ", ".join(f"{number:g}" for number in given[~fits][0])
+        raise ValueError(f"a box (left, top, width, height) of {box} lies nowhere on a picture of {width}x{height}")
+    return given
+
+
 def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
               detector: Callable[[np.ndarray], np.ndarray] = find_faces) -> list[Face]:
     """The faces of a photo, largest first.
@@ -129,9 +141,11 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     ------
     DatasetError
         When the file is not a picture. No face is no error: the list is empty.
+    ValueError
+        When a given box lies nowhere on the photo.
     """
     array = _pixels(photo)
-    places = detector(array) if boxes is None else np.asarray(boxes, np.float64).reshape(-1, 4)
+    places = detector(array) if boxes is None else _checked(boxes, array)
     picture, faces = Image.fromarray(array).convert("L"), list[Face]()
     for start in range(0, len(places), BATCH):
         some = places[start:start + BATCH]
@@ -227,8 +241,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             picture = read_photo(photo)
             faces = landmarks(picture, [options.box] if options.box else None, run)
             _write(photo, faces, picture, place, options.json)
-        except (DatasetError, OSError, ValueError) as error:
+        except (DatasetError, OSError) as error:
             troubles.append(str(error))
+            continue
+        except ValueError as error:
+            troubles.append(f"{photo}: {error}")
             continue
         rows += _rows(photo, faces)
         if not faces:

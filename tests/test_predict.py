@@ -1,6 +1,7 @@
 """Weights as files, landmarks for any photo, the command line's promises."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -166,6 +167,14 @@ def test_a_given_box_needs_no_detector(file, tmp_path):
     arguments = [str(tmp_path / "wall.png"), "--weights", str(file), "--box", "50,50,100,100", "--json"]
     assert predict.main(arguments) == 0
     assert json.loads((tmp_path / "wall.landmarks.json").read_text())["faces"][0]["box"] == [50, 50, 100, 100]
+
+
+@pytest.mark.parametrize("box", ["nan,0,50,50", "0,0,nan,50", "1e300,0,50,50", "200,0,50,50", "-60,0,50,50", "0,0,1e9,1e9"])
+def test_a_box_beside_the_photo_is_named_with_it(file, tmp_path, capsys, box):
+    Image.new("RGB", (200, 100), "grey").save(tmp_path / "wall.png")
+    assert predict.main([str(tmp_path / "wall.png"), "--weights", str(file), f"--box={box}"]) == 1
+    assert re.search(r"wall.png: a box .* lies nowhere on a picture of 200x100\n$", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.glob("wall*")] == ["wall.png"]
 
 
 @pytest.mark.parametrize("arguments", [
