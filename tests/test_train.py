@@ -24,6 +24,7 @@ def test_trains_scores_and_writes_weights(name, measures, embedded, tmp_path, ca
     told = capsys.readouterr().out
     line = _last_line(told)
     assert measures <= set(line) and set(line["mean_shape"]) == measures and line["epochs"] == 2
+    assert len(line["regions"]) == {"nose": 0, "face_improved": 5, "pyramid": 5}[name]
     assert load_weights(file).recipe == recipe("smoke", name) and "SHA-256" in told
 
 
