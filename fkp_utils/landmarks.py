@@ -48,3 +48,8 @@ def flip_order(n_landmarks: int) -> np.ndarray:
 def eye_corners(n_landmarks: int) -> tuple[int, int]:
     """Indices of the outer eye corners of the 58- or 68-point convention."""
     return {58: EYE_CORNERS_58, 68: EYE_CORNERS_68}[n_landmarks]
+
+
+def regions(n_landmarks: int) -> dict[str, list[int]]:
+    """Indices of each region of the face in the 58- or 68-point convention."""
+    return {58: REGIONS_58, 68: REGIONS_68}[n_landmarks]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .landmarks import REGIONS_68, eye_corners
+from .landmarks import eye_corners, regions
 
 
 def mean_shape(landmarks: np.ndarray) -> np.ndarray:
@@ -46,9 +46,9 @@ def error_curve(errors: np.ndarray, limit: float = 20.0, steps: int = 200) -> tu
     return thresholds, (np.sort(errors)[None] <= thresholds[:, None]).mean(1)
 
 
-def region_errors(predicted: np.ndarray, truth: np.ndarray, regions: dict = REGIONS_68) -> dict[str, float]:
+def region_errors(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Mean distance of each region in percent of the inter-ocular distance."""
     left, right = eye_corners(truth.shape[-2])
     ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)[:, None]
     relative = 100 * point_errors(predicted, truth) / ocular
-    return {name: float(relative[:, index].mean()) for name, index in regions.items()}
+    return {name: float(relative[:, index].mean()) for name, index in regions(truth.shape[-2]).items()}

@@ -30,7 +30,7 @@ from .datasets.base import FaceDataset
 from .datasets.imm import PHOTO_SIZE
 from .errors import BusyError, DatasetError
 from .files import write_json
-from .landmarks import NOSE_TIP_58, REGIONS_58, REGIONS_68
+from .landmarks import NOSE_TIP_58
 from .metrics import mae, mean_shape, nme, normalised_mse, point_errors, region_errors
 from .profiles import FULL, PROFILES, Recipe, recipe
 from .training import fit, new_model
@@ -69,12 +69,6 @@ def scores(predicted: np.ndarray, faces: FaceDataset) -> dict[str, float]:
     return found if predicted.shape[1] == 1 else found | {"nme": float(nme(predicted, faces.landmarks).mean())}
 
 
-def scores_by_region(predicted: np.ndarray, faces: FaceDataset) -> dict[str, float]:
-    """NME in percent of each region of the face; empty for a lone landmark."""
-    regions = {58: REGIONS_58, 68: REGIONS_68}.get(predicted.shape[1])
-    return region_errors(predicted, faces.landmarks, regions) if regions else {}
-
-
 def record(path: Path, profile: str, rows: list[dict]) -> None:
     """Put rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
     new: dict[str, Any] = {"profile": profile, "data": "real photos", "rows": []}
@@ -94,8 +88,9 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     found = scores(predicted, val)
     baseline = scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0), val)
     effort = {"epochs": len(run.history), "minutes": round(float(run.history.seconds.sum()) / 60, 1)}
-    print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found,
-                      "regions": scores_by_region(predicted, val), "mean_shape": baseline}))
+    regions = region_errors(predicted, val.landmarks) if predicted.shape[1] > 1 else {}
+    print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found, "regions": regions,
+                      "mean_shape": baseline}))
     if options.record:
         given = {"profile": options.profile != "full" and options.profile, "epochs": options.epochs, "batch": options.batch,
                  "start": options.start and "WEIGHTS"}

@@ -23,7 +23,6 @@ from .datasets.base import FaceDataset
 from .datasets.images import read_photo
 from .errors import DatasetError
 from .heatmaps import argmax, soft_argmax
-from .landmarks import REGIONS_58, REGIONS_68
 from .metrics import nme, region_errors
 from .profiles import Recipe
 from .training import Trained, fit, logits
@@ -155,11 +154,10 @@ def error_explorer(faces: FaceDataset, predicted: np.ndarray) -> Panel:
     """Step through faces from the worst to the best: truth, prediction (N, n, 2), and the error of each region."""
     errors = nme(predicted, faces.landmarks)
     order = plotting.extremes(errors, len(errors), worst=True)
-    regions = REGIONS_58 if predicted.shape[1] == 58 else REGIONS_68
 
     def draw(rank):
         k = order[rank - 1]
-        bars = region_errors(predicted[k:k + 1], faces.landmarks[k:k + 1], regions)
+        bars = region_errors(predicted[k:k + 1], faces.landmarks[k:k + 1])
         title = f"{faces.names[k].rsplit('/', 1)[-1]}: {errors[k]:.1f} %, number {rank} of {len(errors)}"
         return plotting.error_details(faces.images[k], faces.landmarks[k], predicted[k], bars, title)
 
