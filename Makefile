@@ -1,4 +1,5 @@
-# make help lists the targets. PROFILE and DATA choose how long to train and on what.
+# make help lists the targets. PROFILE and DATA choose how long to train and on what. With CHECK=1 `make figures` fails when
+# a number or a figure differs from the stored one.
 PROFILE ?= quick
 DATA ?=
 PYTHON ?= python3
@@ -8,7 +9,7 @@ READY := $(VENV)/.installed
 export PYTHONPATH := $(CURDIR)
 
 .DEFAULT_GOAL := help
-.PHONY: help figures notebooks test bench lab data site serve clean
+.PHONY: help figures notebooks test check bench lab data site serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,17 +28,19 @@ $(READY): requirements.txt
 	@touch $(READY)
 
 figures: $(READY) ## run the notebooks and build the website
-	@$(BIN)/python -m fkp_utils.figures --profile "$(PROFILE)" --data "$(DATA)"
+	@$(BIN)/python -m fkp_utils.website.run_notebooks --profile "$(PROFILE)" --data "$(DATA)" $(if $(CHECK),--check)
 
 notebooks: $(READY) ## as figures, and keep the outputs in the notebooks
-	@$(BIN)/python -m fkp_utils.figures --profile "$(PROFILE)" --store
+	@$(BIN)/python -m fkp_utils.website.run_notebooks --store
 
 test: $(READY) ## unit tests and the notebooks' stored outputs
 	@$(BIN)/python -m pytest -q
-	@FKP_PROFILE=smoke FKP_DATA= $(BIN)/python -m pytest -q --nbval --nbval-sanitize-with tests/nbval.cfg notebooks
+
+check: $(READY) ## ruff, mypy and the tests that take no training and no browser (a minute)
+	@$(BIN)/python -m pytest -q tests -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
-	@for name in epoch step memory baseline heatmaps predict embedded growth; do $(BIN)/python bench/$$name.py || exit 1; done
+	@for name in epoch step memory baseline heatmaps predict embedded growth; do $(BIN)/python bench/speed/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -46,8 +49,8 @@ data: $(READY) ## download the official datasets (ACCEPT_TERMS=1 accepts their t
 	@$(BIN)/python -m fkp_utils.datasets.download
 
 site: $(READY) ## render the page again and make its demo (needs npm)
-	@$(BIN)/python -m fkp_utils.site
-	@$(BIN)/python -m fkp_utils.demo
+	@$(BIN)/python -m fkp_utils.website.page
+	@$(BIN)/python -m fkp_utils.website.demo
 
 serve: ## show the website on http://localhost:8000
 	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory website 8000

@@ -1,13 +1,15 @@
 """Random changes to faces, image and landmarks together, a whole batch in one call on any device."""
 
-import math
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 
-from .landmarks import flip_order
+from .landmarks import Convention
+
+CHUNK = 16                           # faces augmented together on a CPU: their intermediate tensors fit its cache
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:
@@ -54,9 +56,15 @@ def turn_and_scale(degrees: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
 
 
-def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror the faces where `which` (b,) is true; left and right landmarks change places."""
-    order = torch.as_tensor(flip_order(landmarks.shape[1]), device=landmarks.device)
+def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor,
+         convention: Convention) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mirror the faces where `which` (b,) is true; left and right landmarks change places.
+
+    ValueError for another number of landmarks than the convention has.
+    """
+    if landmarks.shape[1] != convention.size:
+        raise ValueError(f"{landmarks.shape[1]} landmarks, but convention {convention.name!r} has {convention.size}")
+    order = torch.tensor(convention.flip, device=landmarks.device)
     mirrored = landmarks[:, order] * landmarks.new_tensor([-1, 1]) + landmarks.new_tensor([images.shape[-1] - 1, 0])
     return (torch.where(which[:, None, None, None], images.flip(-1), images),
             torch.where(which[:, None, None], mirrored, landmarks))
@@ -65,35 +73,6 @@ def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor) -> 
 @cache
 def _noise(h: int, w: int) -> torch.Tensor:
     return torch.randn(h, w, generator=torch.Generator().manual_seed(0))
-
-
-# Steps of the luminance coefficients, ITU-T T.81, table K.1.
-_JPEG_STEPS = torch.tensor([
-    [16, 11, 10, 16, 24, 40, 51, 61], [12, 12, 14, 19, 26, 58, 60, 55], [14, 13, 16, 24, 40, 57, 69, 56],
-    [14, 17, 22, 29, 51, 87, 80, 62], [18, 22, 37, 56, 68, 109, 103, 77], [24, 35, 55, 64, 81, 104, 113, 92],
-    [49, 64, 78, 87, 103, 121, 120, 101], [72, 92, 95, 98, 112, 100, 103, 99]], dtype=torch.float32)
-
-
-def jpeg_artefacts(images: torch.Tensor, quality: torch.Tensor) -> torch.Tensor:
-    """What saving as JPEG does to grey images (b, 1, h, w) in [-0.5, 0.5]; `quality` (b,) from 1 to 100 as libjpeg scales it.
-
-    Blocks of 8x8 pixels are written as sums of cosines whose weights are rounded; the lossless rest of the
-    format (ITU-T T.81) is left out.
-    """
-    h, w = images.shape[-2:]
-    k = torch.arange(8, dtype=images.dtype, device=images.device)
-    cosines = torch.cos((2 * k + 1) * k[:, None] * (math.pi / 16)) / 2
-    cosines[0] /= math.sqrt(2)
-    percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None, None]
-    steps = ((_JPEG_STEPS.to(images) * percent + 50) / 100).floor().clamp(1, 255) / 255
-    steps = steps[:, None, None, :, None, :]
-    blocks = F.pad(images, (0, -w % 8, 0, -h % 8), mode="replicate").unflatten(-1, (-1, 8)).unflatten(-3, (-1, 8))
-    weights = torch.einsum("ui,bcyixj,vj->bcyuxv", cosines, blocks, cosines)
-    blocks = torch.einsum("ui,bcyuxv,vj->bcyixj", cosines, (weights / steps).round() * steps, cosines)
-    return blocks.flatten(-2).flatten(-3, -2)[..., :h, :w]
-
-
-PIECE = 16                           # faces that a processor changes at once: their intermediate results stay in its caches
 
 
 @dataclass(frozen=True)
@@ -109,11 +88,15 @@ class Augment:
     brightness : largest value added to pixels in [-0.5, 0.5]
     contrast : share, as scale
     gamma : largest logarithm (base 2) of the exponent
-    noise : standard deviation of added noise
+    noise : largest standard deviation of added noise
     blur : probability of a soft blur
     occlude : probability of a random patch over part of the face
-    jpeg : probability of JPEG artefacts, of a quality from 10 to 70
     """
+
+    # The random numbers that change one face, one column a use.
+    columns: ClassVar[tuple[str, ...]] = (
+        "flip", "rotate", "scale", "shift_x", "shift_y", "gamma", "contrast", "brightness", "blur", "occlude",
+        "patch_x", "patch_y", "patch_width", "patch_height", "patch_grey", "noise", "noise_x", "noise_y")
 
     rotate: float = 0
     shift: float = 0
@@ -125,69 +108,70 @@ class Augment:
     noise: float = 0
     blur: float = 0
     occlude: float = 0
-    jpeg: float = 0
 
-    def draw(self, faces: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """All the chance that a batch needs: numbers in [0, 1), a row a face, (faces, 10) or (faces, 19).
+    def sample(self, faces: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """All random numbers of a batch: uniform in [0, 1), a row a face, (faces, columns).
 
         Drawn on the CPU, so that a seed means the same on every device. Processes that share a batch draw for
         all of it and take their own rows, so that a face changes in the same way whoever has it.
         """
-        columns = [torch.rand(faces, 10, generator=generator)]
-        if self.occlude or self.noise or self.jpeg:
-            columns.append(torch.rand(faces, 9, generator=generator))
-        return torch.cat(columns, 1)
+        return torch.rand(faces, len(self.columns), generator=generator)
 
-    def __call__(self, images: torch.Tensor, landmarks: torch.Tensor,
-                 chance: torch.Generator | torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def __call__(self, images: torch.Tensor, landmarks: torch.Tensor, convention: Convention,
+                 random: torch.Generator | torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """Change a batch: float (b, 1, h, w) in [-0.5, 0.5] and (b, n, 2) pixels -> the same.
 
-        `chance` is a generator to draw from, or the rows that `draw` gave.
+        `convention` says which landmarks a mirror image exchanges; `random` is a generator to draw from, or the rows that
+        `sample` gave. Unknown landmarks (NaN) stay unknown.
         """
-        draw = chance if isinstance(chance, torch.Tensor) else self.draw(len(images), chance)
-        if images.device.type == "cpu" and len(images) > PIECE:
-            pieces = [self(*part) for part in zip(images.split(PIECE), landmarks.split(PIECE), draw.split(PIECE))]
-            return torch.cat([piece for piece, _ in pieces]), torch.cat([points for _, points in pieces])
-        h, w = images.shape[-2:]
-        draw = draw.to(images.device)
-        signed = 2 * draw - 1
-        if self.flip:
-            images, landmarks = flip(images, landmarks, draw[:, 0] < self.flip)
-        if self.rotate or self.shift or self.scale:
-            matrix = turn_and_scale(signed[:, 1] * self.rotate, 1 + signed[:, 2] * self.scale)
-            images, landmarks = warp(images, landmarks, matrix, signed[:, 3:5] * self.shift * images.new_tensor([w, h]))
-        return self._light(images, draw, signed), landmarks
+        rows = random if isinstance(random, torch.Tensor) else self.sample(len(images), random)
+        if images.device.type == "cpu" and len(images) > CHUNK:
+            chunks = [self._change(*chunk, convention)
+                      for chunk in zip(images.split(CHUNK), landmarks.split(CHUNK), rows.split(CHUNK))]
+            return torch.cat([chunk for chunk, _ in chunks]), torch.cat([points for _, points in chunks])
+        return self._change(images, landmarks, rows, convention)
 
-    def _light(self, images, draw, signed):
+    def _change(self, images, landmarks, rows, convention):
+        h, w = images.shape[-2:]
+        uniform = dict(zip(self.columns, rows.to(images.device).unbind(1)))
+        signed = {name: 2 * column - 1 for name, column in uniform.items()}
+        if self.flip:
+            images, landmarks = flip(images, landmarks, uniform["flip"] < self.flip, convention)
+        if self.rotate or self.shift or self.scale:
+            matrix = turn_and_scale(signed["rotate"] * self.rotate, 1 + signed["scale"] * self.scale)
+            shift = torch.stack([signed["shift_x"], signed["shift_y"]], -1) * self.shift
+            images, landmarks = warp(images, landmarks, matrix, shift * images.new_tensor([w, h]))
+        return self._light(images, uniform, signed), landmarks
+
+    def _light(self, images, uniform, signed):
         per_image = lambda column: column[:, None, None, None]      # noqa: E731
         if self.gamma:
-            images = (images + 0.5).clamp(1e-3, 1) ** per_image(2 ** (signed[:, 5] * self.gamma)) - 0.5
+            images = (images + 0.5).clamp(1e-3, 1) ** per_image(2 ** (signed["gamma"] * self.gamma)) - 0.5
         if self.brightness or self.contrast:
-            images = images * per_image(1 + signed[:, 6] * self.contrast) + per_image(signed[:, 7] * self.brightness)
+            images = (images * per_image(1 + signed["contrast"] * self.contrast)
+                      + per_image(signed["brightness"] * self.brightness))
         if self.blur:
             soft = F.avg_pool2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
-            images = torch.where(per_image(draw[:, 8] < self.blur), soft, images)
+            images = torch.where(per_image(uniform["blur"] < self.blur), soft, images)
         if self.occlude:
-            images = self._patch(images, draw[:, 9] < self.occlude, draw[:, 10:15])
+            images = self._patch(images, uniform)
         if self.noise:
-            images = images + self._grain(images, draw[:, 15:17]) * (self.noise * per_image(draw[:, 5]))
-        if self.jpeg:
-            images = torch.where(per_image(draw[:, 17] < self.jpeg), jpeg_artefacts(images, 10 + 60 * draw[:, 18]), images)
+            images = images + self._grain(images, uniform) * (self.noise * per_image(uniform["noise"]))
         return images.clamp(-0.5, 0.5)
 
     @staticmethod
-    def _grain(images, r):
-        """Noise of deviation 1: one fixed picture of it, moved round by a random way for each face."""
+    def _grain(images, uniform):
+        """Noise of deviation 1: one fixed picture of it, shifted by a random offset for each face."""
         h, w = images.shape[-2:]
-        y, x = (((r[:, k:k + 1] * side).long() + torch.arange(side, device=r.device)) % side for k, side in ((0, h), (1, w)))
+        y, x = (((uniform[name] * side).long()[:, None] + torch.arange(side, device=images.device)) % side
+                for name, side in (("noise_y", h), ("noise_x", w)))
         return _noise(h, w).to(images.device)[y[:, :, None], x[:, None, :]][:, None]
 
-    @staticmethod
-    def _patch(images, which, r):
+    def _patch(self, images, uniform):
         """Cover a random rectangle of at most 0.4 x 0.4 of the picture with one grey."""
         h, w = images.shape[-2:]
         y, x = torch.arange(h, device=images.device) / h, torch.arange(w, device=images.device) / w
-        inside_y = (y - r[:, 0:1]).abs() < 0.05 + 0.15 * r[:, 2:3]
-        inside_x = (x - r[:, 1:2]).abs() < 0.05 + 0.15 * r[:, 3:4]
-        inside = inside_y[:, :, None] & inside_x[:, None, :] & which[:, None, None]
-        return torch.where(inside[:, None], (r[:, 4] - 0.5)[:, None, None, None], images)
+        inside_y, inside_x = ((place - uniform[centre][:, None]).abs() < 0.05 + 0.15 * uniform[length][:, None]
+                              for place, centre, length in ((y, "patch_y", "patch_height"), (x, "patch_x", "patch_width")))
+        inside = inside_y[:, :, None] & inside_x[:, None, :] & (uniform["occlude"] < self.occlude)[:, None, None]
+        return torch.where(inside[:, None], (uniform["patch_grey"] - 0.5)[:, None, None, None], images)

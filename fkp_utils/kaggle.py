@@ -20,9 +20,9 @@ from .datasets.images import read_gray
 from .errors import DatasetError
 from .files import replacing
 from .metrics import mae
+from .nets.trained import Trained
+from .nets.weights import load_weights
 from .predict import BATCH, WEIGHTS, landmarks_in_boxes
-from .training import Trained
-from .weights import load_weights
 
 N_POINTS = 68
 
@@ -77,11 +77,6 @@ def _refuse(path, wrong: np.ndarray, words: str) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(f"{path}, row {row + 2} (face {row // (2 * N_POINTS)}): {words}")
-
-
-def score(path: str | Path, truth: np.ndarray, sizes: np.ndarray) -> float:
-    """The competition's score of a submission: mean absolute error in pixels against truth (N, 68, 2)."""
-    return mae(read_submission(path, sizes), truth)
 
 
 def predict_test(run: Trained, faces: IBugFaces) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The two landmark conventions: which index is what, left/right partners, regions.
+"""Landmark conventions: which index is what, which partner it has in the mirror image, how a face is drawn.
 
 58 points: IMM Face Database (Stegmann et al., 2003), paths in file order.
 68 points: Multi-PIE / iBUG 300-W (Sagonas et al., 2013).
@@ -6,50 +6,108 @@
 Left and right are the image's: index 0 of both conventions lies at the image's left.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
 import numpy as np
 
-NOSE_TIP_58 = 52                # the middle of the lower edge of the nose (figure 1 of notebook 1 shows it)
-EYE_CORNERS_58 = (21, 13)       # outer corners, image left then right
-EYE_CORNERS_68 = (36, 45)
 
+@dataclass(frozen=True)
+class Convention:
+    """What the landmarks of a dataset mean. A dataset carries one, and so do the weights trained on it.
 
-def _run(first: int, last: int) -> list[int]:
-    step = 1 if last >= first else -1
-    return list(range(first, last + step, step))
+    Parameters
+    ----------
+    name : of the convention
+    flip : flip[i] is the index, in the original, of the landmark that becomes number i in the mirror image
+    eye_corners : the outer eye corners, image left then right, whose distance normalises errors; None where there are none
+    regions : indices of each region of the face
+    lines : polylines that draw a face: (indices, closed)
+    box : how dlib's detector would draw the face's box around the landmarks: its side over the geometric mean of their
+        width and height, and how many sides its centre lies above theirs; None where that is not known
 
-
-# FLIP[i] is the index, in the original, of the landmark that becomes number i in the mirror image.
-FLIP_58 = np.array(_run(12, 0) + _run(21, 28) + _run(13, 20) + _run(34, 38) + _run(29, 33)
-                   + _run(43, 39) + _run(46, 44) + _run(57, 47))
-FLIP_68 = np.array(_run(16, 0) + _run(26, 17) + _run(27, 30) + _run(35, 31) + [45, 44, 43, 42, 47, 46]
-                   + [39, 38, 37, 36, 41, 40] + _run(54, 48) + _run(59, 55) + _run(64, 60) + _run(67, 65))
-
-REGIONS_58 = {"jaw": _run(0, 12), "eyes": _run(13, 28), "brows": _run(29, 38), "mouth": _run(39, 46), "nose": _run(47, 57)}
-REGIONS_68 = {"jaw": _run(0, 16), "brows": _run(17, 26), "nose": _run(27, 35), "eyes": _run(36, 47), "mouth": _run(48, 67)}
-
-# Polylines that draw a face: (indices, closed).
-LINES_58 = [(_run(0, 12), False), (_run(13, 20), True), (_run(21, 28), True), (_run(29, 33), False),
-            (_run(34, 38), False), (_run(39, 46), True), (_run(47, 57), False)]
-LINES_68 = [(_run(0, 16), False), (_run(17, 21), False), (_run(22, 26), False), (_run(27, 30), False), (_run(31, 35), False),
-            (_run(36, 41), True), (_run(42, 47), True), (_run(48, 59), True), (_run(60, 67), True)]
-
-
-def flip_order(n_landmarks: int) -> np.ndarray:
-    """The flip permutation of a convention, int (n,); a single landmark is its own partner.
-
-    Raises ValueError for a number of landmarks that no convention has.
+    Raises
+    ------
+    ValueError
+        When `flip` is not its own inverse, or an index is none of a landmark.
     """
-    try:
-        return {1: np.array([0]), 58: FLIP_58, 68: FLIP_68}[n_landmarks]
-    except KeyError:
-        raise ValueError(f"no landmark convention has {n_landmarks} points (1, 58 or 68)") from None
+
+    name: str
+    flip: tuple[int, ...]
+    eye_corners: tuple[int, int] | None = None
+    regions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    lines: tuple[tuple[tuple[int, ...], bool], ...] = ()
+    box: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        n = len(self.flip)
+        if sorted(self.flip) != list(range(n)) or any(self.flip[k] != i for i, k in enumerate(self.flip)):
+            raise ValueError(f"convention {self.name!r}: flip must exchange pairs of its {n} landmarks")
+        used = [*(self.eye_corners or ()), *(k for part in self.regions.values() for k in part),
+                *(k for line, _ in self.lines for k in line)]
+        if not all(0 <= k < n for k in used):
+            raise ValueError(f"convention {self.name!r}: has landmarks 0 to {n - 1}, but speaks of {max(used, key=abs)}")
+
+    @property
+    def size(self) -> int:
+        """Number of landmarks."""
+        return len(self.flip)
+
+    @property
+    def names(self) -> list[str]:
+        """What each landmark is called: its region and its place there, such as "jaw 9"; else its index."""
+        names = [str(k) for k in range(self.size)]
+        for region, indices in self.regions.items():
+            for place, k in enumerate(indices, 1):
+                names[k] = f"{region} {place}"
+        return names
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Convention":
+        """What `to_dict` made, also after JSON turned its tuples into lists. ValueError or TypeError for anything else."""
+        def frozen(value):
+            return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
+        regions = {str(region): frozen(indices) for region, indices in dict(values.get("regions", {})).items()}
+        return cls(**{**{key: frozen(value) for key, value in values.items()}, "regions": regions})
 
 
-def eye_corners(n_landmarks: int) -> tuple[int, int]:
-    """Indices of the outer eye corners of the 58- or 68-point convention."""
-    return {58: EYE_CORNERS_58, 68: EYE_CORNERS_68}[n_landmarks]
+def _run(first: int, last: int) -> tuple[int, ...]:
+    step = 1 if last >= first else -1
+    return tuple(range(first, last + step, step))
 
 
-def regions(n_landmarks: int) -> dict[str, list[int]]:
-    """Indices of each region of the face in the 58- or 68-point convention."""
-    return {58: REGIONS_58, 68: REGIONS_68}[n_landmarks]
+NOSE_TIP_58 = 52                # the middle of the lower edge of the nose (figure 1 of notebook 1 shows it)
+
+NOSE = Convention("nose tip", flip=(0,))
+IMM_58 = Convention(
+    "IMM, 58 landmarks",
+    flip=(*_run(12, 0), *_run(21, 28), *_run(13, 20), *_run(34, 38), *_run(29, 33), *_run(43, 39), *_run(46, 44),
+          *_run(57, 47)),
+    eye_corners=(21, 13),
+    regions={"jaw": _run(0, 12), "eyes": _run(13, 28), "brows": _run(29, 38), "mouth": _run(39, 46), "nose": _run(47, 57)},
+    lines=((_run(0, 12), False), (_run(13, 20), True), (_run(21, 28), True), (_run(29, 33), False), (_run(34, 38), False),
+           (_run(39, 46), True), (_run(47, 57), False)))
+IBUG_68 = Convention(
+    "iBUG 300-W, 68 landmarks",
+    flip=(*_run(16, 0), *_run(26, 17), *_run(27, 30), *_run(35, 31), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
+          *_run(54, 48), *_run(59, 55), *_run(64, 60), *_run(67, 65)),
+    eye_corners=(36, 45),
+    regions={"jaw": _run(0, 16), "brows": _run(17, 26), "nose": _run(27, 35), "eyes": _run(36, 47), "mouth": _run(48, 67)},
+    lines=((_run(0, 16), False), (_run(17, 21), False), (_run(22, 26), False), (_run(27, 30), False), (_run(31, 35), False),
+           (_run(36, 41), True), (_run(42, 47), True), (_run(48, 59), True), (_run(60, 67), True)),
+    box=(1.057, 0.087))         # medians on the iBUG training photos
+
+
+def box_around(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
+    """Boxes (N, 4) as dlib's detector draws them around landmarks (N, n, 2); ValueError where `convention` has no `box`."""
+    if convention.box is None:
+        raise ValueError(f"convention {convention.name!r} does not say how a box lies around its landmarks")
+    factor, up = convention.box
+    low, high = landmarks.min(1), landmarks.max(1)
+    side = factor * np.sqrt(np.prod(high - low, 1, keepdims=True))
+    return np.c_[(low + high) / 2 - [0, up] * side - side / 2, side, side]

@@ -1,38 +1,66 @@
-"""Errors of predicted landmarks. Arrays are float, points (..., n, 2) in pixels."""
+"""Errors of predicted landmarks. Arrays are float, points (..., n, 2) in pixels; a NaN in `truth` is a landmark nobody knows.
+
+Unknown landmarks count nowhere: means are over the known ones.
+"""
 
 import numpy as np
 
-from .landmarks import eye_corners, regions
+from .landmarks import Convention
 
 
 def mean_shape(landmarks: np.ndarray) -> np.ndarray:
-    """Average of (N, n, 2) landmarks, (n, 2): the best answer that looks at no picture."""
-    return landmarks.mean(0)
+    """Average of (N, n, 2) landmarks, (n, 2): the best answer that looks at no picture.
+
+    ValueError for a landmark that is unknown in every face.
+    """
+    known = np.isfinite(landmarks).all(-1).any(0)
+    if not known.all():
+        raise ValueError(f"landmark {int(np.argmin(known))} is unknown in each of the {len(landmarks)} faces")
+    return np.nanmean(landmarks, 0)
 
 
 def point_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Distance of each landmark in pixels, (N, n)."""
+    """Distance of each landmark in pixels, (N, n); NaN for an unknown one."""
     return np.linalg.norm(predicted - truth, axis=-1)
 
 
 def normalised_mse(predicted: np.ndarray, truth: np.ndarray, size: tuple[int, int]) -> float:
     """Mean squared difference of coordinates as fractions of width and height (the write-up's loss)."""
-    return float((((predicted - truth) / (size[1], size[0])) ** 2).mean())
+    return float(np.nanmean(((predicted - truth) / (size[1], size[0])) ** 2))
 
 
-def nme(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.ndarray:
+    if convention.eye_corners is None:
+        raise ValueError(f"convention {convention.name!r} has no eye corners, whose distance the NME is measured in")
+    left, right = convention.eye_corners
+    ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)[:, None]
+    return 100 * point_errors(predicted, truth) / ocular
+
+
+def _mean_of_known(errors: np.ndarray) -> np.ndarray:
+    """Mean over the last axis without NaN; NaN where nothing else is there."""
+    known = np.isfinite(errors)
+    count = known.sum(-1)
+    return np.where(count > 0, np.where(known, errors, 0).sum(-1) / np.maximum(count, 1), np.nan)
+
+
+def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.ndarray:
     """Normalised mean error of each face, (N,), in percent of its inter-ocular distance.
 
-    The inter-ocular distance is that of the outer eye corners (Sagonas et al., 2013).
+    The inter-ocular distance is that of the outer eye corners (Sagonas et al., 2013). A face of which one
+    of them is unknown has no NME: NaN. ValueError where the convention has no eye corners.
     """
-    left, right = eye_corners(truth.shape[-2])
-    ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)
-    return 100 * point_errors(predicted, truth).mean(1) / ocular
+    return _mean_of_known(_relative_errors(predicted, truth, convention))
+
+
+def mean_nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> float:
+    """Mean over the faces that have an NME, in percent."""
+    return float(np.nanmean(nme(predicted, truth, convention)))
 
 
 def mae(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Mean absolute difference over all x and y in pixels (the Kaggle score)."""
-    return float(np.abs(predicted - truth).mean())
+    return float(np.nanmean(np.abs(predicted - truth)))
 
 
 def failure_rate(errors: np.ndarray, limit: float = 10.0) -> float:
@@ -46,9 +74,9 @@ def error_curve(errors: np.ndarray, limit: float = 20.0, steps: int = 200) -> tu
     return thresholds, (np.sort(errors)[None] <= thresholds[:, None]).mean(1)
 
 
-def region_errors(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Mean distance of each region in percent of the inter-ocular distance."""
-    left, right = eye_corners(truth.shape[-2])
-    ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)[:, None]
-    relative = 100 * point_errors(predicted, truth) / ocular
-    return {name: float(relative[:, index].mean()) for name, index in regions(truth.shape[-2]).items()}
+def region_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> dict[str, float]:
+    """Mean distance of each region in percent of the inter-ocular distance; empty for a convention without regions."""
+    if not convention.regions:
+        return {}
+    relative = _relative_errors(predicted, truth, convention)
+    return {name: float(np.nanmean(relative[:, list(index)])) for name, index in convention.regions.items()}

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from .landmarks import LINES_58, LINES_68
+from .landmarks import Convention
 from .metrics import error_curve
 
 DPI = 110                            # of a figure on screen
@@ -23,16 +23,17 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "", lines: bool = True) -> None:
-    """Draw one face with its landmarks into `ax`."""
+def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
+              convention: Convention | None = None) -> None:
+    """Draw one face with its landmarks into `ax`, joined by the convention's lines if it is given."""
     ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else None)
     for points, colour in ((truth, TRUTH), (prediction, PREDICTION)):
         if points is None:
             continue
         size = 34 if len(points) == 1 else 5
         ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, linewidths=0, zorder=3)
-        for index, closed in {58: LINES_58, 68: LINES_68}.get(len(points), []) if lines else []:
-            path = points[[*index, index[0]] if closed else index]
+        for index, closed in convention.lines if convention else ():
+            path = points[[*index, index[0]] if closed else list(index)]
             ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.75)
     ax.set_xlim(-0.5, image.shape[1] - 0.5)
     ax.set_ylim(image.shape[0] - 0.5, -0.5)
@@ -41,7 +42,7 @@ def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: s
 
 
 def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, titles=None, columns: int = 4,
-              heading: str = "") -> Figure:
+              heading: str = "", convention: Convention | None = None) -> Figure:
     """A grid of faces; `truths`, `predictions` and `titles` are None or as long as `images`."""
     n = len(images)
     columns = min(columns, n)
@@ -52,7 +53,7 @@ def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, title
     for k, ax in enumerate(axes):
         if k < n:
             show_face(ax, images[k], None if truths is None else truths[k], None if predictions is None else predictions[k],
-                      titles[k] if titles else "")
+                      titles[k] if titles else "", convention)
         else:
             ax.set_axis_off()
     if heading:
@@ -60,11 +61,11 @@ def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, title
     return fig
 
 
-def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, marked: int | None = None) -> Figure:
+def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Convention, marked: int | None = None) -> Figure:
     """One large face with the number of each landmark; number `marked` stands out."""
     fig = _figure(8, 8 * image.shape[0] / image.shape[1])
     ax = fig.subplots()
-    show_face(ax, image, landmarks)
+    show_face(ax, image, landmarks, convention=convention)
     for k, (x, y) in enumerate(landmarks):
         ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6.5, color="#ffe066")
     if marked is not None:
@@ -77,11 +78,12 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, marked: int | N
     return fig
 
 
-def face_with_options(image: np.ndarray, landmarks: np.ndarray, shown: bool, numbers: bool, title: str = "") -> Figure:
+def face_with_options(image: np.ndarray, landmarks: np.ndarray, convention: Convention, shown: bool, numbers: bool,
+                      title: str = "") -> Figure:
     """One face, with or without its landmarks and their numbers."""
     fig = _figure(5.6, 5.6 * image.shape[0] / image.shape[1] + 0.3)
     ax = fig.subplots()
-    show_face(ax, image, landmarks if shown else None, title=title)
+    show_face(ax, image, landmarks if shown else None, title=title, convention=convention)
     if numbers:
         for k, (x, y) in enumerate(landmarks):
             ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6, color="#ffe066", clip_on=True)
@@ -89,11 +91,11 @@ def face_with_options(image: np.ndarray, landmarks: np.ndarray, shown: bool, num
 
 
 def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, regions: dict[str, float],
-                  title: str) -> Figure:
+                  title: str, convention: Convention) -> Figure:
     """One face with truth and prediction, and beside it the error of each region: {region: percent}."""
     fig = _figure(7.6, 3.6)
     face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
-    show_face(face, image, truth, prediction, title)
+    show_face(face, image, truth, prediction, title, convention)
     drawn = bars.barh(list(regions), list(regions.values()), color=ACCENT)
     bars.bar_label(drawn, fmt="%.1f", padding=3, fontsize=8)
     bars.invert_yaxis()
@@ -158,7 +160,7 @@ def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: s
 
 
 def compare_recipes(histories: dict[str, pd.DataFrame], mean_shape: float, ylabel: str) -> Figure:
-    """Validation error against training time for several recipes."""
+    """Validation error of each epoch, in pixels or whatever `ylabel` says, for several recipes."""
     fig = _figure(6.4, 4)
     ax = fig.subplots()
     for name, history in histories.items():
@@ -178,12 +180,13 @@ def extremes(errors: np.ndarray, count: int, worst: bool) -> np.ndarray:
     return order[::-1][:count] if worst else order[:count]
 
 
-def ranked_faces(images, truths, predictions, errors, worst: bool, unit: str, names=None, count: int = 4) -> Figure:
+def ranked_faces(images, truths, predictions, errors, worst: bool, unit: str, names=None, count: int = 4,
+                 convention: Convention | None = None) -> Figure:
     """The best or worst predictions by measured error, with the error in each caption."""
     chosen = extremes(errors, count, worst)
     titles = [f"{names[i] + ': ' if names else ''}{errors[i]:.1f} {unit}" for i in chosen]
     return face_grid([images[i] for i in chosen], [truths[i] for i in chosen], [predictions[i] for i in chosen], titles,
-                     columns=count)
+                     columns=count, convention=convention)
 
 
 def filters(weight: np.ndarray, title: str = "") -> Figure:
@@ -219,28 +222,27 @@ def error_by_view(errors: np.ndarray, views: Sequence[str], unit: str) -> Figure
     return fig
 
 
-def photo_with_faces(photo: np.ndarray, landmarks: np.ndarray, boxes: np.ndarray | None = None, truths=None,
+def photo_with_faces(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence[np.ndarray] | None = None,
                      title: str = "") -> Figure:
-    """A whole photo with the landmarks of all its faces.
+    """A whole photo with the landmarks of all its faces; the title says so where there are none.
 
-    photo : uint8 (h, w, 3) or (h, w); landmarks : (k, n, 2) in its pixels; boxes : (k, 4) or None; truths : as landmarks
+    photo : uint8 (h, w, 3) or (h, w); landmarks : k times (n, 2) in its pixels; boxes : k times (4,) or None
     """
     h, w = photo.shape[:2]
     width = min(7.0, max(4.0, 5.5 * w / h))
     fig = _figure(width, width * h / w + 0.35)
     ax = fig.subplots()
-    show_face(ax, photo, title=title if len(landmarks) else f"{title}: no face found")
+    show_face(ax, photo, title=title if len(landmarks) else ": ".join(filter(None, [title, "no face found"])))
     for k, points in enumerate(landmarks):
-        for colour, shape in ((TRUTH, None if truths is None else truths[k]), (PREDICTION, points)):
-            if shape is not None:
-                ax.scatter(shape[:, 0], shape[:, 1], s=7, c=colour, linewidths=0, zorder=3)
+        ax.scatter(points[:, 0], points[:, 1], s=7, c=PREDICTION, linewidths=0, zorder=3)
         if boxes is not None:
             left, top, box_width, box_height = boxes[k]
             ax.add_patch(Rectangle((left, top), box_width, box_height, fill=False, edgecolor="#ffd43b", linewidth=1))
     return fig
 
 
-def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points=None, titles=None) -> Figure:
+def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points=None, titles=None,
+                    convention: Convention | None = None) -> Figure:
     """Faces beside their heatmaps, all landmarks' maps superimposed, each scaled to its own peak.
 
     images : k times (h, w); heatmaps : k times (n, height, width), of any size, stretched over the face;
@@ -250,7 +252,8 @@ def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
     for k, row in enumerate(fig.subplots(len(images), 2, squeeze=False)):
         maps = np.clip(heatmaps[k], 0, None)
         together = (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).max(0)
-        show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "")
+        show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "",
+                  convention=convention)
         show_face(row[1], images[k], title=f"{len(maps)} heatmaps, superimposed")
         h, w = images[k].shape[:2]
         row[1].imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.25 + together, 0, 1),

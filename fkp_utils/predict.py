@@ -24,25 +24,25 @@ from tqdm.auto import tqdm
 
 from . import plotting
 from .augment import flip
-from .datasets.crop import box_around
 from .datasets.images import read_photo
 from .detection import find_faces
 from .errors import DatasetError
 from .files import replacing, write_json
-from .landmarks import eye_corners
-from .training import Trained, logits
-from .weights import load_weights
+from .landmarks import Convention, box_around
+from .nets.trained import Trained
+from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
 BATCH = 16                                   # faces looked at together
 # On the validation photos every face has at least 0.70; of 54 random boxes that show none, the surest has 0.50.
 DOUBTFUL = 0.6
+DISAGREEMENT = 10                            # confidence is 1/e where an answer and its mirror image differ by 1 in so many
 PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face: box (left, top, width, height), landmarks (68, 2) in pixels of the photo, confidence from 0 to 1."""
+    """One face: box (left, top, width, height), landmarks (n, 2) in pixels of the photo, confidence from 0 to 1."""
 
     box: np.ndarray
     landmarks: np.ndarray
@@ -70,19 +70,25 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    landmarks (N, 68, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
+    landmarks (N, n, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
     answers agree. 1 means exactly; 1/e, that they lie a tenth of the inter-ocular distance apart.
     """
     images = torch.from_numpy(crops)[:, None]
     with torch.inference_mode():
-        points = run.target.decode(logits(run.model, torch.cat([images, images.flip(-1)]), run.recipe)).cpu()
-        straight, mirrored = points.chunk(2)
-        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool))
+        straight, mirrored = run.landmarks(torch.cat([images, images.flip(-1)])).chunk(2)
+        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention)
         found = (straight + mirrored) / 2
-        left, right = eye_corners(found.shape[1])
-        ocular = (found[:, left] - found[:, right]).norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        sure = torch.exp(-10 * (straight - mirrored).norm(dim=-1) / ocular).mean(1)
+        scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
+        sure = torch.exp(-DISAGREEMENT * (straight - mirrored).norm(dim=-1) / scale).mean(1)
     return found.numpy(), sure.numpy()
+
+
+def _face_size(landmarks: torch.Tensor, convention: Convention) -> torch.Tensor:
+    """Inter-ocular distance (N,) of landmarks (N, n, 2); without eye corners the diagonal of their extent."""
+    if convention.eye_corners is None:
+        return (landmarks.amax(1) - landmarks.amin(1)).norm(dim=-1)
+    left, right = convention.eye_corners
+    return (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)
 
 
 def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +100,7 @@ def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> t
 def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> list[Face]:
     """One face a box, looked at twice: the second time in the box that the first answer asks for.
 
-    A detector's boxes are less regular than those the nets were trained on; `bench/shipped.py` measures what the
+    A detector's boxes are less regular than those the nets were trained on; `bench/real_photos/shipped.py` measures what the
     second look gains.
 
     Parameters
@@ -103,9 +109,10 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
     run : trained net
     """
-    first, _ = _look(pictures, boxes, run)
-    again = np.where((np.ptp(first, 1) > 1).all(1)[:, None], box_around(first), boxes)       # unless they fall together
-    found, sure = _look(pictures, again, run)
+    found, sure = _look(pictures, boxes, run)
+    if run.convention.box:
+        collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box follows from that
+        found, sure = _look(pictures, np.where(collapsed[:, None], boxes, box_around(found, run.convention)), run)
     return [Face(*face) for face in zip(boxes, found, sure.astype(float))]
 
 
@@ -127,7 +134,7 @@ def _checked(boxes: Sequence, array: np.ndarray) -> np.ndarray:
 
 def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
               detector: Callable[[np.ndarray], np.ndarray] = find_faces) -> list[Face]:
-    """The faces of a photo, largest first.
+    """The faces of a photo: in the order of `boxes` where they are given, else largest first.
 
     Parameters
     ----------
@@ -157,15 +164,14 @@ def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained 
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
     array, run = _pixels(photo), run or default_net()
     crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box))])
-    maps = run.heatmap_target.heatmaps(logits(run.model, torch.from_numpy(crops)[:, None], run.recipe))
+    maps = run.heatmap_target.heatmaps(run.logits(torch.from_numpy(crops)[:, None]))
     return crops, maps.cpu().numpy()
 
 
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]):
     """A matplotlib Figure of the photo with boxes and landmarks."""
     array = _pixels(photo)
-    return plotting.photo_with_faces(array, np.array([face.landmarks for face in faces]).reshape(-1, 68, 2),
-                                     np.array([face.box for face in faces]).reshape(-1, 4))
+    return plotting.photo_with_faces(array, [face.landmarks for face in faces], [face.box for face in faces])
 
 
 # ---------------------------------------------------------------- command line

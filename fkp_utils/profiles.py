@@ -5,70 +5,18 @@ pictures and narrower nets, until all five notebooks take ten minutes. `smoke` o
 everything runs; `make test` uses it. `improved` recipes are ours.
 """
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 
 from .augment import Augment
-from .datasets.crop import Crop
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one net is trained. `size` is (height, width) in pixels."""
-
-    title: str
-    net: str                             # a key of models.NETS
-    size: tuple[int, int]
-    epochs: int
-    batch: int
-    lr: float
-    loss: str = "mse"                    # mse, smooth_l1, wing; for heatmaps mse, adaptive_wing, cross_entropy
-    target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps
-    schedule: str = "constant"           # constant, cosine (with a short warm-up)
-    weight_decay: float = 0.01           # AdamW's default
-    he_init: bool = False                # initial weights that keep the signal's size through ReLUs
-    ema: float = 0.0                     # decay of the weights' moving average; 0 keeps none
-    augment: Augment = field(default_factory=Augment)
-    channels_last: bool = False          # memory layout; faster for all nets here
-    bf16: bool = False                   # bfloat16 autocast where the processor has units for it
-    margin: float = 1.0                  # iBUG: the face box is widened this many times,
-    box_shift: float = 0.0               # and moved down by this share of its height
-    width: int = 32                      # UNet: features of the first layer; HeatmapResNet: of the pyramid
-    limit: int | None = None             # train on the first so many faces only
-    heatmap_scale: float | None = None   # heatmaps: the peak's height; None as a kernel of sum one gives it
-    sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels of the heatmap
-    stride: int = 1                      # heatmaps: how many times smaller than the picture
-    l1_weight: float = 0.0               # heatmaps: weight of the decoded points' distance in the loss
-    seed: int = 0
-
-    @property
-    def crop(self) -> Crop:
-        """How faces are cut out of the iBUG photos for this recipe."""
-        return Crop(self.margin, self.box_shift, self.size[0])
-
-    def summary(self) -> dict:
-        """Hyperparameters as the page shows them."""
-        rows = {"Epochs": self.epochs, "Optimizer": f"AdamW(lr={self.lr:g})", "Loss": self.loss, "Batch": self.batch,
-                "Picture": f"{self.size[0]}x{self.size[1]}", "Target": self.target, "Schedule": self.schedule}
-        changed = {k: v for k, v in asdict(self.augment).items() if v}
-        rows["Augmentation"] = ", ".join(f"{k} {v:g}" for k, v in changed.items()) or "none"
-        if self.target == "heatmaps":
-            height = "of a kernel of sum one" if self.heatmap_scale is None else f"{self.heatmap_scale:g}"
-            rows |= {"Heatmaps": f"sigma {self.sigma:g}, peak {height}", "First layer": f"{self.width} features"}
-        if self.margin != 1:
-            rows["Box"] = f"{self.margin:g} times as wide, {self.box_shift:g} heights lower"
-        if self.he_init:
-            rows["Initial weights"] = "He"
-        if self.ema:
-            rows["Weight average"] = f"{self.ema:g}"
-        return rows
-
+from .nets.recipe import Recipe
 
 _WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, contrast=0.2)
 _STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
 
-_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4, channels_last=True)
-_face = Recipe("Part 2, write-up", "FaceNet", (180, 240), epochs=25, batch=1, lr=1e-3, augment=_WRITEUP_AUGMENT,
-               channels_last=True, bf16=True)
+_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4, data="imm_nose",
+               channels_last=True)
+_face = Recipe("Part 2, write-up", "FaceNet", (180, 240), epochs=25, batch=1, lr=1e-3, data="imm",
+               augment=_WRITEUP_AUGMENT, channels_last=True, bf16=True)
 _WILD = Augment(rotate=30, shift=0.08, scale=0.15, flip=0.5, brightness=0.2, contrast=0.4, gamma=0.7, noise=0.05, blur=0.25,
                 occlude=0.3)
 _resnet = Recipe("Part 3, write-up", "ResNet", (224, 224), epochs=16, batch=128, lr=1e-3, augment=_WRITEUP_AUGMENT,
@@ -81,12 +29,13 @@ _unet = Recipe("Part 4, write-up", "UNet", (224, 224), epochs=20, batch=16, lr=1
 FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
-    "nose_improved": Recipe("Part 1, improved", "NoseNet", (60, 80), epochs=250, batch=16, lr=3e-3, target="centred",
-                            schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG, channels_last=True),
+    "nose_improved": Recipe("Part 1, improved", "NoseNet", (60, 80), epochs=250, batch=16, lr=3e-3, data="imm_nose",
+                            target="centred", schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG,
+                            channels_last=True),
     "face": _face,
-    "face_improved": Recipe("Part 2, improved", "FaceNet", (180, 240), epochs=80, batch=2, lr=7e-4, target="centred",
-                            schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG, channels_last=True,
-                            bf16=True),
+    "face_improved": Recipe("Part 2, improved", "FaceNet", (180, 240), epochs=80, batch=2, lr=7e-4, data="imm",
+                            target="centred", schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995,
+                            augment=_STRONG, channels_last=True, bf16=True),
     "resnet": _resnet,
     "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=30, batch=32, target="centred",
                                loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,

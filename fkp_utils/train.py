@@ -24,17 +24,16 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from . import distributed
-from .datasets import IBugFaces, IMMFaces, data_root
-from .datasets.base import FaceDataset
-from .datasets.imm import PHOTO_SIZE
+from .datasets import FaceDataset, data_root, registered
 from .errors import BusyError, DatasetError
 from .files import write_json
-from .landmarks import NOSE_TIP_58
-from .metrics import mae, mean_shape, nme, normalised_mse, point_errors, region_errors
-from .profiles import FULL, PROFILES, Recipe, recipe
-from .training import fit, new_model
-from .weights import find_weights, load_weights, save_weights, sha256
+from .metrics import mean_shape, region_errors
+from .nets.recipe import Recipe
+from .nets.trained import new_model
+from .nets.weights import load_weights, save_weights
+from .profiles import FULL, PROFILES, recipe
+from .training import distributed
+from .training.loop import fit
 
 _AGAIN = "the same command goes on after the last whole epoch"
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
@@ -42,10 +41,8 @@ CHECKPOINTS = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 
 def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDataset]:
     """Training and validation faces as a recipe wants them; DatasetError for every fault of a file."""
-    if chosen.net in ("NoseNet", "FaceNet"):
-        how: dict[str, Any] = {"size": chosen.size, "points": [NOSE_TIP_58] if chosen.net == "NoseNet" else None}
-        return IMMFaces(root, "train", **how), IMMFaces(root, "val", **how)
-    return IBugFaces(root, "train", crop=chosen.crop), IBugFaces(root, "val", crop=chosen.crop)
+    dataset = registered(chosen.data)
+    return dataset.open(root, "train", chosen.size, chosen.crop), dataset.open(root, "val", chosen.size, chosen.crop)
 
 
 def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
@@ -60,15 +57,6 @@ def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
     return model
 
 
-def scores(predicted: np.ndarray, faces: FaceDataset) -> dict[str, float]:
-    """The measures of a part: NME in percent and MAE in pixels of the photos; for IMM normalised MSE and pixels of 640x480."""
-    if isinstance(faces, IBugFaces):
-        return {"nme": float(nme(predicted, faces.landmarks).mean()), "mae": mae(faces.to_image(predicted), faces.truth)}
-    pixels = point_errors(predicted, faces.landmarks).mean() * PHOTO_SIZE[1] / faces.size[1]
-    found = {"mse": normalised_mse(predicted, faces.landmarks, faces.size), "pixels": float(pixels)}
-    return found if predicted.shape[1] == 1 else found | {"nme": float(nme(predicted, faces.landmarks).mean())}
-
-
 def record(path: Path, profile: str, rows: list[dict]) -> None:
     """Put rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
     new: dict[str, Any] = {"profile": profile, "data": "real photos", "rows": []}
@@ -80,15 +68,14 @@ def record(path: Path, profile: str, rows: list[dict]) -> None:
 def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     train, val = faces_for(chosen, data_root(options.data))
     model = started(chosen, options.start)
-    checkpoints = options.checkpoints / (sha256(find_weights(options.start))[:12] if options.start else "")
-    run = fit(model, train, val, chosen, checkpoints)
+    run = fit(model, train, val, chosen, options.checkpoints)
     if distributed.rank() > 0:                            # the first process speaks for all
         return 0
     predicted = run.predict(val)
-    found = scores(predicted, val)
-    baseline = scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0), val)
+    found = val.scores(predicted)
+    baseline = val.scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0))
     effort = {"epochs": len(run.history), "minutes": round(float(run.history.seconds.sum()) / 60, 1)}
-    regions = region_errors(predicted, val.landmarks) if predicted.shape[1] > 1 else {}
+    regions = region_errors(predicted, val.landmarks, val.convention)
     print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found, "regions": regions,
                       "mean_shape": baseline}))
     if options.record:

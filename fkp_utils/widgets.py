@@ -5,6 +5,7 @@ its current picture is shown instead.
 """
 
 import base64
+import html
 import io
 import threading
 from collections.abc import Callable, Sequence
@@ -18,14 +19,14 @@ from torch import nn
 
 from . import plotting, predict
 from .augment import flip, to_float, turn_and_scale, warp
-from .datasets import IBugFaces, IMMFaces
-from .datasets.base import FaceDataset
+from .datasets import FaceDataset, IBugFaces, IMMFaces
 from .datasets.images import read_photo
 from .errors import DatasetError
-from .heatmaps import argmax, soft_argmax
 from .metrics import nme, region_errors
-from .profiles import Recipe
-from .training import Trained, fit, logits
+from .nets.heatmaps import argmax
+from .nets.recipe import Recipe
+from .nets.trained import Trained
+from .training.loop import fit
 
 
 def png(fig: Figure) -> bytes:
@@ -41,15 +42,14 @@ class Panel(ipw.VBox):
     Parameters
     ----------
     draw : called with each control's value by name; returns a Figure
-    note : text below the picture
     controls : ipywidgets with a `value`, by the name of draw's argument
     """
 
     children: Sequence[ipw.Widget]
 
-    def __init__(self, draw: Callable[..., Figure], note: str = "", **controls: ipw.Widget):
+    def __init__(self, draw: Callable[..., Figure], **controls: ipw.Widget):
         self.draw, self.controls = draw, controls
-        self.picture, self.note = ipw.Image(format="png"), ipw.HTML(note)
+        self.picture, self.note = ipw.Image(format="png"), ipw.HTML()
         for control in controls.values():
             control.observe(lambda change: self.refresh(), "value")
         super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.picture, self.note])
@@ -58,6 +58,10 @@ class Panel(ipw.VBox):
     def refresh(self) -> None:
         """Draw again with the controls' values."""
         self.picture.value = png(self.draw(**{name: control.value for name, control in self.controls.items()}))
+
+    def tell(self, text: str) -> None:
+        """Say something below the picture: plain text, which may come from a file's name."""
+        self.note.value = html.escape(text)
 
     def _repr_mimebundle_(self, **kwargs):
         live = super()._repr_mimebundle_(**kwargs) or {}
@@ -77,7 +81,8 @@ def dataset_browser(studio: IMMFaces, wild: IBugFaces) -> Panel:
     def draw(convention, person, view, landmarks, numbers):
         faces = studio if convention == 58 else wild
         k = index[person - 1, view] if convention == 58 else ((person - 1) * 6 + view - 1) % len(wild)
-        return plotting.face_with_options(faces.images[k], faces.landmarks[k], landmarks, numbers, faces.names[k])
+        return plotting.face_with_options(faces.images[k], faces.landmarks[k], faces.convention, landmarks, numbers,
+                                          faces.names[k])
 
     return Panel(draw, convention=ipw.Dropdown(options=[("58 (IMM)", 58), ("68 (iBUG)", 68)], description="landmarks"),
                  person=_slider(1, len(people), 1, "person"), view=_slider(1, 6, 1, "view"),
@@ -89,12 +94,12 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
     images, landmarks = faces.batch([index])
 
     def draw(rotation, shift, scale, brightness, mirror):
-        changed, points = flip(to_float(images), landmarks, torch.tensor([mirror]))
+        changed, points = flip(to_float(images), landmarks, torch.tensor([mirror]), faces.convention)
         matrix = turn_and_scale(torch.tensor([float(rotation)]), torch.tensor([float(scale)]))
         changed, points = warp(changed, points, matrix, torch.tensor([[shift * faces.size[1], 0.0]]))
         after = (255 * (changed + brightness + 0.5).clamp(0, 1)).byte()
         return plotting.face_grid([faces.images[index], after[0, 0].numpy()], [landmarks[0].numpy(), points[0].numpy()],
-                                  titles=["before", "after"], columns=2)
+                                  titles=["before", "after"], columns=2, convention=faces.convention)
 
     return Panel(draw, rotation=_slider(-45, 45, 15, "rotation, °"), shift=_slider(-0.3, 0.3, 0.05, "shift", 0.01),
                  scale=_slider(0.6, 1.5, 1.1, "scale", 0.05), brightness=_slider(-0.4, 0.4, 0.1, "brightness", 0.05),
@@ -123,10 +128,10 @@ class LiveTraining(Panel):
     def _run(self, model, train, val, recipe, checkpoints) -> None:
         try:
             self.result = run = fit(model, train, val, recipe, checkpoints, on_epoch=self._on_epoch, progress=False)
-            self.note.value = f"ended after epoch {len(run.history)}; best: {run.best_epoch}"
+            self.tell(f"ended after epoch {len(run.history)}; best: {run.best_epoch}")
         except BaseException as error:                    # the thread must not die silently: `wait` raises it
             self.error = error
-            self.note.value = f"failed: {error}"
+            self.tell(f"failed: {error}")
 
     def _on_epoch(self, history) -> bool:
         self.history = history
@@ -152,31 +157,32 @@ class LiveTraining(Panel):
 
 def error_explorer(faces: FaceDataset, predicted: np.ndarray) -> Panel:
     """Step through faces from the worst to the best: truth, prediction (N, n, 2), and the error of each region."""
-    errors = nme(predicted, faces.landmarks)
+    errors = nme(predicted, faces.landmarks, faces.convention)
     order = plotting.extremes(errors, len(errors), worst=True)
 
     def draw(rank):
         k = order[rank - 1]
-        bars = region_errors(predicted[k:k + 1], faces.landmarks[k:k + 1])
+        bars = region_errors(predicted[k:k + 1], faces.landmarks[k:k + 1], faces.convention)
         title = f"{faces.names[k].rsplit('/', 1)[-1]}: {errors[k]:.1f} %, number {rank} of {len(errors)}"
-        return plotting.error_details(faces.images[k], faces.landmarks[k], predicted[k], bars, title)
+        return plotting.error_details(faces.images[k], faces.landmarks[k], predicted[k], bars, title, faces.convention)
 
     return Panel(draw, rank=_slider(1, len(errors), 1, "rank"))
 
 
 def heatmap_explorer(run: Trained, faces: FaceDataset, count: int = 8) -> Panel:
-    """Where a heatmap net sees each landmark of the first faces: the map, its peak, argmax against soft-argmax."""
+    """Where a heatmap net sees each landmark of the first faces: the map, its brightest pixel, and the point read off it."""
     images, _ = faces.batch(np.arange(min(count, len(faces))))
-    answers = logits(run.model, images, run.recipe)
-    maps, stride = run.heatmap_target.heatmaps(answers).cpu(), run.recipe.stride
-    peaks, means = ((decode(x).cpu().numpy() + 0.5) * stride - 0.5 for decode, x in ((argmax, maps), (soft_argmax, answers)))
+    answers, stride, names = run.logits(images), run.recipe.stride, run.convention.names
+    maps, points = run.heatmap_target.heatmaps(answers).cpu(), run.target.decode(answers).cpu().numpy()
+    peaks = (argmax(maps).numpy() + 0.5) * stride - 0.5
 
     def draw(face, landmark):
-        title = f"landmark {landmark}: highest value {maps[face, landmark].max():.3f}"
+        title = f"landmark {landmark} ({names[landmark]}): highest value {maps[face, landmark].max():.3f}"
         return plotting.heatmap_details(faces.images[face], maps[face, landmark].numpy(), peaks[face, landmark],
-                                        means[face, landmark], title)
+                                        points[face, landmark], title)
 
-    return Panel(draw, face=_slider(0, len(images) - 1, 0, "face"), landmark=_slider(0, maps.shape[1] - 1, 30, "landmark"))
+    return Panel(draw, face=_slider(0, len(images) - 1, 0, "face"),
+                 landmark=_slider(0, maps.shape[1] - 1, maps.shape[1] // 2 - 4, "landmark"))
 
 
 def own_photo(example: np.ndarray) -> Panel:
@@ -187,11 +193,11 @@ def own_photo(example: np.ndarray) -> Panel:
             try:
                 photo = read_photo(io.BytesIO(bytes(upload[0]["content"])))
             except DatasetError:
-                panel.note.value = f"{upload[0]['name']}: not a picture that can be read"
-                return plotting.photo_with_faces(example, np.empty((0, 68, 2)))
+                panel.tell(f"{upload[0]['name']}: not a picture that can be read")
+                return plotting.photo_with_faces(example, [])
         faces = predict.landmarks(photo)
         if panel is not None:
-            panel.note.value = f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces)
+            panel.tell(f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces))
         if show == "heatmaps" and faces:
             return plotting.heatmap_overlay(*predict.face_heatmaps(photo, faces[0].box))
         return predict.draw(photo, faces)

@@ -1,14 +1,11 @@
 """Augmentation moves image and landmarks together."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from fkp_utils.augment import Augment, flip, jpeg_artefacts, to_float, warp
-from fkp_utils.landmarks import FLIP_58, FLIP_68, LINES_58, LINES_68, flip_order
+from fkp_utils.augment import Augment, flip, to_float, warp
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE
 
 
 def _spots(points, size):
@@ -32,7 +29,7 @@ def test_a_marked_pixel_stays_under_its_landmark(seed):
     size = (90, 120)
     points = rng.uniform([45, 35], [75, 55], (68, 2)).astype(np.float32)
     augment = Augment(rotate=15, shift=0.08, scale=0.1)
-    image, moved = augment(_spots(points, size), torch.from_numpy(points)[None], torch.Generator().manual_seed(seed))
+    image, moved = augment(_spots(points, size), torch.from_numpy(points)[None], IBUG_68, torch.Generator().manual_seed(seed))
     assert (moved[0] - torch.from_numpy(points)).abs().max() > 1          # it did move
     assert (_find(image[0]) - moved[0]).norm(dim=-1).max() < 0.6
 
@@ -45,71 +42,51 @@ def test_warp_to_another_size_keeps_landmarks_on_their_pixels():
     assert (_find(image[0]) - moved[0]).norm(dim=-1).max() < 0.3
 
 
-@pytest.mark.parametrize("order, lines", [(FLIP_58, LINES_58), (FLIP_68, LINES_68)])
-def test_flip_order_is_its_own_inverse_and_keeps_the_drawing(order, lines):
-    n = len(order)
-    assert sorted(order) == list(range(n)) and (order[order] == np.arange(n)).all()
-    edges = {frozenset(e) for index, closed in lines for e in zip(index, index[1:] + (index[:1] if closed else []))}
-    edges = {e for e in edges if len(e) == 2}
-    assert {frozenset(int(order[k]) for k in e) for e in edges} == edges
-
-
-@pytest.mark.parametrize("n", [1, 58, 68])
-def test_flip_of_flip_is_identity(n):
-    images, points = torch.rand(2, 1, 30, 40), torch.rand(2, n, 2) * 30
+@pytest.mark.parametrize("convention", [NOSE, IMM_58, IBUG_68], ids=lambda c: c.name)
+def test_flip_of_flip_is_identity(convention):
+    images, points = torch.rand(2, 1, 30, 40), torch.rand(2, convention.size, 2) * 30
     yes = torch.tensor([True, True])
-    again = flip(*flip(images, points, yes), yes)
+    again = flip(*flip(images, points, yes, convention), yes, convention)
     assert torch.equal(again[0], images) and torch.allclose(again[1], points, atol=1e-5)
 
 
 def test_flip_puts_landmarks_on_mirrored_pixels():
     points = np.random.default_rng(0).uniform(10, 30, (68, 2)).astype(np.float32)
-    image, moved = flip(_spots(points, (40, 50)), torch.from_numpy(points)[None], torch.tensor([True]))
-    assert (_find(image[0])[flip_order(68)] - moved[0]).norm(dim=-1).max() < 0.01
+    image, moved = flip(_spots(points, (40, 50)), torch.from_numpy(points)[None], torch.tensor([True]), IBUG_68)
+    assert (_find(image[0])[list(IBUG_68.flip)] - moved[0]).norm(dim=-1).max() < 0.01
 
 
-def test_unknown_number_of_landmarks_is_refused():
-    with pytest.raises(ValueError, match="5 points"):
-        flip_order(5)
+def test_another_number_of_landmarks_is_refused():
+    with pytest.raises(ValueError, match="5 landmarks, but convention 'iBUG 300-W, 68 landmarks' has 68"):
+        flip(torch.zeros(1, 1, 8, 8), torch.zeros(1, 5, 2), torch.tensor([True]), IBUG_68)
 
 
 def test_nothing_changes_without_amounts():
     images, points = to_float(torch.randint(0, 256, (2, 1, 20, 30), dtype=torch.uint8)), torch.rand(2, 58, 2)
-    same = Augment()(images, points)
+    same = Augment()(images, points, IMM_58)
     assert torch.equal(same[0], images) and torch.equal(same[1], points)
 
 
 def test_same_generator_same_faces_and_values_stay_in_range():
-    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5, .5)
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5)
     images, points = to_float(torch.randint(0, 256, (4, 1, 40, 40), dtype=torch.uint8)), torch.rand(4, 68, 2) * 40
-    a, b = (everything(images, points, torch.Generator().manual_seed(7)) for _ in range(2))
+    a, b = (everything(images, points, IBUG_68, torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
     assert a[0].abs().max() <= 0.5 and not torch.equal(a[0], images)
 
 
-@pytest.mark.parametrize("quality", [10, 30, 70, 95])
-def test_jpeg_artefacts_are_those_of_a_jpeg_file(quality):
-    ramp = np.add.outer(np.arange(45), np.arange(60)) * 2.0
-    grey = (ramp + np.random.default_rng(0).normal(0, 20, ramp.shape)).clip(0, 255).astype(np.uint8)
-    Image.fromarray(grey).save(file := io.BytesIO(), "JPEG", quality=quality)
-    real = np.asarray(Image.open(file)).astype(float)
-    ours = jpeg_artefacts(to_float(torch.from_numpy(grey)[None, None]), torch.tensor([float(quality)]))
-    ours = (ours[0, 0].clamp(-0.5, 0.5).numpy() + 0.5) * 255
-    assert np.abs(ours - real).mean() < max(0.5, 0.15 * np.abs(real - grey).mean())
-
-
 def test_a_part_of_a_batch_changes_as_within_the_whole():
-    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5, .5)
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5)
     images, points = to_float(torch.randint(0, 256, (5, 1, 40, 48), dtype=torch.uint8)), torch.rand(5, 68, 2) * 40
-    draw = everything.draw(5, torch.Generator().manual_seed(3))
-    whole = everything(images, points, draw)
-    part = everything(images[1::2], points[1::2], draw[1::2])
+    draw = everything.sample(5, torch.Generator().manual_seed(3))
+    whole = everything(images, points, IBUG_68, draw)
+    part = everything(images[1::2], points[1::2], IBUG_68, draw[1::2])
     assert torch.equal(whole[0][1::2], part[0]) and torch.equal(whole[1][1::2], part[1])
 
 
 def test_noise_has_the_deviation_asked_for_and_differs_from_face_to_face():
     grey = torch.zeros(64, 1, 48, 48)
-    noisy, _ = Augment(noise=0.1)(grey, torch.zeros(64, 1, 2), torch.Generator().manual_seed(0))
+    noisy, _ = Augment(noise=0.1)(grey, torch.zeros(64, 1, 2), NOSE, torch.Generator().manual_seed(0))
     spread = noisy.flatten(1).std(1)
     assert 0.09 < spread.max() < 0.11 and spread.min() < 0.01       # anything from none to the amount
     a, b = noisy[spread.argsort()[-2:]].flatten(1)
@@ -117,10 +94,87 @@ def test_noise_has_the_deviation_asked_for_and_differs_from_face_to_face():
 
 
 def test_a_large_batch_changes_as_in_pieces():
-    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5, .5)
+    everything = Augment(15, .1, .1, .5, .3, .5, .5, .05, .5, .5)
     images, points = torch.rand(40, 1, 32, 40) - 0.5, torch.rand(40, 68, 2) * 40
-    draw = everything.draw(40, torch.Generator().manual_seed(5))
-    whole = everything(images, points, draw)
-    single = [everything(images[k:k + 1], points[k:k + 1], draw[k:k + 1]) for k in range(40)]
+    draw = everything.sample(40, torch.Generator().manual_seed(5))
+    whole = everything(images, points, IBUG_68, draw)
+    single = [everything(images[k:k + 1], points[k:k + 1], IBUG_68, draw[k:k + 1]) for k in range(40)]
     torch.testing.assert_close(whole[0], torch.cat([image for image, _ in single]))
     torch.testing.assert_close(whole[1], torch.cat([moved for _, moved in single]))
+
+
+# ---------------------------------------------------------------- one change at a time, by hand
+
+
+def rows(count=1, **values):
+    """Random numbers of a batch, one half each but for those given."""
+    return torch.stack([torch.full((count,), values.get(name, 0.5)) for name in Augment.columns], 1)
+
+
+def one(augment, image, points=((10.0, 10.0),), **values):
+    """The single change of a picture (h, w) and its points."""
+    changed, moved = augment(image[None, None], torch.tensor([points]), NOSE, rows(**values))
+    return changed[0, 0], moved[0]
+
+
+def test_bright_faces_are_as_noisy_as_dark_ones():
+    grey = torch.zeros(400, 1, 24, 24)
+    changed, _ = Augment(gamma=1.0, noise=0.1)(grey, torch.zeros(400, 1, 2), NOSE, torch.Generator().manual_seed(0))
+    brightness, noise = changed.mean((1, 2, 3)), changed.flatten(1).std(1)
+    assert brightness.std() > 0.1 and torch.corrcoef(torch.stack([brightness, noise]))[0, 1].abs() < 0.15
+
+
+@pytest.mark.parametrize("column", Augment.columns)
+def test_each_column_has_a_use_of_its_own(column):
+    everything = Augment(20, .1, .2, .5, .1, .3, .5, .05, .5, .5)
+    image = torch.rand(32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
+    low, high = (one(everything, image, **{**dict.fromkeys(Augment.columns, 0.3), column: value}) for value in (0.3, 0.8))
+    assert not torch.equal(low[0], high[0]) or not torch.equal(low[1], high[1])
+    assert not torch.equal(low[1], high[1]) or column not in ("flip", "rotate", "scale", "shift_x", "shift_y")
+
+
+def test_a_patch_covers_its_rectangle_with_its_grey():
+    """Width 0.9 reaches 0.185 to both sides, height 0.1 reaches 0.065: columns 7 to 13 and rows 4 to 6 of 20."""
+    changed, _ = one(Augment(occlude=0.6), torch.zeros(20, 20), patch_x=0.5, patch_y=0.25, patch_width=0.9, patch_height=0.1,
+                     patch_grey=0.9)
+    expected = torch.zeros(20, 20)
+    expected[4:7, 7:14] = 0.4
+    torch.testing.assert_close(changed, expected)
+    assert not one(Augment(occlude=0.5), torch.zeros(20, 20), occlude=0.5)[0].any()          # 0.5 is not below 0.5
+
+
+def test_a_blur_spreads_a_pixel_over_five_by_five():
+    dark = torch.full((20, 20), -0.5)
+    dark[10, 10] = 0.5
+    changed, _ = one(Augment(blur=0.6), dark)
+    expected = torch.full((20, 20), -0.5)
+    expected[8:13, 8:13] = -0.5 + 1 / 25
+    torch.testing.assert_close(changed, expected)
+    torch.testing.assert_close(one(Augment(blur=0.4), dark)[0], dark)
+
+
+@pytest.mark.parametrize("augment, values, expected", [
+    (Augment(gamma=1.0), {"gamma": 1.0}, 0.25**2 - 0.5), (Augment(gamma=1.0), {"gamma": 0.0}, 0.25**0.5 - 0.5),
+    (Augment(contrast=0.4), {"contrast": 1.0}, -0.35), (Augment(brightness=0.1), {"brightness": 0.0}, -0.35),
+    (Augment(contrast=0.4, brightness=0.1), {"contrast": 0.75, "brightness": 1.0}, -0.2),
+    (Augment(brightness=1.0), {"brightness": 0.0}, -0.5)])
+def test_light_of_a_pixel_of_a_quarter(augment, values, expected):
+    """A pixel of -0.25, which is a quarter of the way from black to white."""
+    assert one(augment, torch.full((8, 8), -0.25), **values)[0][3, 3].item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("augment, values, place", [
+    (Augment(shift=0.1), {"shift_x": 1.0}, (14, 12)), (Augment(shift=0.1), {"shift_y": 0.0}, (10, 9)),
+    (Augment(scale=0.5), {"scale": 1.0}, (5.25, 10.75)), (Augment(rotate=90), {"rotate": 1.0}, (22, 5)),
+    (Augment(flip=0.6), {}, (29, 12))])
+def test_places_of_a_landmark(augment, values, place):
+    """In a picture 40 wide and 30 high, whose centre is (19.5, 14.5); turning is clockwise on the screen."""
+    _, moved = one(augment, torch.zeros(30, 40), ((10.0, 12.0),), **values)
+    np.testing.assert_allclose(moved[0], place, atol=1e-4)
+
+
+def test_an_unknown_landmark_stays_unknown():
+    points = torch.rand(3, 68, 2) * 40
+    points[1, 5] = float("nan")
+    _, moved = Augment(15, .1, .1, 1.0)(torch.rand(3, 1, 40, 40) - 0.5, points, IBUG_68, torch.Generator().manual_seed(0))
+    assert torch.argwhere(moved.isnan().any(-1)).tolist() == [[1, 11]]                # the jaw's 5 and 11 change places

@@ -20,9 +20,10 @@ from playwright.sync_api import expect, sync_playwright
 from skimage import data
 
 from fkp_utils import predict
-from fkp_utils.demo import LIBRARIES
+from fkp_utils.landmarks import IBUG_68
 from fkp_utils.metrics import nme
-from fkp_utils.weights import load_weights
+from fkp_utils.nets.weights import load_weights
+from fkp_utils.website.demo import LIBRARIES
 
 PROJECT = Path(__file__).parents[1]
 SITE = PROJECT / "website"
@@ -156,7 +157,7 @@ def test_demo_finds_what_python_finds(demo, tmp_path):
     found = np.array(demo.evaluate("window.faces"))
     expected = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
     assert found.shape == (1, 68, 2) and len(expected) == 1
-    assert nme(found, expected[0].landmarks[None])[0] < 3
+    assert nme(found, expected[0].landmarks[None], IBUG_68)[0] < 3
 
 
 def test_demo_names_what_is_no_picture(demo, tmp_path):
@@ -187,7 +188,7 @@ def test_demo_follows_the_face_before_the_camera(webcam, served, tmp_path):
     expect(webcam.locator("#status")).to_contain_text("1 face(s); press camera again to stop", timeout=60_000)
     found = np.array(webcam.evaluate("window.faces"))
     [expected] = predict.landmarks(np.asarray(Image.open(tmp_path / "frame.jpg")), run=load_weights("small68.safetensors"))
-    assert nme(found, expected.landmarks[None])[0] < 5
+    assert nme(found, expected.landmarks[None], IBUG_68)[0] < 5
     webcam.locator("#camera").click()
     webcam.wait_for_function("camera === null")
 

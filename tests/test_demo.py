@@ -6,29 +6,29 @@ import shutil
 
 import numpy as np
 import onnxruntime
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from skimage import data
 from test_project import PROJECT
 
-from fkp_utils import demo
 from fkp_utils.datasets import Crop
 from fkp_utils.detection import find_faces
 from fkp_utils.errors import DatasetError
-from fkp_utils.models import UNet
-from fkp_utils.profiles import Recipe
-from fkp_utils.targets import make_target
-from fkp_utils.training import Trained
-from fkp_utils.weights import load_weights
+from fkp_utils.landmarks import IBUG_68
+from fkp_utils.nets.models import UNet
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.targets import make_target
+from fkp_utils.nets.trained import Trained
+from fkp_utils.nets.weights import load_weights
+from fkp_utils.website import demo
 
 TINY = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, width=4)
 
 
 def test_exported_net_says_what_the_net_says(tmp_path):
     torch.manual_seed(0)
-    run = Trained(UNet(init_features=4).eval(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, pd.DataFrame())
+    run = Trained(UNet(init_features=4).eval(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, IBUG_68)
     size = demo.export(run, tmp_path / "net.onnx")
     assert size == (tmp_path / "net.onnx").stat().st_size and size < 500_000
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")

@@ -15,27 +15,30 @@ import pandas as pd
 import pytest
 import torch
 
-from fkp_utils import distributed
 from fkp_utils.augment import Augment
-from fkp_utils.distributed import SharedBatchNorm2d
-from fkp_utils.profiles import Recipe
-from fkp_utils.training import fit, new_model
+from fkp_utils.datasets import registered
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.trained import new_model
+from fkp_utils.training import distributed
+from fkp_utils.training.distributed import GlooBatchNorm2d
+from fkp_utils.training.loop import fit
 
 AUGMENT = Augment(rotate=15, shift=0.05, noise=0.05, occlude=0.5)
 # Batches of 4 of 9 faces: the last has one row, so that one process has none. Batch norm over so few pixels makes
 # rounding grow (initial weights 1e-7 apart end 4e-3 apart on one process), hence batches of 5 and small steps.
-RECIPES = {"NoseNet": Recipe("Part 1", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3, augment=AUGMENT),
-           "FaceNet": Recipe("Part 2", "FaceNet", (180, 240), epochs=3, batch=4, lr=1e-4, augment=AUGMENT, ema=0.9),
+RECIPES = {"NoseNet": Recipe("Part 1", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3, data="imm_nose", augment=AUGMENT),
+           "FaceNet": Recipe("Part 2", "FaceNet", (180, 240), epochs=3, batch=4, lr=1e-4, data="imm", augment=AUGMENT,
+                             ema=0.9),
            "ResNet": Recipe("Part 3", "ResNet", (64, 64), epochs=3, batch=5, lr=2e-5, augment=AUGMENT, channels_last=True),
            "UNet": Recipe("Part 4", "UNet", (32, 32), epochs=3, batch=5, lr=2e-5, target="heatmaps", width=4,
                           loss="cross_entropy", l1_weight=0.3, augment=AUGMENT)}
-POINTS = {"NoseNet": 1, "FaceNet": 58, "ResNet": 68, "UNet": 68}
 
 
 def _faces(toy, name, count, seed):
     """Toy faces for a net: its size, and as many landmarks as it answers with, all near the blob."""
     faces = toy(count, RECIPES[name].size, seed)
-    spread = np.random.default_rng(seed).normal(0, 3, (count, POINTS[name], 2)).astype(np.float32)
+    faces.convention = registered(RECIPES[name].data).convention
+    spread = np.random.default_rng(seed).normal(0, 3, (count, faces.convention.size, 2)).astype(np.float32)
     faces.landmarks = faces.landmarks + spread
     return faces
 
@@ -71,7 +74,7 @@ def test_two_processes_give_the_loss_curve_of_one(toy, tmp_path, name):
 def test_shared_batch_norm_alone_is_batch_norm():
     plain, x = torch.nn.BatchNorm2d(5), torch.randn(3, 5, 7, 6)
     torch.nn.init.normal_(plain.weight)
-    ours = SharedBatchNorm2d.of(torch.nn.BatchNorm2d(5))
+    ours = GlooBatchNorm2d.of(torch.nn.BatchNorm2d(5))
     ours.load_state_dict(plain.state_dict())
     outputs = []
     for layer in (plain, ours):

@@ -139,7 +139,32 @@ def test_a_failed_check_leaves_nothing_behind(source, tmp_path):
         raise DatasetError(f"{folder}: not the published file")
     with pytest.raises(DatasetError, match="not the published file"):
         get(replace(source, check=check), tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [".downloads", "downloads.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".downloads"]
+
+
+def test_a_captive_portals_page_is_not_remembered(source, server, tmp_path):
+    """A page that came once in place of the archive must not make the right one wrong."""
+    right, server.files["/a.tar.gz"] = server.files["/a.tar.gz"], b"<html>Welcome to our hotel</html>"
+    with pytest.raises(DatasetError, match="faces cannot be had"):
+        get(source, tmp_path)
+    server.files["/a.tar.gz"] = right
+    assert _installed(get(source, tmp_path)) == WANTED
+
+
+@pytest.mark.parametrize("pack", [_tar, _zip])
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(download, "MOST", 12_999)                    # the files have 13,000 bytes
+    (tmp_path / "a").write_bytes(pack(CONTENT))
+    with pytest.raises(DatasetError, match="refused, since it unpacks to more than"):
+        unpack(tmp_path / "a", tmp_path / "inside")
+    monkeypatch.setattr(download, "MOST", 13_000)
+    unpack(tmp_path / "a", tmp_path / "whole")
+    assert len(_installed(tmp_path / "whole")) == 2
+
+
+def test_servers_that_have_https_are_asked_by_it():
+    assert [url for source in SOURCES.values() for url in source.urls if not url.startswith("https://")] == [
+        "http://datasets.openimaj.org/imm_face_db.zip"]              # its files are checked one by one
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", _tar(CONTENT)[:3000], _zip(CONTENT)[:3000]])

@@ -6,12 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from fkp_utils.datasets import IMMFaces
+from fkp_utils.datasets import Crop, IBugFaces, IMMFaces
 from fkp_utils.datasets import embedded as module
 from fkp_utils.datasets.embedded import Settings, ensure_embedded, studio_picture, wild_picture
 from fkp_utils.datasets.imm import read_asf
 from fkp_utils.errors import DatasetError
-from fkp_utils.landmarks import FLIP_68
+from fkp_utils.landmarks import IBUG_68
 from fkp_utils.synthesis.head import template
 from fkp_utils.synthesis.person import sample_person
 from fkp_utils.synthesis.portrait import face_shape
@@ -130,7 +130,17 @@ def test_mirrored_landmarks_flip_back(tiny):
     first, mirror = list(xml.iter("image"))[:2]
     points = [np.array([[float(p.get("x")), float(p.get("y"))] for p in e.iter("part")]) for e in (first, mirror)]
     width = int(first.get("width"))
-    np.testing.assert_allclose((points[1] * [-1, 1] + [width - 1, 0])[FLIP_68], points[0], atol=0.02)
+    np.testing.assert_allclose((points[1] * [-1, 1] + [width - 1, 0])[list(IBUG_68.flip)], points[0], atol=0.02)
+
+
+def test_the_mirror_image_of_a_crop_is_the_crop_of_the_mirror_image(tiny):
+    """A box spans edges: one from 3 to 13 in a picture 20 wide becomes one from 7 to 17."""
+    faces = IBugFaces(tiny, "test", crop=Crop(1.4, 0.1, 64))
+    assert [name.endswith("_mirror.jpg") for name in faces.names] == [False, True, False, True]
+    np.testing.assert_allclose(faces.boxes[1::2, 0], (faces.sizes[::2, 0] - faces.boxes[::2, 0] - faces.boxes[::2, 2]))
+    mirrored = faces.landmarks[1::2][:, list(IBUG_68.flip)] * [-1, 1] + [63, 0]
+    np.testing.assert_allclose(mirrored, faces.landmarks[::2], atol=0.02)
+    assert np.abs(faces.images[1::2, :, ::-1].astype(int) - faces.images[::2]).mean() < 2           # JPEG differs a little
 
 
 def test_loader_reads_the_generated_set(tiny):

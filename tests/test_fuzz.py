@@ -26,11 +26,12 @@ from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.imm import read_asf
 from fkp_utils.errors import DatasetError
 from fkp_utils.kaggle import read_submission
-from fkp_utils.models import UNet
-from fkp_utils.profiles import Recipe
-from fkp_utils.targets import make_target
-from fkp_utils.training import Trained
-from fkp_utils.weights import load_weights, save_weights
+from fkp_utils.landmarks import IBUG_68
+from fkp_utils.nets.models import UNet
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.targets import make_target
+from fkp_utils.nets.trained import Trained
+from fkp_utils.nets.weights import load_weights, save_weights
 
 MANY = settings(max_examples=int(os.environ.get("FKP_FUZZ", 200)), deadline=5000, suppress_health_check=list(HealthCheck))
 SIZES = np.array([[60, 40]])
@@ -90,7 +91,7 @@ def _csv():
 
 def _weights(folder):
     recipe = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", width=1)
-    run = Trained(UNet(init_features=1), make_target(recipe, torch.zeros(1, 68, 2)), recipe, pd.DataFrame())
+    run = Trained(UNet(init_features=1), make_target(recipe, torch.zeros(1, 68, 2)), recipe, IBUG_68)
     save_weights(folder / "seed.safetensors", run)
     return (folder / "seed.safetensors").read_bytes()
 
@@ -184,7 +185,7 @@ def _promises(**fields):
     return save({"model.a": torch.zeros(1)}, {"recipe": json.dumps(recipe)})
 
 
-# Found by bench/fuzz.py: a TIFF whose strip lies at a fraction, for which Pillow raises a TypeError.
+# Found by tests/fuzz.py: a TIFF whose strip lies at a fraction, for which Pillow raises a TypeError.
 _RATIONAL_OFFSET = base64.b64decode(
     "SUkqAAgAAAAKAAABBAABAAAAEAAAAAEBBAAAAAAA/////wIBAwABAAAAIAAAAAEBAwABAAAAAQAAAAYBAwABAAAAAQAAABEBBQAB"
     "AAAAhgAAABYBBAABAAAADAAAAAAEARcBAAAAAAMAABwBAwABAAAAAQAAAFMBAwABAAAAAwAAAAAAAAB5qftCmC5UwSPbJAICAgIC"

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fkp_utils.datasets import Crop, IBugFaces, published_landmarks
-from fkp_utils.datasets.crop import box_around, clip_boxes
+from fkp_utils.datasets.crop import clip_boxes
 from fkp_utils.datasets.ibug import FOLDER, _Reader, read_xml, split_by_photo
 from fkp_utils.errors import DatasetError
+from fkp_utils.landmarks import IBUG_68, box_around
 
 
 def parts(count=68, quote="'", reverse=False):
@@ -232,8 +233,8 @@ def test_embedded_wild_set_in_official_layout(embedded, tmp_path):
     asked = IBugFaces(embedded, "test_parsed")
     assert len(asked) == recipe["test"] and np.isnan(asked.landmarks).all()
     assert published_landmarks(embedded).shape == (recipe["test"], 68, 2)
-    item, points = train[0]
-    assert item.shape == (1, 224, 224) and points.shape == (68, 2)
+    images, points = train.batch([0, 3])
+    assert images.shape == (2, 1, 224, 224) and points.shape == (2, 68, 2)
 
 
 def test_real_margins_cut_off_what_they_should(real, tmp_path):
@@ -245,7 +246,7 @@ def test_real_margins_cut_off_what_they_should(real, tmp_path):
 
 def test_box_around_moves_and_grows_with_the_landmarks(embedded):
     faces = IBugFaces(embedded, "val", crop=Crop(1.4, 0.1, 64))
-    boxes = box_around(faces.truth)
-    np.testing.assert_allclose(box_around(2 * faces.truth + [5, -3]), 2 * boxes + [5, -3, 0, 0], atol=1e-2)
+    boxes = box_around(faces.truth, IBUG_68)
+    np.testing.assert_allclose(box_around(2 * faces.truth + [5, -3], IBUG_68), 2 * boxes + [5, -3, 0, 0], atol=1e-2)
     middle = np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - faces.boxes[:, :2] - faces.boxes[:, 2:] / 2) / faces.boxes[:, 2:]
     assert np.median(middle) < 0.08 and np.median(boxes[:, 2] / faces.boxes[:, 2]) == pytest.approx(1, abs=0.05)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,15 +29,6 @@ def test_landmarks_follow_a_resize(imm_folder):
     root = imm_folder().parent
     small = IMMFaces(root, size=(60, 80)).landmarks[0, 10]
     np.testing.assert_allclose(small, [(0.11 * 640 + 0.5) / 8 - 0.5, (0.12 * 480 + 0.5) / 8 - 0.5], atol=1e-4)
-
-
-def test_transform_gets_image_and_keypoints(imm_folder):
-    seen = []
-    faces = IMMFaces(imm_folder().parent, transform=lambda image, points: seen.append((image, points)) or (image, points))
-    image, points = faces[0]
-    assert image.shape == (1, 480, 640) and image.dtype == torch.uint8
-    assert points.shape == (58, 2) and tuple(points.canvas_size) == (480, 640)
-    assert seen
 
 
 def _fault(folder, root, name):

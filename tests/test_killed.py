@@ -30,16 +30,17 @@ from fkp_utils.datasets.download import Source, get
 from fkp_utils.datasets.embedded import Settings, ensure_embedded
 from fkp_utils.errors import BusyError
 from fkp_utils.files import locked, write_text
-from fkp_utils.profiles import Recipe
-from fkp_utils.training import _Checkpoints, fit, new_model
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.trained import new_model
+from fkp_utils.training.loop import Checkpoints, fit
 
-RECIPE = Recipe("killed", "NoseNet", (60, 80), epochs=15, batch=4, lr=2e-3, ema=0.9, schedule="cosine",
+RECIPE = Recipe("killed", "NoseNet", (60, 80), epochs=15, batch=4, lr=2e-3, data="imm_nose", ema=0.9, schedule="cosine",
                 augment=Augment(rotate=10, shift=0.05, noise=0.02))
 TINY = Settings(people=0, train=3, test=2, seed=3)
 
 # A fork server with everything imported, and nothing running, starts a process in no time.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["fkp_utils.figures", "fkp_utils.train", "conftest"])
+CONTEXT.set_forkserver_preload(["fkp_utils.website.run_notebooks", "fkp_utils.train", "conftest"])
 
 
 def run(job, *arguments, killed_after=None) -> bool:
@@ -90,7 +91,7 @@ def test_a_checkpoint_cut_at_any_byte_is_noticed_and_the_one_before_used(uninter
     for file in whole.glob("nosenet-*.pt"):
         shutil.copy(file, tmp_path / file.name)
     last = next(p for p in tmp_path.glob("*.pt") if "previous" not in p.name)
-    content, store = last.read_bytes(), _Checkpoints(tmp_path, last.stem)
+    content, store = last.read_bytes(), Checkpoints(tmp_path, last.stem)
     assert len(store.load()["history"]) == RECIPE.epochs
     cuts = {0, 1, len(content) - 1, *random.Random(0).sample(range(len(content)), 60)}
     for cut in cuts:
@@ -206,7 +207,7 @@ def test_make_data_killed_at_any_moment_is_repaired(archive, tmp_path):
 def test_make_figures_killed_leaves_the_site_whole_and_a_second_run_is_refused(tmp_path):
     site = tmp_path / "site"
     write_text(site / "index.html", "the old page")
-    command = [sys.executable, "-m", "fkp_utils.figures", "--profile", "smoke", "--site", str(site)]
+    command = [sys.executable, "-m", "fkp_utils.website.run_notebooks", "--profile", "smoke", "--site", str(site)]
     project = tmp_path / "project"                      # a project of its own: locks and build files apart from ours
     here = Path(__file__).parents[1]
     for name in ("fkp_utils", "notebooks"):

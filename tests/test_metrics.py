@@ -3,14 +3,25 @@
 import numpy as np
 import pytest
 
-from fkp_utils.metrics import error_curve, failure_rate, mae, mean_shape, nme, normalised_mse, point_errors, region_errors
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE
+from fkp_utils.metrics import (
+    error_curve,
+    failure_rate,
+    mae,
+    mean_nme,
+    mean_shape,
+    nme,
+    normalised_mse,
+    point_errors,
+    region_errors,
+)
 
 
-@pytest.mark.parametrize("n, corners", [(58, (21, 13)), (68, (36, 45))])
-def test_nme_is_distance_over_outer_eye_corners_in_percent(n, corners):
-    truth = np.zeros((2, n, 2))
-    truth[:, corners[1], 0] = 50
-    np.testing.assert_allclose(nme(truth + [3, 4], truth), [10, 10])
+@pytest.mark.parametrize("convention, corner", [(IMM_58, 13), (IBUG_68, 45)])
+def test_nme_is_distance_over_outer_eye_corners_in_percent(convention, corner):
+    truth = np.zeros((2, convention.size, 2))
+    truth[:, corner, 0] = 50
+    np.testing.assert_allclose(nme(truth + [3, 4], truth, convention), [10, 10])
 
 
 def test_mse_is_a_fraction_of_width_and_height():
@@ -41,5 +52,45 @@ def test_region_errors_see_only_their_region():
     truth[0, 45, 0] = 100
     wrong = truth.copy()
     wrong[0, :17, 1] += 5
-    errors = region_errors(wrong, truth)
+    errors = region_errors(wrong, truth, IBUG_68)
     assert errors["jaw"] == pytest.approx(5) and errors["mouth"] == 0
+
+
+def test_the_failure_limit_is_ten_percent():
+    assert failure_rate(np.array([9.9, 10.1, 10.3, 3])) == 0.5
+
+
+def test_unknown_landmarks_count_nowhere():
+    """Four of 68 landmarks are known: both eye corners, 50 apart and right, and two that are 5 and 10 off."""
+    truth = np.full((1, 68, 2), np.nan)
+    truth[0, [36, 45, 0, 30]] = [[0, 0], [50, 0], [-10, 30], [25, 20]]
+    predicted = np.nan_to_num(truth)
+    predicted[0, 0] += [3, 4]
+    predicted[0, 30] += [6, 8]
+    np.testing.assert_allclose(nme(predicted, truth, IBUG_68), [100 * (5 + 10) / 4 / 50])
+    assert mae(predicted, truth) == pytest.approx((3 + 4 + 6 + 8) / 8)
+    assert normalised_mse(predicted, truth, (100, 100)) == pytest.approx((9 + 16 + 36 + 64) / 8 / 100**2)
+    regions = region_errors(predicted, truth, IBUG_68)
+    assert regions["jaw"] == pytest.approx(10) and regions["nose"] == pytest.approx(20) and regions["eyes"] == 0
+
+
+def test_a_face_without_an_eye_corner_has_no_nme_and_is_left_out_of_the_mean():
+    truth = np.zeros((2, 68, 2))
+    truth[:, 45, 0] = 50
+    truth[1, 36] = np.nan
+    errors = nme(truth + [3, 4], truth, IBUG_68)
+    assert errors[0] == pytest.approx(10) and np.isnan(errors[1])
+    assert mean_nme(truth + [3, 4], truth, IBUG_68) == pytest.approx(10)
+
+
+def test_a_mean_shape_is_that_of_the_known():
+    shapes = np.array([[[0., 2.], [1., 1.]], [[4., 4.], [np.nan, np.nan]]])
+    np.testing.assert_allclose(mean_shape(shapes), [[2, 3], [1, 1]])
+    with pytest.raises(ValueError, match="landmark 1 is unknown in each of the 1 faces"):
+        mean_shape(shapes[1:])
+
+
+def test_no_eye_corners_no_nme():
+    with pytest.raises(ValueError, match="'nose tip' has no eye corners"):
+        nme(np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), NOSE)
+    assert region_errors(np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), NOSE) == {}

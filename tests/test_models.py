@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fkp_utils.models import NETS, FaceNet, HeatmapResNet, NoseNet, UNet, count_parameters, keypoint_resnet18, make_net
+from fkp_utils.nets.models import NETS, FaceNet, HeatmapResNet, NoseNet, UNet, count_parameters, keypoint_resnet18, make_net
 
 
 def test_nosenet_prints_as_in_the_writeup():
@@ -67,6 +67,6 @@ def test_heatmap_resnet_answers_with_a_quarter_of_the_side(size):
 
 def test_nets_are_made_by_name():
     for name in NETS:
-        assert type(make_net(name, 8)).__name__ == name
+        assert type(make_net(name, 8, 68)).__name__ == name
     with pytest.raises(ValueError, match="no net 'VGG'; there are NoseNet"):
-        make_net("VGG", 8)
+        make_net("VGG", 8, 68)

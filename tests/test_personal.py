@@ -1,10 +1,13 @@
 """Odd photos are read as they should be seen; faces are found; the folder's faults are told."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from fkp_utils.datasets import personal_photos
+from fkp_utils.datasets import images, personal_photos
 from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.detection import find_faces
@@ -116,3 +119,29 @@ def test_every_face_of_a_photo_is_found(portraits):
     count = {name: len(find_faces(photo)) for name, photo in portraits.items()}
     assert count == {"Eileen Collins": 1, "Grace Hopper": 1, "both": 2}
     assert find_faces(np.full((200, 300, 3), 128, np.uint8)).shape == (0, 4)
+
+
+def test_reading_in_threads_leaves_the_warnings_as_they_were(tmp_path):
+    """`warnings.catch_warnings` in several threads at once puts back what another one had set."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: read_photo(tmp_path / "a.png"), range(1500)))
+    assert list(warnings.filters) == before
+
+
+def test_more_pixels_than_a_photo_has(tmp_path, monkeypatch):
+    Image.new("L", (50, 40)).save(tmp_path / "a.png")
+    monkeypatch.setattr(images, "MAX_PIXELS", 2000)
+    assert read_photo(tmp_path / "a.png").shape == (40, 50, 3)
+    monkeypatch.setattr(images, "MAX_PIXELS", 1999)
+    with pytest.raises(DatasetError, match=r"a\.png: more pixels than a photo has \(50x40\)"):
+        read_photo(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("side", [7200, 15000])
+def test_a_bomb_is_refused_in_one_line_and_without_a_warning(tmp_path, side):
+    Image.new("1", (side, side)).save(tmp_path / "bomb.png")
+    with warnings.catch_warnings(record=True) as caught, pytest.raises(DatasetError, match="more pixels than a photo has"):
+        read_photo(tmp_path / "bomb.png")
+    assert not caught

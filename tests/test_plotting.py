@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from fkp_utils import plotting
+from fkp_utils.landmarks import IMM_58
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (6, 60, 80), dtype=np.uint8)
@@ -16,15 +17,15 @@ ERRORS = np.array([3., 1., 5., 2., 9., 4.])
 HISTORY = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [.1, .05, .02], "val_loss": [.12, .06, .04], "val_error": [9, 5, 4.]})
 
 FIGURES = {
-    "face_grid": lambda: plotting.face_grid(IMAGES, POINTS, POINTS + 1, [str(k) for k in range(6)], heading="faces"),
-    "numbered": lambda: plotting.numbered_landmarks(IMAGES[0], POINTS[0], marked=52),
+    "face_grid": lambda: plotting.face_grid(IMAGES, POINTS, POINTS + 1, list("abcdef"), heading="faces", convention=IMM_58),
+    "numbered": lambda: plotting.numbered_landmarks(IMAGES[0], POINTS[0], IMM_58, marked=52),
     "loss_curves": lambda: plotting.loss_curves(HISTORY, 0.08, "title"),
     "compare": lambda: plotting.compare_recipes({"a": HISTORY, "b": HISTORY}, 8, "px"),
     "ranked": lambda: plotting.ranked_faces(IMAGES, POINTS, POINTS, ERRORS, worst=True, unit="px"),
     "filters one": lambda: plotting.filters(RNG.normal(size=(12, 1, 5, 5)), "conv1"),
     "filters many": lambda: plotting.filters(RNG.normal(size=(12, 12, 5, 5)), "conv2"),
-    "options": lambda: plotting.face_with_options(IMAGES[0], POINTS[0], True, True, "a face"),
-    "error details": lambda: plotting.error_details(IMAGES[0], POINTS[0], POINTS[1], {"jaw": 3.0, "eyes": 1.0}, "worst"),
+    "options": lambda: plotting.face_with_options(IMAGES[0], POINTS[0], IMM_58, True, True, "a face"),
+    "error details": lambda: plotting.error_details(IMAGES[0], POINTS[0], POINTS[1], {"jaw": 3.0, "eyes": 1.0}, "", IMM_58),
     "heatmap details": lambda: plotting.heatmap_details(IMAGES[0], RNG.random((15, 20)), POINTS[0, 0], POINTS[0, 0], ""),
     "feature maps": lambda: plotting.feature_maps(IMAGES[0], RNG.random((12, 20, 30)), RNG.normal(size=(12, 1, 5, 5)), "conv1"),
     "ablation": lambda: plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.0}, "better": {"nme": 4.5}}, "all"),

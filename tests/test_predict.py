@@ -1,7 +1,9 @@
 """Weights as files, landmarks for any photo, the command line's promises."""
 
+import copy
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,15 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from fkp_utils import kaggle, predict, weights
+from fkp_utils import kaggle, predict
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.personal import free_portraits
-from fkp_utils.landmarks import FLIP_68
-from fkp_utils.models import UNet, keypoint_resnet18
-from fkp_utils.profiles import Recipe
-from fkp_utils.targets import make_target
-from fkp_utils.training import Trained
-from fkp_utils.weights import load_weights, save_weights, sha256
+from fkp_utils.landmarks import IBUG_68, IMM_58, Convention
+from fkp_utils.metrics import nme
+from fkp_utils.nets import weights
+from fkp_utils.nets.models import UNet, keypoint_resnet18
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.targets import make_target
+from fkp_utils.nets.trained import Trained
+from fkp_utils.nets.weights import load_weights, save_weights, sha256
 
 RECIPE = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, margin=1.4,
                 box_shift=0.1, width=4)
@@ -32,7 +36,7 @@ def _trust(monkeypatch):
 @pytest.fixture(scope="module")
 def run():
     torch.manual_seed(0)
-    return Trained(UNet(init_features=4).eval(), make_target(RECIPE, torch.zeros(1, 68, 2)), RECIPE, pd.DataFrame())
+    return Trained(UNet(init_features=4).eval(), make_target(RECIPE, torch.zeros(1, 68, 2)), RECIPE, IBUG_68)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def test_weights_round_trip(run, file):
 def test_the_mean_shape_travels_with_a_centred_net(tmp_path):
     recipe = Recipe("r", "ResNet", (64, 64), 1, 1, 1e-3, target="centred")
     shape = torch.rand(5, 68, 2) * 60
-    trained = Trained(keypoint_resnet18().eval(), make_target(recipe, shape), recipe, pd.DataFrame())
+    trained = Trained(keypoint_resnet18().eval(), make_target(recipe, shape), recipe, IBUG_68)
     save_weights(tmp_path / "r.safetensors", trained)
     assert torch.allclose(load_weights(tmp_path / "r.safetensors").target.mean, shape.mean(0))
 
@@ -121,7 +125,7 @@ def test_a_mirrored_photo_gives_mirrored_landmarks(photo, run):
     box = [[170, 70, 100, 100]]
     [face] = predict.landmarks(picture, box, run)
     [mirrored] = predict.landmarks(picture[:, ::-1].copy(), [[512 - 270, 70, 100, 100]], run)
-    assert np.abs(mirrored.landmarks[FLIP_68] * [-1, 1] + [511, 0] - face.landmarks).max() < 0.75
+    assert np.abs(mirrored.landmarks[list(IBUG_68.flip)] * [-1, 1] + [511, 0] - face.landmarks).max() < 0.75
 
 
 def test_command_line_writes_pictures_json_and_csv(photo, file, tmp_path, capsys):
@@ -198,3 +202,99 @@ def test_submission_from_weights(embedded, file, tmp_path, capsys):
     assert "MAE" in capsys.readouterr().out
     assert kaggle.main(["--data", str(tmp_path), "--weights", str(file)]) == 1
     assert "kaggle: " in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- by hand
+
+
+class Oracle:
+    """Says what it is told to: landmarks of the pictures and of their mirror images, in pixels of the crops."""
+
+    convention = IBUG_68
+
+    def __init__(self, straight, mirrored):
+        self.straight, self.mirrored = straight, mirrored
+
+    def landmarks(self, images):
+        return torch.tensor(np.stack([self.straight, self.mirrored]), dtype=torch.float32)
+
+
+def shape():
+    """68 points of which the outer eye corners are 40 apart."""
+    points = np.random.default_rng(0).uniform(20, 80, (68, 2))
+    points[36], points[45] = [30, 50], [70, 50]
+    return points
+
+
+def test_confidence_is_1_over_e_at_a_tenth_of_the_inter_ocular_distance():
+    for apart, expected in ((0, 1), (4, np.exp(-1)), (8, np.exp(-2))):
+        mirrored = (shape() + [apart, 0])[list(IBUG_68.flip)] * [-1, 1] + [99, 0]
+        found, sure = predict.both_ways(Oracle(shape(), mirrored), np.zeros((1, 100, 100), np.uint8))
+        assert sure[0] == pytest.approx(expected, rel=1e-4)
+        np.testing.assert_allclose(found[0], shape() + [apart / 2, 0], atol=1e-4)
+
+
+def test_one_landmark_that_differs_costs_a_68th():
+    mirrored = shape()
+    mirrored[3] += [0, 400]
+    mirrored = mirrored[list(IBUG_68.flip)] * [-1, 1] + [99, 0]
+    _, sure = predict.both_ways(Oracle(shape(), mirrored), np.zeros((1, 100, 100), np.uint8))
+    assert sure[0] == pytest.approx(67 / 68, rel=1e-4)
+
+
+@pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.2, 1.5), (0.0, 1.8)])
+def test_a_poor_box_is_mended_by_the_second_look(move, larger):
+    photo = free_portraits()["Eileen Collins"]
+    [good] = predict.landmarks(photo)
+    left, top, width, height = good.box
+    poor = [[left + move * width - (larger - 1) * width / 2, top - (larger - 1) * height / 2, larger * width, larger * height]]
+    [face] = predict.landmarks(photo, poor)
+    assert nme(face.landmarks[None], good.landmarks[None], IBUG_68)[0] < 1
+    picture, run = Image.fromarray(photo).convert("L"), predict.default_net()
+    once = run.recipe.crop.to_image(predict.both_ways(run, run.recipe.crop.cut(picture, poor[0])[None])[0], np.array(poor))
+    assert nme(once, good.landmarks[None], IBUG_68)[0] > 1.5          # one look alone would not do
+
+
+def test_a_box_from_which_nothing_follows_is_looked_at_again(monkeypatch):
+    """Landmarks that collapse to a point have no box of their own."""
+    seen = []
+    answer = np.full((2, 68, 2), 7.0), np.ones(2)
+    monkeypatch.setattr(predict, "_look", lambda pictures, boxes, run: seen.append(boxes) or answer)
+    boxes = np.array([[0.0, 0, 10, 10], [5, 5, 10, 10]])
+    predict.landmarks_in_boxes([None, None], boxes, Oracle(shape(), shape()))
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_faces_come_in_the_order_of_the_given_boxes(photo, run):
+    boxes = [[170, 70, 60, 60], [170, 70, 100, 100]]
+    assert [list(face.box) for face in predict.landmarks(photo, boxes, run)] == boxes
+
+
+def test_a_photo_without_a_face_says_so_in_its_title():
+    assert predict.draw(np.zeros((50, 60, 3), np.uint8), []).axes[0].get_title() == "no face found"
+
+
+def test_weights_that_float16_cannot_hold_are_not_written(run, tmp_path):
+    broken = copy.deepcopy(run)
+    next(broken.model.parameters()).data[0] = 1e6
+    with pytest.raises(ValueError, match=r"w\.safetensors: not written, since model\.encoder1.* has values that float16"):
+        save_weights(tmp_path / "w.safetensors", broken)
+    assert not list(tmp_path.iterdir())
+
+
+def test_saving_leaves_the_net_as_it_is(run, tmp_path):
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    meta = copy.deepcopy(run)
+    moved = []
+    meta.model.cpu = lambda: moved.append(True)
+    save_weights(tmp_path / "w.safetensors", meta)
+    assert not moved and all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+
+
+def test_weights_know_their_convention(run, tmp_path):
+    five = replace(run, convention=Convention("five", (1, 0, 2, 4, 3), (0, 1)),
+                   model=UNet(out_channels=5, init_features=4).eval())
+    save_weights(tmp_path / "five.safetensors", five)
+    assert load_weights(tmp_path / "five.safetensors").convention == five.convention
+    assert load_weights("imm58.safetensors").convention == IMM_58 and load_weights("imm58.safetensors").recipe.data == "imm"
+    assert load_weights("ibug68.safetensors").convention == IBUG_68

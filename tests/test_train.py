@@ -7,8 +7,8 @@ import torch
 
 from fkp_utils import train
 from fkp_utils.datasets import IBugFaces
+from fkp_utils.nets.weights import load_weights
 from fkp_utils.profiles import recipe
-from fkp_utils.weights import load_weights
 
 
 def _last_line(text):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,12 +14,14 @@ from PIL import Image
 from fkp_utils import predict, widgets
 from fkp_utils.datasets import Crop, IBugFaces, IMMFaces
 from fkp_utils.datasets.personal import free_portraits
-from fkp_utils.models import NoseNet, UNet
-from fkp_utils.profiles import Recipe
-from fkp_utils.targets import make_target
-from fkp_utils.training import Trained, fit, new_model
+from fkp_utils.landmarks import IBUG_68
+from fkp_utils.nets.models import NoseNet, UNet
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.targets import make_target
+from fkp_utils.nets.trained import Trained, new_model
+from fkp_utils.training.loop import fit
 
-TOY = Recipe("toy", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3)
+TOY = Recipe("toy", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3, data="imm_nose")
 TINY = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, margin=1.4, width=4)
 
 
@@ -30,7 +33,7 @@ def wild(embedded):
 @pytest.fixture(scope="module")
 def tiny():
     torch.manual_seed(0)
-    return Trained(UNet(init_features=4).eval(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, pd.DataFrame())
+    return Trained(UNet(init_features=4).eval(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, IBUG_68)
 
 
 def pictures(panel, control, values):
@@ -86,7 +89,7 @@ def test_stop_ends_the_training_after_its_epoch():
             return super().batch(indices)
 
     live_started = []
-    faces, recipe = Slow(4), Recipe("long", "NoseNet", (60, 80), epochs=2000, batch=4, lr=1e-3)
+    faces, recipe = Slow(4), Recipe("long", "NoseNet", (60, 80), epochs=2000, batch=4, lr=1e-3, data="imm_nose")
     live = widgets.LiveTraining(new_model(recipe), faces, faces, recipe)
     live_started.append(live)
     assert 1 <= len(live.wait().history) < 2000 and live.button.disabled
@@ -140,3 +143,33 @@ def test_layer_explorer(wild):
     assert len(set(pictures(panel, "layer", ["encoder1.enc1conv1", "bottleneck.bottleneckconv2", "conv"]))) == 3
     assert len(set(pictures(panel, "face", [0, len(wild) - 1]))) == 2
     assert np.isfinite(panel.controls["face"].value)
+
+
+def test_a_files_name_is_shown_as_text(tiny, monkeypatch):
+    monkeypatch.setattr(predict, "default_net", lambda: tiny)
+    panel = widgets.own_photo(free_portraits()["Grace Hopper"])
+    upload = {"name": "<img src=x onerror=alert(1)>.jpg", "type": "", "size": 1, "content": memoryview(b"no picture"),
+              "last_modified": pd.Timestamp(0).to_pydatetime()}
+    panel.controls["upload"].set_trait("value", (upload,))
+    assert "<img" not in panel.note.value and "&lt;img src=x onerror=alert(1)&gt;.jpg: not a picture" in panel.note.value
+
+
+def test_an_errors_text_is_shown_as_text():
+    live = widgets.LiveTraining(NoseNet(), ToyFaces(4), ToyFaces(4), replace(TOY, title="<b>toy</b>", lr=1e18))
+    with pytest.raises(FloatingPointError):
+        live.wait()
+    assert "<b>" not in live.note.value and "&lt;b&gt;toy&lt;/b&gt;: the training loss is" in live.note.value
+
+
+def test_heatmap_explorer_reads_points_off_as_the_net_does(wild, monkeypatch):
+    """A net of the write-up's loss, and a perfect map of a landmark at (20, 71): soft-argmax would say (47.5, 47.5)."""
+    recipe = Recipe("mse", "UNet", (96, 96), 1, 1, 1e-3, target="heatmaps", width=4)
+    run = Trained(UNet(init_features=4), make_target(recipe, torch.zeros(1, 68, 2)), recipe, IBUG_68)
+    monkeypatch.setattr(Trained, "logits", lambda self, images: run.target.encode(torch.tensor([20.0, 71.0]).expand(1, 68, 2)))
+    seen = {}
+    monkeypatch.setattr(widgets.plotting, "heatmap_details", lambda image, heatmap, peak, point, title: seen.update(
+        peak=peak, point=point, title=title) or widgets.Figure((1, 1)))
+    widgets.heatmap_explorer(run, wild, 1)
+    np.testing.assert_allclose(seen["peak"], [20, 71])
+    np.testing.assert_allclose(seen["point"], [20, 71], atol=0.05)
+    assert seen["title"].startswith("landmark 30 (nose 4): highest value")

@@ -6,7 +6,7 @@ const view = document.getElementById("view"), pen = view.getContext("2d", { will
 const tell = text => { document.getElementById("status").textContent = text; };
 const LINES = [[0, 16], [17, 21], [22, 26], [27, 30], [31, 35], [36, 41, true], [42, 47, true], [48, 59, true], [60, 67, true]];
 const SEARCH_SIDE = 320;                       // faces are looked for in a picture of this size
-let session, crop, camera = null;
+let session, crop, camera = null, shown = 0;          // shown: number of the picture on the canvas
 
 function square([left, top, width, height]) {
   const side = crop.margin * Math.max(width, height);
@@ -93,6 +93,7 @@ async function find(boxes) {
 }
 
 function show(source, width, height) {
+  shown += 1;
   const factor = Math.min(1, 1280 / Math.max(width, height));
   [view.width, view.height] = [Math.round(width * factor), Math.round(height * factor)];
   pen.drawImage(source, 0, 0, view.width, view.height);
@@ -105,7 +106,8 @@ async function photo(url, name) {
   try { await image.decode(); } catch { return tell(`${name} is not a picture that this browser can read`); }
   show(image, image.naturalWidth, image.naturalHeight);
   tell("looking for faces");
-  const start = performance.now(), faces = await find();
+  const start = performance.now(), mine = shown, faces = await find();
+  if (mine !== shown) return;                            // another photo has come meanwhile
   faces.forEach(draw);
   window.faces = faces;
   tell(faces.length ? `${faces.length} face(s) in ${Math.round(performance.now() - start)} ms` : `${name}: no face found`);
@@ -126,7 +128,8 @@ async function film() {
   let boxes = null;
   for (let frame = 0; camera; frame++) {                 // look for faces now and then, follow them in between
     show(video, video.videoWidth, video.videoHeight);
-    const faces = await find(frame % 20 && boxes && boxes.length ? boxes : null);
+    const mine = shown, faces = await find(frame % 20 && boxes && boxes.length ? boxes : null);
+    if (mine !== shown) break;                           // a photo has taken the frame's place
     boxes = faces.map(boxAround);
     window.faces = faces;
     faces.forEach(draw);

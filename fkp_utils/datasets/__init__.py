@@ -1,12 +1,13 @@
-"""Face datasets: `root, split, transform` as in torchvision, one loader a file format."""
+"""Face datasets: `root, split` as in torchvision, one loader a file format."""
 
 import os
 from pathlib import Path
 
+from .base import FaceDataset, register, registered
 from .crop import Crop
 from .embedded import ensure_embedded
 from .ibug import IBugFaces, published_landmarks
-from .imm import IMMFaces
+from .imm import IMMFaces, IMMNoses
 from .personal import personal_photos
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "embedded"
@@ -18,5 +19,5 @@ def data_root(folder: str | Path | None = None) -> Path:
     return Path(chosen).resolve() if chosen else ensure_embedded(EMBEDDED)
 
 
-__all__ = ["Crop", "IBugFaces", "IMMFaces", "data_root", "ensure_embedded", "personal_photos",
-           "published_landmarks"]
+__all__ = ["Crop", "FaceDataset", "IBugFaces", "IMMFaces", "IMMNoses", "data_root", "ensure_embedded", "personal_photos",
+           "published_landmarks", "register", "registered"]

@@ -1,42 +1,47 @@
-"""What every face dataset of the project offers to training and plotting."""
+"""What every face dataset of the project offers to training and plotting, and the datasets' names."""
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from .._torchvision import tv_tensors
+from ..landmarks import Convention
+from ..metrics import mae, mean_nme
+from .crop import Crop
 
 
-class FaceDataset(Dataset):
+class FaceDataset:
     """Grayscale faces with landmarks, held as arrays.
 
-    Subclasses set
+    A dataset is a subclass with a `convention` and a name, given by `@register("name")`, whose constructor takes
+    (root, split, size) and sets
 
     images : uint8 (N, h, w), in memory or memory-mapped
     landmarks : float32 (N, n, 2), (x, y) in pixels of `images`; NaN where unknown
     names : list of N file names
-    transform : None or a function of (image, landmarks), as in torchvision.transforms.v2
     """
 
+    convention: ClassVar[Convention]
     images: np.ndarray
     landmarks: np.ndarray
     names: list[str]
-    transform: Callable | None = None
+
+    @classmethod
+    def open(cls, root: str | Path, split: str, size: tuple[int, int], crop: Crop) -> "FaceDataset":
+        """A split as a recipe wants it: pictures of `size` (height, width), or cut out by `crop` where there are face boxes.
+
+        DatasetError for every fault of a file.
+        """
+        return cls(root, split, size=size)                # type: ignore[call-arg]
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int):
-        """One face: tv_tensors.Image uint8 (1, h, w) and tv_tensors.KeyPoints float32 (n, 2)."""
-        image = tv_tensors.Image(torch.from_numpy(self.images[index].copy())[None])
-        points = tv_tensors.KeyPoints(torch.from_numpy(self.landmarks[index].copy()), canvas_size=self.size)
-        return self.transform(image, points) if self.transform else (image, points)
-
     def batch(self, indices) -> tuple[torch.Tensor, torch.Tensor]:
-        """Many faces at once: uint8 (b, 1, h, w) and float32 (b, n, 2), without `transform`."""
+        """Many faces at once: uint8 (b, 1, h, w) and float32 (b, n, 2)."""
         indices = np.asarray(indices)
         return torch.from_numpy(self.images[indices])[:, None], torch.from_numpy(self.landmarks[indices])
 
@@ -52,3 +57,36 @@ class FaceDataset(Dataset):
     def size(self) -> tuple[int, int]:
         """(height, width) of the pictures in pixels."""
         return tuple(self.images.shape[1:])
+
+    def to_image(self, landmarks: np.ndarray) -> np.ndarray:
+        """Map landmarks (N, n, 2) from pixels of `images` to those of the published pictures."""
+        return landmarks
+
+    def scores(self, predicted: np.ndarray) -> dict[str, float]:
+        """The measures that this dataset is judged by, for landmarks (N, n, 2) in pixels of `images`.
+
+        NME in percent, where the convention has eye corners, and MAE in pixels of the published pictures.
+        """
+        found = {"mae": mae(self.to_image(predicted), self.to_image(self.landmarks))}
+        if self.convention.eye_corners is None:
+            return found
+        return {"nme": mean_nme(predicted, self.landmarks, self.convention), **found}
+
+
+_REGISTERED: dict[str, type[FaceDataset]] = {}
+
+
+def register(name: str) -> Callable[[type[FaceDataset]], type[FaceDataset]]:
+    """Make a dataset known by a name, which recipes use: a class decorator."""
+    def add(dataset: type[FaceDataset]) -> type[FaceDataset]:
+        _REGISTERED[name] = dataset
+        return dataset
+    return add
+
+
+def registered(name: str) -> type[FaceDataset]:
+    """The dataset of a name; ValueError names those that are known."""
+    try:
+        return _REGISTERED[name]
+    except KeyError:
+        raise ValueError(f"no dataset {name!r}; there are {', '.join(_REGISTERED)}") from None

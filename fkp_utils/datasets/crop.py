@@ -53,20 +53,28 @@ class Crop:
         x, y, side = self.squares(np.asarray(box)[None])[0]
         if side > 10 * max(picture.size):
             raise DatasetError(f"{name}: a face box of {box[2]:g}x{box[3]:g} in a picture of {picture.width}x{picture.height}")
-        left, top = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
-        right, bottom = int(np.ceil(x + 0.5 + side)), int(np.ceil(y + 0.5 + side))
-        rows, columns = (np.arange(a, b).clip(0, end - 1) for a, b, end in
-                         ((top, bottom, picture.height), (left, right, picture.width)))
-        pixels = Image.fromarray(np.asarray(picture)[rows[:, None], columns])
-        inside = (x + 0.5 - left, y + 0.5 - top, x + 0.5 - left + side, y + 0.5 - top + side)
-        return np.asarray(pixels.resize((self.size, self.size), Image.Resampling.BILINEAR, box=inside))
+        scale = side / self.size
+        (first, last), (top, bottom) = (self._visible(start + 0.5, scale, length) for start, length in
+                                        ((x, picture.width), (y, picture.height)))
+        left, upper = x + 0.5 + first * scale, y + 0.5 + top * scale
+        right, lower = x + 0.5 + last * scale, y + 0.5 + bottom * scale
+        reach = int(np.ceil(max(scale, 1))) + 1                  # of the filter, in pixels of the picture
+        columns = np.arange(int(np.floor(left)) - reach, int(np.ceil(right)) + reach)
+        rows = np.arange(int(np.floor(upper)) - reach, int(np.ceil(lower)) + reach)
+        pixels = np.asarray(picture)[rows.clip(0, picture.height - 1)[:, None], columns.clip(0, picture.width - 1)]
+        inside = (left - columns[0], upper - rows[0], right - columns[0], lower - rows[0])
+        seen = Image.fromarray(pixels).resize((last - first, bottom - top), Image.Resampling.BILINEAR, box=inside)
+        return np.pad(np.asarray(seen), ((top, self.size - bottom), (first, self.size - last)), "edge")
 
+    def _visible(self, start: float, scale: float, length: int) -> tuple[int, int]:
+        """First and last + 1 of the crop's rows or columns that see more than repeated border, and one at least.
 
-def box_around(landmarks: np.ndarray) -> np.ndarray:
-    """Boxes (N, 4) as dlib's detector would draw them around 68 landmarks (N, 68, 2): medians on the iBUG training photos."""
-    low, high = landmarks.min(1), landmarks.max(1)
-    side = 1.057 * np.sqrt(np.prod(high - low, 1, keepdims=True))
-    return np.c_[(low + high) / 2 - [0, 0.087] * side - side / 2, side, side]
+        A bilinear filter reaches one of the crop's pixels to both sides.
+        """
+        first = int(np.floor(-start / scale)) - 2
+        last = int(np.ceil((length - start) / scale)) + 2
+        first = min(max(first, 0), self.size - 1)
+        return first, max(min(last, self.size), first + 1)
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:

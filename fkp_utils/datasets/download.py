@@ -32,7 +32,8 @@ from . import ibug, imm
 DATA = Path(__file__).resolve().parents[2] / "data"
 HASHES = Path(__file__).with_name("imm_face_db.sha256")
 TRIES, PAUSE, BLOCK = 5, 2.0, 1 << 15            # attempts an address, seconds between them, bytes a read
-_ARCHIVED = "https://web.archive.org/web/{}id_/{}"
+MOST = 8 << 30                                   # bytes that an archive may unpack to; iBUG's has 1.7 GB
+_ARCHIVED = "https://web.archive.org/web/{}id_/http://{}"
 
 
 def check_imm(folder: Path) -> None:
@@ -65,14 +66,15 @@ class Source:
     terms: str
 
 
-_IMM = "http://www2.imm.dtu.dk/~aam/datasets/imm_face_db.tar.gz"
-_IBUG = "http://dlib.net/files/data/ibug_300W_large_face_landmark_dataset.tar.gz"
+_IMM = "www2.imm.dtu.dk/~aam/datasets/imm_face_db.tar.gz"
+_IBUG = "dlib.net/files/data/ibug_300W_large_face_landmark_dataset.tar.gz"
 SOURCES = {
-    "imm": Source(imm.FOLDER, (_IMM, _ARCHIVED.format("20210305", _IMM), "http://datasets.openimaj.org/imm_face_db.zip"),
+    "imm": Source(imm.FOLDER, (f"https://{_IMM}", _ARCHIVED.format("20210305", _IMM),
+                                "http://datasets.openimaj.org/imm_face_db.zip"),
                   "01-1m.asf", check_imm,
                   "IMM Face Database: free for education and research with a reference to M. B. Stegmann, B. K. Ersboell, "
                   "R. Larsen, FAME - a flexible appearance modelling environment, IEEE Trans. Medical Imaging 22(10), 2003."),
-    "ibug": Source(ibug.FOLDER, (_IBUG, _ARCHIVED.format("2021", _IBUG)), "labels_ibug_300W_train.xml", check_ibug,
+    "ibug": Source(ibug.FOLDER, (f"https://{_IBUG}", _ARCHIVED.format("2021", _IBUG)), "labels_ibug_300W_train.xml", check_ibug,
                    "iBUG 300-W (1.7 GB): research only, no commercial use; also the terms of AFW, HELEN and LFPW. Reference: "
                    "C. Sagonas et al., 300 faces in-the-wild challenge, ICCV-W 2013."),
 }
@@ -118,16 +120,24 @@ def _fetch_rest(url: str, path: Path) -> None:
         raise requests.ConnectionError(f"{url}: the connection was cut after {path.stat().st_size} of {total} bytes")
 
 
-def _check_recorded(path: Path, url: str, records: Path) -> None:
-    """Compare an archive with what this address gave the first time, or record it."""
-    with open(path, "rb") as file:
-        found: dict[str, Any] = {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-    known = json.loads(records.read_text()) if records.exists() else {}
-    if known.setdefault(url, found) != found:
-        path.unlink()
+def _described(archive: Path) -> dict[str, Any]:
+    with open(archive, "rb") as file:
+        return {"bytes": archive.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _recorded(records: Path) -> dict[str, Any]:
+    """What each address gave when its archive was installed for the first time."""
+    return json.loads(records.read_text()) if records.exists() else {}
+
+
+def _refuse_changed(archive: Path, url: str, records: Path) -> dict[str, Any]:
+    """Size and SHA-256 of an archive; DatasetError where this address gave another one before."""
+    found = _described(archive)
+    known = _recorded(records).get(url, found)
+    if known != found:
         raise DatasetError(f"{url}: gives another archive than the first time ({found['sha256'][:12]}..., "
-                           f"recorded in {records}: {known[url]['sha256'][:12]}...)")
-    write_json(records, known)
+                           f"recorded in {records}: {known['sha256'][:12]}...)")
+    return found
 
 
 # ---------------------------------------------------------------- unpacking
@@ -147,21 +157,30 @@ def _faults_named(archive: Path) -> Iterator[None]:
         raise DatasetError(f"{archive}: not a whole archive ({error})") from None
 
 
+def _refuse_large(size: int, archive: Path) -> None:
+    if size > MOST:
+        raise DatasetError(f"{archive}: refused, since it unpacks to more than {MOST >> 30} GB, which no dataset here has")
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar or zip file of plain files and folders.
 
-    Raises DatasetError for paths that lead outside, links, devices, and archives that are damaged.
+    Raises DatasetError for paths that lead outside, links, devices, more than `MOST` bytes, and archives that are damaged.
     """
     with _faults_named(archive):
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
                 for name in packed.namelist():
                     _refuse_outside(name, archive)
-                packed.extractall(folder)
+                _refuse_large(sum(info.file_size for info in packed.infolist()), archive)
+                packed.extractall(folder)            # takes no more of a file than the archive's list says
             return
         with tarfile.open(archive) as packed:
+            size = 0
             for member in tqdm(packed, "unpacking", unit="file", mininterval=1):
                 _refuse_outside(member.name, archive)
+                size += member.size
+                _refuse_large(size, archive)
                 if not (member.isfile() or member.isdir()):
                     raise DatasetError(f"{archive}: refused, since {member.name!r} is a link or a device")
                 packed.extract(member, folder, filter="data")
@@ -191,7 +210,7 @@ def get(source: Source, folder: Path) -> Path:
         When no address gives it, or what they give is not the dataset. Nothing is left half-done but
         the archive's first part, from which the next call goes on.
     """
-    target, downloads = folder / source.folder, folder / ".downloads"
+    target, downloads, records = folder / source.folder, folder / ".downloads", folder / "downloads.json"
     if target.exists():
         return target
     downloads.mkdir(parents=True, exist_ok=True)
@@ -200,8 +219,9 @@ def get(source: Source, folder: Path) -> Path:
         archive = downloads / f"{zlib.crc32(url.encode()):08x}-{url.rsplit('/', 1)[-1]}"
         try:
             fetch(url, archive)
-            _check_recorded(archive, url, folder / "downloads.json")
+            found = _refuse_changed(archive, url, records)
             _install(archive, source, target)
+            write_json(records, {**_recorded(records), url: found})          # now it is known to be the dataset
         except requests.RequestException as error:
             troubles.append(f"{url}: {error}")
             continue

@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 from ..errors import DatasetError
 from ..files import locked, replace_folder, replacing, write_json, write_text
-from ..landmarks import FLIP_68
+from ..landmarks import IBUG_68
 from ..synthesis.person import sample_person
 from ..synthesis.portrait import Shot, develop, take
 from ..synthesis.render import Camera, Light, clutter
@@ -184,8 +184,8 @@ def _write_wild(folder: Path, seed: int, split: str, first: int, index: int) -> 
     _save_jpeg(folder / IBUG / f"{name}.jpg", photo, quality)
     if split == "test":
         width = photo.shape[1]
-        mirrored = (landmarks * [-1, 1] + [width - 1, 0])[FLIP_68]
-        mirrored_box = np.r_[width - 1 - box[0] - box[2], box[1:]]
+        mirrored = (landmarks * [-1, 1] + [width - 1, 0])[list(IBUG_68.flip)]
+        mirrored_box = np.r_[width - box[0] - box[2], box[1:]]        # a box spans edges, not pixel centres
         _save_jpeg(folder / IBUG / f"{name}_mirror.jpg", photo[:, ::-1], quality)
         entries.append(_entry(f"{name}_mirror.jpg", photo, mirrored, mirrored_box))
     write_json(record, entries)

@@ -22,7 +22,8 @@ from tqdm.auto import tqdm
 
 from ..errors import DatasetError
 from ..files import locked, replacing
-from .base import FaceDataset
+from ..landmarks import IBUG_68
+from .base import FaceDataset, register
 from .crop import Crop
 from .images import read_gray
 
@@ -144,6 +145,7 @@ def published_landmarks(root: str | Path) -> np.ndarray | None:
     return np.array([entry.landmarks for entry in known])
 
 
+@register("ibug")
 class IBugFaces(FaceDataset):
     """Faces of iBUG 300-W, cropped around their boxes, from a cache on disk.
 
@@ -159,7 +161,6 @@ class IBugFaces(FaceDataset):
     root : folder that holds `ibug_300W_large_face_landmark_dataset/`
     split : "train" and "val" (nine tenths and one tenth of the training photos), "all" (both), "test"
         and "test_parsed" (the same faces, the second without landmarks)
-    transform : optional function of (image, landmarks), see `FaceDataset`
     crop : how faces are cut out
     cache : folder for the crops; written once, checked and memory-mapped afterwards
 
@@ -169,8 +170,15 @@ class IBugFaces(FaceDataset):
         For every fault of the XML, a missing or damaged picture, and an empty list.
     """
 
-    def __init__(self, root, split="train", transform=None, crop: Crop | None = None, cache: str | Path = CACHE):
-        self.folder, self.transform, self.crop = Path(root) / FOLDER, transform, crop or Crop()
+    convention = IBUG_68
+
+    @classmethod
+    def open(cls, root: str | Path, split: str, size: tuple[int, int], crop: Crop) -> "IBugFaces":
+        """A split cut out by `crop`, whose pictures are of `size` already."""
+        return cls(root, split, crop=crop)
+
+    def __init__(self, root, split="train", crop: Crop | None = None, cache: str | Path = CACHE):
+        self.folder, self.crop = Path(root) / FOLDER, crop or Crop()
         listed = self.folder / f"labels_ibug_300W_{FILES[split]}.xml"
         stored = _Cache(Path(cache), listed, split, self.crop)
         if (found := stored.load()) is None:
@@ -192,7 +200,7 @@ class IBugFaces(FaceDataset):
         return entries
 
     def to_image(self, landmarks: np.ndarray) -> np.ndarray:
-        """Map landmarks (N, 68, 2) of all crops back to the pixels of their pictures, float64."""
+        """Map landmarks (N, 68, 2) of all crops to the pixels of their pictures, float64."""
         return self.crop.to_image(landmarks, self.boxes)
 
 
@@ -200,13 +208,15 @@ class _Cache:
     """Crops as one .npy (memory-mapped) and all the rest, with a checksum of the crops, as one .npz."""
 
     ARRAYS = ("names", "boxes", "truth", "sizes", "stamp", "crc")
+    VERSION = 2                                           # of the crops' pixels: the next where `Crop.cut` changes them
 
     def __init__(self, folder: Path, listed: Path, split: str, crop: Crop):
         try:
             content = listed.read_bytes()
         except OSError as error:
             raise DatasetError(f"{listed}: cannot be read ({error.strerror})") from None
-        key = hashlib.sha256(content + json.dumps([str(listed), split, asdict(crop), self.ARRAYS]).encode()).hexdigest()[:20]
+        how = json.dumps([str(listed), split, asdict(crop), self.ARRAYS, self.VERSION])
+        key = hashlib.sha256(content + how.encode()).hexdigest()[:20]
         self.images, self.arrays = folder / f"{split}-{key}.npy", folder / f"{split}-{key}.npz"
         self.crop, self.root = crop, listed.parent
 

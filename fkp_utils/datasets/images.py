@@ -11,7 +11,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError
 
-Image.MAX_IMAGE_PIXELS = 50_000_000           # a decoded photo takes up to five times as many bytes, several times over
+MAX_PIXELS = 50_000_000                       # a decoded photo takes up to five times as many bytes, several times over
+# Set once: catch_warnings is not safe in threads. A damaged note beside a picture is no fault of it, and our limit is stricter
+# than the one that Pillow warns of.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
 # What cameras, phones and scanners write; Pillow knows more, among them PostScript, which is a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
@@ -20,18 +24,17 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 def _opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
     """A picture, open for decoding; any fault inside the block becomes a DatasetError with the file's name."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)              # a damaged note beside a picture is no fault of it
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                yield image
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DatasetError(f"{path}: more pixels than a photo has ({image.width}x{image.height})")
+            yield image
     except DatasetError:
         raise
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such picture") from None
     except UnidentifiedImageError:
         raise DatasetError(f"{path}: not a picture") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise DatasetError(f"{path}: more pixels than a photo has") from None
     except Exception as error:                         # damaged files make Pillow raise nearly anything, TypeError for one
         raise DatasetError(f"{path}: damaged picture ({error})") from None

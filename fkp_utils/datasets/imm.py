@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DatasetError
-from .base import FaceDataset
+from ..landmarks import IMM_58, NOSE, NOSE_TIP_58
+from ..metrics import mean_nme, normalised_mse, point_errors
+from .base import FaceDataset, register
 from .images import read_gray, resize_antialiased, scale_points
 
 FOLDER = "imm_face_db"
@@ -58,6 +60,7 @@ def read_asf(path: Path) -> np.ndarray:
     return points
 
 
+@register("imm")
 class IMMFaces(FaceDataset):
     """IMM faces, decoded once and kept in memory as uint8 grayscale.
 
@@ -68,9 +71,7 @@ class IMMFaces(FaceDataset):
     ----------
     root : folder that holds `imm_face_db/`
     split : "train" (persons 1-32), "val" (33-40) or "all"
-    transform : optional function of (image, landmarks), see `FaceDataset`
     size : (height, width) to which photos and landmarks are scaled; None keeps 480x640
-    points : indices of the landmarks to keep; None keeps all 58
 
     Raises
     ------
@@ -78,23 +79,24 @@ class IMMFaces(FaceDataset):
         For an empty folder, a photo without ASF or the reverse, and every fault of a file.
     """
 
-    def __init__(self, root, split="train", transform=None, size=None, points=None):
+    convention = IMM_58
+
+    def __init__(self, root, split="train", size=None):
         folder = Path(root) / FOLDER
         persons = SPLITS[split]
         found = {path.stem for path in folder.glob("*.*") if path.suffix in (".asf", ".jpg") and _NAME.fullmatch(path.stem)}
         names = sorted(name for name in found if int(name[:2]) in persons)
         if not names:
             raise DatasetError(f"{folder}: no IMM faces of the {split} split (files such as 01-1m.jpg and 01-1m.asf)")
-        self.names, self.transform = names, transform
+        self.names = names
         size = tuple(size or PHOTO_SIZE)
         self.images = np.empty((len(names), *size), np.uint8)
-        landmarks = np.empty((len(names), N_POINTS, 2), np.float32)
+        self.landmarks = np.empty((len(names), N_POINTS, 2), np.float32)
         for k, name in enumerate(names):
             relative = read_asf(folder / f"{name}.asf")
             photo = read_gray(folder / f"{name}.jpg", expected=PHOTO_SIZE[::-1])
             self.images[k] = resize_antialiased(photo, size)
-            landmarks[k] = scale_points(relative * np.float32(PHOTO_SIZE[::-1]), PHOTO_SIZE, size)
-        self.landmarks = landmarks if points is None else landmarks[:, list(points)]
+            self.landmarks[k] = scale_points(relative * np.float32(PHOTO_SIZE[::-1]), PHOTO_SIZE, size)
 
     def person(self, index: int) -> int:
         """Number (1-40) of the person in picture `index`."""
@@ -103,3 +105,22 @@ class IMMFaces(FaceDataset):
     def view(self, index: int) -> int:
         """View 1-6 of picture `index`: frontal, happy, turned to the image's left, to its right, spot light, free."""
         return int(self.names[index][3])
+
+    def scores(self, predicted: np.ndarray) -> dict[str, float]:
+        """MSE of normalised coordinates, mean distance in pixels of 640x480 and, with eye corners, the NME in percent."""
+        pixels = np.nanmean(point_errors(predicted, self.landmarks)) * PHOTO_SIZE[1] / self.size[1]
+        found = {"mse": normalised_mse(predicted, self.landmarks, self.size), "pixels": float(pixels)}
+        if self.convention.eye_corners is None:
+            return found
+        return found | {"nme": mean_nme(predicted, self.landmarks, self.convention)}
+
+
+@register("imm_nose")
+class IMMNoses(IMMFaces):
+    """IMM faces with one landmark, the tip of the nose: landmarks (N, 1, 2). Parameters and errors as `IMMFaces`."""
+
+    convention = NOSE
+
+    def __init__(self, root, split="train", size=None):
+        super().__init__(root, split, size)
+        self.landmarks = self.landmarks[:, [NOSE_TIP_58]]

@@ -1,0 +1,108 @@
+"""How good the shipped 68-point weights are on real photos they were not trained on.
+
+    python bench/real_photos/shipped.py FOLDER_WITH_REAL_DATA [--weights FILE] [--second FILE]
+
+Scores the validation tenth of the iBUG training photos and writes data/measured/shipped.json: by region,
+by pose, by brightness of the cheeks, by confidence; with and without the mirror image and a second pass on a
+re-centred crop; and averaged with a second net, if one is named. About a minute.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from fkp_utils.datasets import IBugFaces
+from fkp_utils.datasets.images import read_gray
+from fkp_utils.detection import find_faces
+from fkp_utils.files import write_json
+from fkp_utils.landmarks import IBUG_68, box_around
+from fkp_utils.metrics import failure_rate, mae, mean_nme, mean_shape, nme, region_errors
+from fkp_utils.nets.weights import find_weights, load_weights, sha256
+from fkp_utils.predict import WEIGHTS, both_ways
+from fkp_utils.train import CHECKPOINTS
+
+RESULTS = CHECKPOINTS.parents[1] / "data/measured/shipped.json"
+NOSE, CHEEKS = 30, ((2, 31), (14, 35))              # the cheek lies half-way between jaw and nose wing
+
+
+def turned(truth: np.ndarray) -> np.ndarray:
+    """How far the nose tip lies off the middle of the eyes, in eye distances (N,): a stand-in for the head's yaw."""
+    left, right = (truth[:, k] for k in IBUG_68.eye_corners)
+    across = right - left
+    return np.abs(((truth[:, NOSE] - (left + right) / 2) * across).sum(1) / (across**2).sum(1))
+
+
+def cheeks(faces: IBugFaces) -> np.ndarray:
+    """Mean grey of both cheeks (N,), 0 to 255."""
+    spots = np.stack([faces.landmarks[:, pair].mean(1) for pair in CHEEKS], 1)
+    x, y = np.rint(spots).astype(int).clip(2, faces.size[0] - 3).transpose(2, 0, 1)
+    rows, columns = y[..., None, None] + np.arange(-2, 3)[:, None], x[..., None, None] + np.arange(-2, 3)
+    return faces.images[np.arange(len(faces))[:, None, None, None], rows, columns].mean((1, 2, 3))
+
+
+def with_our_detector(run, faces: IBugFaces, pictures: list) -> dict:
+    """The same with boxes of the project's own detector, as in a user's photo: faces found, NME after one and two passes."""
+    boxes = [find_faces(np.asarray(picture.convert("RGB"))) for picture in pictures]
+    centres = faces.truth.mean(1)
+    hits = [next((b for b in found if ((b[:2] < c) & (c < b[:2] + b[2:])).all()), None) for found, c in zip(boxes, centres)]
+    known = [k for k, hit in enumerate(hits) if hit is not None]
+    crop, box = run.recipe.crop, np.array([hits[k] for k in known])
+
+    def look(box):
+        return crop.to_image(both_ways(run, np.stack([crop.cut(pictures[k], b) for k, b in zip(known, box)]))[0], box)
+    first = look(box)
+    second = look(box_around(first, run.convention))
+    return {"found": f"{len(known)} of {len(faces)}", "nme": round(float(mean_nme(first, faces.truth[known], IBUG_68)), 2),
+            "nme_second_pass": round(float(mean_nme(second, faces.truth[known], IBUG_68)), 2)}
+
+
+def by_groups(errors: np.ndarray, values: np.ndarray, limits: dict[str, tuple[float, float]]) -> dict:
+    """Number of faces and mean NME of each range of values."""
+    groups = {name: errors[(values >= low) & (values < high)] for name, (low, high) in limits.items()}
+    return {name: {"faces": len(group), "nme": round(float(group.mean()), 2)} for name, group in groups.items() if len(group)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--weights", default=WEIGHTS)
+    parser.add_argument("--second", help="weights of a second net to average with")
+    options = parser.parse_args()
+    run = load_weights(options.weights)
+    crop = run.recipe.crop
+    train, faces = (IBugFaces(options.real, split, crop=crop) for split in ("train", "val"))
+    truth = faces.truth
+    in_crops, sure = both_ways(run, np.array(faces.images))
+    found = faces.to_image(in_crops)
+    again = box_around(found, run.convention)
+    pictures = [read_gray(faces.folder / name) for name in faces.names]
+    second = crop.to_image(both_ways(run, np.stack([crop.cut(p, b) for p, b in zip(pictures, again)]))[0], again)
+    ways = {"mean shape in the box": faces.to_image(np.repeat(mean_shape(train.landmarks)[None], len(faces), 0)),
+            "one look": faces.to_image(run.predict(faces)), "averaged with the mirror image": found,
+            "second pass on a re-centred crop": second, "both passes averaged": (found + second) / 2}
+    if options.second:
+        other = load_weights(options.second)
+        its = IBugFaces(options.real, "val", crop=other.recipe.crop)
+        theirs = its.to_image(both_ways(other, np.array(its.images))[0])
+        ways |= {"second net alone": theirs, "two nets averaged": (found + theirs) / 2}
+    errors = nme(found, truth, IBUG_68)
+    quarters = np.array_split(np.argsort(sure), 4)
+    result = {
+        "weights": Path(options.weights).name, "sha256": sha256(find_weights(options.weights)), "faces": len(faces),
+        "ways": {name: {"nme": round(float(mean_nme(points, truth, IBUG_68)), 2), "mae": round(mae(points, truth), 2)}
+                 for name, points in ways.items()},
+        "median": round(float(np.median(errors)), 2), "failures": round(100 * failure_rate(errors), 1),
+        "regions": {name: round(error, 2) for name, error in region_errors(found, truth, IBUG_68).items()},
+        "pose": by_groups(errors, turned(truth), {"facing us": (0, 0.1), "half turned": (0.1, 0.25), "turned far": (0.25, 9)}),
+        "cheeks": by_groups(errors, cheeks(faces), {"dark": (0, 90), "medium": (90, 160), "bright": (160, 256)}),
+        "own_detector": with_our_detector(run, faces, pictures),
+        "confidence": {"rank_correlation": round(float(spearmanr(sure, errors).statistic), 2),
+                       "nme_by_quarter_least_sure_first": [round(float(errors[part].mean()), 2) for part in quarters]}}
+    write_json(RESULTS, result)
+    print(RESULTS.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""The write-up's four networks, layer by layer as it prints them, and one of our own.
+
+NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
+2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
+mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two.
+All take float images in [-0.5, 0.5].
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .._torchvision import models
+
+
+def _check_size(name: str, x: torch.Tensor, size: tuple[int, int]) -> None:
+    if tuple(x.shape[-2:]) != size:
+        raise ValueError(f"{name} takes pictures of {size[0]}x{size[1]}, got {x.shape[-2]}x{x.shape[-1]}")
+
+
+class NoseNet(nn.Module):
+    """Nose tip from a 60x80 picture: (b, 1, 60, 80) -> (b, 2 * n_landmarks). ValueError for another size."""
+
+    size = (60, 80)
+
+    def __init__(self, n_landmarks: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 12, 5)
+        self.conv2 = nn.Conv2d(12, 12, 5)
+        self.conv3 = nn.Conv2d(12, 12, 5)
+        self.fc1 = nn.Linear(288, 100)
+        self.fc2 = nn.Linear(100, 2 * n_landmarks)
+
+    def forward(self, x):
+        _check_size("NoseNet", x, self.size)
+        for conv in (self.conv1, self.conv2, self.conv3):
+            x = F.max_pool2d(F.relu(conv(x)), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+class FaceNet(nn.Module):
+    """58 landmarks from a 180x240 picture: (b, 1, 180, 240) -> (b, 2 * n_landmarks). ValueError for another size."""
+
+    size = (180, 240)
+
+    def __init__(self, n_landmarks: int = 58):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 12, 8)
+        self.conv2 = nn.Conv2d(12, 12, 8)
+        self.conv3 = nn.Conv2d(12, 12, 8)
+        self.conv4 = nn.Conv2d(12, 12, 8)
+        self.conv5 = nn.Conv2d(12, 12, 8)
+        self.fc1 = nn.Linear(3276, 500)
+        self.fc2 = nn.Linear(500, 2 * n_landmarks)
+
+    def forward(self, x):
+        _check_size("FaceNet", x, self.size)
+        x = F.relu(self.conv1(x))
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = F.relu(self.conv3(x))
+        x = F.max_pool2d(F.relu(self.conv4(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv5(x)), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+def keypoint_resnet18(n_landmarks: int = 68) -> models.ResNet:
+    """ResNet-18 with one input channel: (b, 1, h, w) -> (b, 2 * n_landmarks)."""
+    net = models.resnet18(num_classes=2 * n_landmarks)
+    net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=2, bias=False)
+    return net
+
+
+def _double_conv(name: str, in_channels: int, features: int) -> nn.Sequential:
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for k, channels in ((1, in_channels), (2, features)):
+        layers[f"{name}conv{k}"] = nn.Conv2d(channels, features, 3, padding=1, bias=False)
+        layers[f"{name}norm{k}"] = nn.BatchNorm2d(features)
+        layers[f"{name}relu{k}"] = nn.ReLU(inplace=True)
+    return nn.Sequential(layers)
+
+
+class UNet(nn.Module):
+    """One heatmap a landmark: (b, in_channels, h, w) -> (b, out_channels, h, w).
+
+    h and w must be multiples of 16, else ValueError. A grayscale picture is repeated over the input
+    channels, since the write-up's first layer takes three.
+    """
+
+    def __init__(self, in_channels: int = 3, out_channels: int = 68, init_features: int = 32):
+        super().__init__()
+        f = init_features
+        self.encoder1 = _double_conv("enc1", in_channels, f)
+        self.pool1 = nn.MaxPool2d(2, 2)
+        self.encoder2 = _double_conv("enc2", f, 2 * f)
+        self.pool2 = nn.MaxPool2d(2, 2)
+        self.encoder3 = _double_conv("enc3", 2 * f, 4 * f)
+        self.pool3 = nn.MaxPool2d(2, 2)
+        self.encoder4 = _double_conv("enc4", 4 * f, 8 * f)
+        self.pool4 = nn.MaxPool2d(2, 2)
+        self.bottleneck = _double_conv("bottleneck", 8 * f, 16 * f)
+        self.upconv4 = nn.ConvTranspose2d(16 * f, 8 * f, 2, stride=2)
+        self.decoder4 = _double_conv("dec4", 16 * f, 8 * f)
+        self.upconv3 = nn.ConvTranspose2d(8 * f, 4 * f, 2, stride=2)
+        self.decoder3 = _double_conv("dec3", 8 * f, 4 * f)
+        self.upconv2 = nn.ConvTranspose2d(4 * f, 2 * f, 2, stride=2)
+        self.decoder2 = _double_conv("dec2", 4 * f, 2 * f)
+        self.upconv1 = nn.ConvTranspose2d(2 * f, f, 2, stride=2)
+        self.decoder1 = _double_conv("dec1", 2 * f, f)
+        self.conv = nn.Conv2d(f, out_channels, 7, padding=3, bias=False)
+        self.in_channels = in_channels
+
+    def forward(self, x):
+        if x.shape[-2] % 16 or x.shape[-1] % 16:
+            raise ValueError(f"UNet takes pictures whose sides are multiples of 16, got {x.shape[-2]}x{x.shape[-1]}")
+        if x.shape[1] == 1:
+            x = x.expand(-1, self.in_channels, -1, -1)
+        skips = []
+        for encoder, pool in ((self.encoder1, self.pool1), (self.encoder2, self.pool2),
+                              (self.encoder3, self.pool3), (self.encoder4, self.pool4)):
+            skips.append(encoder(x))
+            x = pool(skips[-1])
+        x = self.bottleneck(x)
+        for upconv, decoder in ((self.upconv4, self.decoder4), (self.upconv3, self.decoder3),
+                                (self.upconv2, self.decoder2), (self.upconv1, self.decoder1)):
+            x = decoder(torch.cat([upconv(x), skips.pop()], 1))
+        return self.conv(x)
+
+
+def _conv_norm_relu(in_channels: int, features: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(in_channels, features, kernel, padding=kernel // 2, bias=False),
+                         nn.BatchNorm2d(features), nn.ReLU(inplace=True))
+
+
+class HeatmapResNet(nn.Module):
+    """ResNet-18 down, a feature pyramid up: (b, 1, h, w) -> heatmaps (b, n_landmarks, h / 4, w / 4).
+
+    Most of a U-Net's work is done on its largest pictures. Maps of a quarter of the picture's side
+    are enough, since soft-argmax reads points off between pixels (Sun et al., "Integral human pose
+    regression", ECCV 2018), and make this net several times as fast. The way up adds each level of
+    the residual network to the enlarged one above it (Lin et al., "Feature pyramid networks", CVPR
+    2017). h and w must be multiples of 32, else ValueError.
+    """
+
+    def __init__(self, n_landmarks: int = 68, features: int = 128):
+        super().__init__()
+        net = keypoint_resnet18()
+        self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+        self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
+        self.sides = nn.ModuleList(_conv_norm_relu(channels, features, 1) for channels in (64, 128, 256, 512))
+        self.smooth = nn.ModuleList(_conv_norm_relu(features, features, 3) for _ in range(3))
+        self.conv = nn.Conv2d(features, n_landmarks, 1)
+
+    def forward(self, x):
+        if x.shape[-2] % 32 or x.shape[-1] % 32:
+            raise ValueError(f"HeatmapResNet takes pictures whose sides are multiples of 32, got {x.shape[-2]}x{x.shape[-1]}")
+        x, levels = self.stem(x), []
+        for layer, side in zip((self.layer1, self.layer2, self.layer3, self.layer4), self.sides):
+            x = layer(x)
+            levels.append(side(x))
+        up = levels.pop()
+        for smooth in self.smooth:
+            level = levels.pop()
+            up = smooth(F.interpolate(up, size=level.shape[-2:], mode="bilinear", align_corners=False) + level)
+        return self.conv(up)
+
+
+def he_init(model: nn.Module) -> nn.Module:
+    """Draw all weights anew, in place, so that ReLU layers keep the signal's size (He et al., ICCV 2015).
+
+    PyTorch's default shrinks it from layer to layer: after FaceNet's seven layers nearly nothing of
+    the picture is left, and training spends its first epochs growing the weights.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for layer in layers:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    nn.init.normal_(layers[-1].weight, std=0.01)          # start close to an answer of zero
+    return model
+
+
+NETS: dict[str, Callable[[int, int], nn.Module]] = {         # class: (width, landmarks) -> net
+    "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
+    "ResNet": lambda width, n: keypoint_resnet18(n), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
+    "HeatmapResNet": lambda width, n: HeatmapResNet(n, width)}
+
+
+def make_net(name: str, width: int, n_landmarks: int) -> nn.Module:
+    """A fresh net by its class's name; `width` is the number of features of those that come in several widths."""
+    try:
+        return NETS[name](width, n_landmarks)
+    except KeyError:
+        raise ValueError(f"no net {name!r}; there are {', '.join(NETS)}") from None
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

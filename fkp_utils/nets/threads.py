@@ -1,0 +1,62 @@
+"""How many threads PyTorch takes, so that several processes on one machine do not stop each other.
+
+The threads of one process wait for each other many times in a step, and whoever waits keeps a processor busy. As soon as
+more threads run than there are processors, those that are waited for are often not scheduled: two trainings at once then
+take up to fifty times as long as one (`bench/speed/together.py`). So each takes what the others leave free.
+"""
+
+import os
+import time
+
+import psutil
+import torch
+
+INTERVAL = 0.5                       # seconds between two looks at what else is busy
+_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Threads:
+    """Keeps this process's number of threads at what other processes leave free, unless the user has set it.
+
+    A user's setting is `OMP_NUM_THREADS` in the environment, or `torch.set_num_threads` with another number than PyTorch's
+    own, which is that of all processors or, where each runs two threads, of half of them.
+    """
+
+    def __init__(self):
+        self.most = torch.get_num_threads()
+        self._ours = {self.most}
+        processors = psutil.cpu_count() or self.most
+        self.fixed = any(name in os.environ for name in _SETTINGS) or self.most not in (processors, processors // 2)
+        self._process = psutil.Process()
+        self._before = self._times()
+
+    def _times(self) -> tuple[float, float, float]:
+        """Seconds: by the clock, of work by all processes on all processors, and by this one."""
+        everything, own = psutil.cpu_times(), self._process.cpu_times()
+        work = sum(getattr(everything, kind, 0.0) for kind in ("user", "system", "irq", "softirq"))
+        polite = os.name == "posix" and self._process.nice() > 0           # whose work is counted apart, and makes way
+        return time.monotonic(), work, 0.0 if polite else own.user + own.system
+
+    def adapt(self) -> None:
+        """Look, twice a second at most, at what else has been busy since the last look, and take what it leaves free."""
+        if self.fixed or time.monotonic() - self._before[0] < INTERVAL:
+            return
+        if torch.get_num_threads() not in self._ours:
+            self.fixed = True
+            return
+        now = self._times()
+        clock, work, own = (after - before for after, before in zip(now, self._before))
+        self._before = now
+        free = (psutil.cpu_count() or self.most) - max(0.0, work - own) / clock
+        wanted = min(max(round(free), 1), self.most)
+        self._ours.add(wanted)
+        if wanted != torch.get_num_threads():
+            torch.set_num_threads(wanted)
+
+
+_threads = Threads()
+
+
+def adapt_threads() -> None:
+    """Take as many threads as other processes leave processors free; see `Threads`. Costs nothing twice in half a second."""
+    _threads.adapt()

@@ -1,0 +1,91 @@
+"""A net together with all that its answers need: how pictures are cut and scaled, and how outputs become landmarks."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from ..augment import to_float
+from ..datasets import FaceDataset, registered
+from ..landmarks import Convention
+from .models import he_init, make_net
+from .recipe import Recipe
+from .targets import Coordinates, Heatmaps
+from .threads import adapt_threads
+
+
+def default_device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is fast: any recent GPU, or a CPU with AVX512-BF16 units (those with AMX have them, too).
+
+    Without them PyTorch emulates bfloat16 tens of times slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def forward(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
+    """Logits in float32 for float images (b, 1, h, w), in the recipe's layout and precision."""
+    if recipe.channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.bf16 and has_bf16(images.device)):
+        return model(images).float()
+
+
+def laid_out(model: nn.Module, recipe: Recipe) -> nn.Module:
+    """The net, its weights in the memory layout of the recipe."""
+    return model.to(memory_format=torch.channels_last) if recipe.channels_last else model         # type: ignore[call-overload]
+
+
+def new_model(recipe: Recipe) -> nn.Module:
+    """The recipe's net for the landmarks of its dataset, with the initial weights that its seed and `he_init` give."""
+    torch.manual_seed(recipe.seed)
+    net = make_net(recipe.net, recipe.width, registered(recipe.data).convention.size)
+    return he_init(net) if recipe.he_init else net
+
+
+@dataclass
+class Trained:
+    """A trained net, its target, the convention of its landmarks, and a row of numbers for each epoch of its training."""
+
+    model: nn.Module
+    target: Coordinates | Heatmaps
+    recipe: Recipe
+    convention: Convention
+    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch (from 1) with the smallest validation error."""
+        return int(self.history.val_error.idxmin()) + 1
+
+    @property
+    def heatmap_target(self) -> Heatmaps:
+        """The target of a net that answers with heatmaps; ValueError for one that does not."""
+        if not isinstance(self.target, Heatmaps):
+            raise ValueError(f"{self.recipe.title} answers with coordinates, not with heatmaps")
+        return self.target
+
+    @torch.no_grad()
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """What the net puts out for uint8 images (b, 1, h, w) without augmentation: float32, its target's shape."""
+        adapt_threads()
+        self.model.eval()
+        return forward(self.model, to_float(images.to(next(self.model.parameters()).device)), self.recipe)
+
+    def landmarks(self, images: torch.Tensor) -> torch.Tensor:
+        """Landmarks of uint8 images (b, 1, h, w), float32 (b, n, 2) on the CPU, in pixels of the images."""
+        return self.target.decode(self.logits(images)).cpu()
+
+    def predict(self, dataset: FaceDataset, batch: int = 64) -> np.ndarray:
+        """Landmarks of every face of a dataset in order, float32 (N, n, 2), in pixels of its pictures."""
+        starts = range(0, len(dataset), batch)
+        return np.concatenate([self.landmarks(dataset.batch(np.arange(k, min(k + batch, len(dataset))))[0]).numpy()
+                               for k in starts])

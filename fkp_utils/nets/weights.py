@@ -1,0 +1,113 @@
+"""Trained nets as files: float16 safetensors with the recipe inside, checked before they are used.
+
+safetensors holds tensors and text, never code, so that loading one cannot run anything. The format:
+https://github.com/huggingface/safetensors.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..augment import Augment
+from ..datasets import registered
+from ..files import replacing
+from ..landmarks import Convention
+from .models import make_net
+from .recipe import Recipe
+from .targets import Coordinates, make_target
+from .trained import Trained, default_device, laid_out
+
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
+# File name in data/weights: its SHA-256.
+SHIPPED = {"ibug68.safetensors": "2729a0f877e9f6a9593244ff65bcd47221cded6857086820af66c1c6a7830de8",
+           "imm58.safetensors": "7080acab72f490f380ecc3a3c58239212eef26937355d995d3019517fa645d7b",
+           "small68.safetensors": "898c1dcacfad82c8eaea6ee78b0db2b7e4f2a9f1952a111d5c34e2dd667a0402"}
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def save_weights(path: str | Path, run: Trained) -> str:
+    """Write a trained net, whole or not at all; return the file's SHA-256.
+
+    ValueError, with the file's and the tensor's name, for a weight that is not finite as float16.
+    """
+    tensors = {f"model.{name}": value.cpu().half() if value.is_floating_point() else value.cpu()
+               for name, value in run.model.state_dict().items()}
+    for name, value in tensors.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{path}: not written, since {name} has values that float16 cannot hold")
+    if isinstance(run.target, Coordinates) and run.target.mean is not None:
+        tensors["target.mean"] = run.target.mean.float()
+    tensors = {name: value.contiguous() for name, value in tensors.items()}
+    with replacing(path) as beside:
+        save_file(tensors, beside, {"recipe": json.dumps(asdict(run.recipe)),
+                                    "convention": json.dumps(run.convention.to_dict())})
+    return sha256(path)
+
+
+def find_weights(path: str | Path) -> Path:
+    """The file itself, or the one of that name in data/weights; ValueError names what is there."""
+    path = Path(path) if Path(path).exists() else FOLDER / path
+    if not path.is_file():
+        raise ValueError(f"{path}: no such weights; data/weights has {sorted(p.name for p in FOLDER.glob('*.safetensors'))}")
+    return path
+
+
+# What the nets of files without a convention were trained on.
+_FIRST_NETS = {"NoseNet": "imm_nose", "FaceNet": "imm"}
+
+
+def _read_header(about: dict[str, str]) -> tuple[Recipe, Convention]:
+    """Recipe and convention of a file's metadata."""
+    fields = json.loads(about["recipe"])
+    if "convention" not in about:                         # then `augment` had one change more
+        fields["data"] = _FIRST_NETS.get(fields["net"], "ibug")
+        fields["augment"].pop("jpeg", None)
+    recipe = Recipe(**{**fields, "size": tuple(fields["size"]), "augment": Augment(**fields["augment"])})
+    if "convention" in about:
+        return recipe, Convention.from_dict(json.loads(about["convention"]))
+    return recipe, registered(recipe.data).convention
+
+
+def load_weights(path: str | Path, expected: str | None = None) -> Trained:
+    """Load a net that `save_weights` wrote, ready to predict.
+
+    Parameters
+    ----------
+    path : file; a bare name is looked for in data/weights
+    expected : SHA-256 that the file must have; known for the files that come with the project
+
+    Raises
+    ------
+    ValueError
+        With the file's name: missing, another SHA-256, no safetensors file, or not one of our nets.
+    """
+    path = find_weights(path)
+    expected = expected or (SHIPPED.get(path.name) if path.resolve().parent == FOLDER else None)
+    if expected and sha256(path) != expected:
+        raise ValueError(f"{path}: its SHA-256 is not {expected}; get the file again")
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}      # noqa: SIM118 (no mapping)
+        recipe, convention = _read_header(about)
+        mean = tensors.pop("target.mean", torch.zeros(1, 2)).float()
+        target = make_target(recipe, mean[None])
+        with torch.device("meta"):                            # layers without memory: the file's tensors become the weights
+            model = make_net(recipe.net, recipe.width, convention.size).eval()
+            target.decode(model(torch.zeros(1, 1, *recipe.size)))            # fails where net, size and target do not fit
+        whole = {name.removeprefix("model."): value.float() if value.is_floating_point() else value
+                 for name, value in tensors.items()}
+        model.load_state_dict(whole, assign=True)
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None
+    return Trained(laid_out(model.to(default_device()), recipe), target, recipe, convention)

@@ -1,0 +1,138 @@
+"""Parts of website/demo.html: a small landmark net as ONNX, and the JavaScript libraries that it needs.
+
+    python -m fkp_utils.website.demo [website]
+
+Needs npm for the libraries, which are fetched at a fixed version and checked; they are too large to be kept in git.
+"""
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from PIL import Image
+from skimage import data
+from torch import nn
+
+from ..errors import DatasetError
+from ..files import replacing, write_json
+from ..nets.trained import Trained
+from ..nets.weights import load_weights, sha256
+
+WEIGHTS = "small68.safetensors"
+# npm package: {file in it: SHA-256}; they go to vendor/ under their own names.
+LIBRARIES = {
+    "onnxruntime-web@1.22.0": {
+        "dist/ort.wasm.min.js": "65e09376df69107e881b5c34d2d37aed333a366b6d941073ec518168e269b87d",
+        "dist/ort-wasm-simd-threaded.mjs": "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8",
+        "dist/ort-wasm-simd-threaded.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4"},
+    "tracking@1.1.3": {
+        "build/tracking-min.js": "b53ce081c1b8e64be541dfe5329d62235491e11d2f0b80b1f7f27519e819df60",
+        "build/data/face-min.js": "3f0f3431466b3d494786e2880fce060da5d3b347f6483c93a9a73e1aa74a8a1a"},
+}
+
+
+class _Points(nn.Module):
+    """A net with its decoder: (b, 1, s, s) floats in [-0.5, 0.5] -> landmarks (b, 68, 2) in pixels of the crop."""
+
+    def __init__(self, run: Trained):
+        super().__init__()
+        self.model, self.target = run.model, run.target
+
+    def forward(self, images):
+        return self.target.decode(self.model(images))
+
+
+def export(run: Trained, path: Path) -> int:
+    """Write a net with its decoder as ONNX, weights stored as float16 and computed with as float32; return the bytes.
+
+    Format: https://onnx.ai. Input `images` (b, 1, s, s) floats in [-0.5, 0.5], output `landmarks` (b, 68, 2).
+    """
+    example = torch.zeros(2, 1, *run.recipe.size)
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = Path(folder) / "net.onnx"
+        torch.onnx.export(_Points(run).eval().cpu(), (example,), file, input_names=["images"], output_names=["landmarks"],
+                          dynamic_shapes={"images": {0: torch.export.Dim("batch")}}, dynamo=True, external_data=False,
+                          verbose=False)
+        graph = onnx.load(file)
+    _halve(graph)
+    for part in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output,
+                 *graph.graph.initializer):
+        part.ClearField("metadata_props")                   # names of files on the machine that wrote it
+    onnx.checker.check_model(graph)
+    with replacing(path) as beside:
+        beside.write_bytes(graph.SerializeToString())
+    return path.stat().st_size
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Store large float32 weights as float16, each followed by a cast back."""
+    casts = []
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < 64:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def vendor(folder: Path) -> None:
+    """Fetch the libraries with npm into `folder`.
+
+    Raises DatasetError when npm is missing, cannot get a package, or a file is not the known one.
+    """
+    for package, files in LIBRARIES.items():
+        if all(_known(folder / Path(name).name, digest) for name, digest in files.items()):
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            try:
+                subprocess.run(["npm", "pack", "--silent", package], cwd=work, check=True, capture_output=True, timeout=300)
+            except (OSError, subprocess.SubprocessError) as error:
+                raise DatasetError(f"{package}: npm cannot get it ({error}); the rest of the site works without it") from None
+            with tarfile.open(next(Path(work).glob("*.tgz"))) as packed:
+                for name, digest in files.items():
+                    member = packed.extractfile(f"package/{name}")
+                    content = member.read() if member else b""
+                    if hashlib.sha256(content).hexdigest() != digest:
+                        raise DatasetError(f"{package}: {name} is not the file that this project knows")
+                    with replacing(folder / Path(name).name) as beside:
+                        beside.write_bytes(content)
+
+
+def _known(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256(path) == digest
+
+
+def main() -> int:
+    """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
+    site = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "website"
+    run = load_weights(WEIGHTS)
+    crop = run.recipe.crop
+    try:
+        size = export(run, site / "landmarks.onnx")
+        write_json(site / "landmarks.json", {"size": crop.size, "margin": crop.margin, "shift": crop.shift})
+        with replacing(site / "example.jpeg") as beside:
+            Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
+        print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB")
+        vendor(site / "vendor")
+    except (DatasetError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    print(f"{site / 'demo.html'} is ready: make serve")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What a notebook hands to the website: figures with captions, and rows of measured numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import nn
+
+from ..files import replacing, write_json
+from ..nets.models import count_parameters
+from ..nets.recipe import Recipe
+from ..plotting import DPI
+
+# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; lines and letters need more than photos.
+SHARPNESS = {"photos": 1.5, "lines": 2.0}
+
+
+class Report:
+    """Collects one part's figures and numbers in a folder; `finish` makes them official.
+
+    Parameters
+    ----------
+    part : number of the part, 1 to 5
+    out : folder to write to
+    profile : name of the profile
+    root : data folder; its label says on the page which faces made the numbers
+    """
+
+    def __init__(self, part: int, out: str | Path, profile: str, root: Path):
+        self.out = Path(out)
+        data = "embedded faces" if (Path(root) / "embedded.json").exists() else "real photos"
+        self.content: dict[str, Any] = {"part": part, "profile": profile, "data": data, "figures": {}, "models": {},
+                                        "recipes": {}, "rows": []}
+
+    def figure(self, name: str, fig: Figure, caption: str) -> Figure:
+        """Save a figure as `name`.jpg and give it back for display; the caption is also its alt text."""
+        path = self.out / f"{name}.jpg"
+        with replacing(path) as beside:
+            kind = "photos" if any(ax.images for ax in fig.axes) else "lines"
+            fig.savefig(beside, format="jpg", dpi=SHARPNESS[kind] * DPI, facecolor="white", pil_kwargs={"quality": 85})
+        self.content["figures"][name] = caption
+        return fig
+
+    def model(self, model: nn.Module) -> None:
+        """Record a net's layer list and size."""
+        self.content["models"][type(model).__name__] = {"layers": repr(model), "parameters": count_parameters(model)}
+
+    def recipe(self, recipe: Recipe) -> None:
+        """Record the hyperparameters of a training."""
+        self.content["recipes"][recipe.title] = recipe.summary()
+
+    def row(self, net: str, **numbers: float) -> None:
+        """Record one line of the results table, numbers by column name."""
+        self.content["rows"].append({"net": net, **{k: float(v) for k, v in numbers.items()}})
+
+    def finish(self) -> str:
+        """Write the record; without it the figures do not reach the website."""
+        write_json(self.out / f"part{self.content['part']}.json", self.content)
+        return f"part {self.content['part']}: {len(self.content['figures'])} figures"
+
+
+MEASURED = Path(__file__).resolve().parents[2] / "data" / "measured"
+
+
+def measured(name: str) -> dict:
+    """Numbers measured on the real photos, from data/measured/`name`.json."""
+    return json.loads((MEASURED / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def read_report(path: Path) -> dict | None:
+    """A finished report, or None where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

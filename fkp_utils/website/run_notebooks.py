@@ -1,0 +1,171 @@
+"""Runs the notebooks with papermill and puts their figures on the website.
+
+    python -m fkp_utils.website.run_notebooks [--profile quick|full] [--data FOLDER] [--site FOLDER] [NOTEBOOK...]
+
+A notebook writes into a folder of its own; its figures move to the site only once it has run to the
+end. A failure leaves the site as it was and names notebook and cell.
+
+What the notebooks print is compared with the outputs stored in them, where these were made with the same profile, the
+embedded faces and the same arithmetic: then every number must be the same.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import torch
+from papermill.exceptions import PapermillExecutionError
+
+from ..datasets import data_root
+from ..files import locked, replacing, write_text
+from ..nets.trained import default_device, has_bf16
+from ..profiles import PROFILES
+from .page import render
+
+PROJECT = Path(__file__).resolve().parents[2]
+STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
+
+
+def run_notebook(notebook: Path, work: Path, parameters: dict) -> Path:
+    """Execute one notebook; return the folder with what it made.
+
+    Raises
+    ------
+    RuntimeError
+        With the notebook's name, the number of the failing code or text cell and its error.
+    """
+    out = work / notebook.stem
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    try:
+        papermill.execute_notebook(notebook, work / notebook.name, {**parameters, "OUT": str(out)}, cwd=notebook.parent,
+                                   kernel_name="python3", progress_bar=sys.stderr.isatty(),
+                                   extra_arguments=["--IPKernelApp.log_level=50"])
+    except PapermillExecutionError as error:
+        # Papermill adds one cell, the injected parameters, before the one that failed.
+        raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
+                           f"(the executed notebook is {work / notebook.name})") from None
+    if not list(out.glob("part*.json")):
+        raise RuntimeError(f"{notebook.name}: ended without report.finish()")
+    return out
+
+
+def arithmetic() -> str:
+    """What the last digits of a training depend on besides the code: instructions, number format, threads, PyTorch."""
+    device = default_device()
+    numbers = "bfloat16" if has_bf16(device) else "float32"
+    processor = torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return f"{processor}, {numbers}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads, PyTorch {torch.__version__}"
+
+
+def _printed(cell) -> str:
+    """A code cell's text outputs; figures have none that says anything, progress bars are another stream."""
+    texts = [output.get("text", "") if output.output_type == "stream" and output.name == "stdout"
+             else output.get("data", {}).get("text/plain", "")
+             for output in cell.get("outputs", []) if output.output_type != "display_data"]
+    return re.sub(r"<Figure size [^>]*>", "", "".join("".join(text) for text in texts))
+
+
+def differences(executed: Path, notebook: Path) -> list[str]:
+    """A line for each code cell that printed something else than what the notebook has stored."""
+    found = {cell.id: _printed(cell) for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"}
+    lines = []
+    for number, cell in enumerate(nbformat.read(notebook, 4).cells):
+        if cell.cell_type == "code" and found.get(cell.id) != (stored := _printed(cell)):
+            pairs = zip(stored.splitlines() or [""], found.get(cell.id, "").splitlines() or [""])
+            old, new = next(((a, b) for a, b in pairs if a != b), (stored, found.get(cell.id)))
+            lines.append(f"{notebook.name}, cell {number}: prints {new!r}, stored is {old!r}")
+    return lines
+
+
+def store_outputs(executed: Path, notebook: Path) -> None:
+    """Copy the outputs of an executed notebook into its source, cell by cell, and note the arithmetic; bars stay out."""
+    source = nbformat.read(notebook, 4)
+    source.metadata["arithmetic"] = arithmetic()
+    outputs = {cell.id: cell for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"}
+    for cell in source.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in outputs[cell.id].outputs
+                            if output.output_type != "display_data" and output.get("name") != "stderr"]
+            for output in cell.outputs:                       # without its kernel a widget is a picture
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            cell.execution_count = outputs[cell.id].execution_count
+    write_text(notebook, nbformat.writes(source) + "\n")
+
+
+def publish(made: Path, site: Path) -> tuple[int, list[str]]:
+    """Move a finished notebook's files to the site, the record last; return how many figures, and the files that changed."""
+    figures, changed = sorted(made.glob("*.jpg")), []
+    for source, target in [*((f, site / f.name) for f in figures),
+                           *((r, site / "results" / r.name) for r in made.glob("part*.json"))]:
+        if target.exists() and target.read_bytes() != source.read_bytes():
+            changed.append(f"{target.name} changed")
+        with replacing(target) as beside:
+            shutil.copyfile(source, beside)
+    return len(figures), changed
+
+
+def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Path], store: bool = False) -> list[str]:
+    """Run notebooks, publish their figures, render the page. Raises RuntimeError at the first failure.
+
+    With `store` the notebooks keep the outputs of this run. Returns a line for each cell that prints and each file that
+    shows something else than before, where both were made in the same way and should be equal.
+    """
+    work = PROJECT / "build" / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
+    # Threads that follow what else is busy would change the last digits.
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+    unequal = []
+    parameters = {"PROFILE": profile, "DATA": str(data_root(data)), "CHECKPOINTS": str(work / "checkpoints")}
+    for notebook in notebooks:
+        start = time.perf_counter()
+        made = run_notebook(notebook, work, parameters)
+        count, changed = publish(made, site)
+        stored = nbformat.read(notebook, 4).metadata.get("arithmetic")
+        told = ""
+        if store:
+            store_outputs(work / notebook.name, notebook)
+        elif profile == STORED_PROFILE and not data and stored:
+            if stored == arithmetic():
+                unequal += (lines := differences(work / notebook.name, notebook) + changed)
+                told = f"; {len(lines)} differences from what is stored"
+            else:
+                told = f"; not compared: stored outputs are of {stored}, this is {arithmetic()}"
+        print(f"{notebook.name}: {count} figures in {time.perf_counter() - start:.0f} s{told}", flush=True)
+    shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
+    print(f"{render(site)} is ready", flush=True)
+    return unequal
+
+
+def main() -> int:
+    """Command line; 0 when the site is ready, 1 after a failure or a difference with --check, 2 for wrong arguments."""
+    parser = argparse.ArgumentParser(prog="python -m fkp_utils.website.run_notebooks", description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted((PROJECT / "notebooks").glob("[0-9]*.ipynb")))
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
+    parser.add_argument("--data", default=None, help="folder with real data (default: the embedded faces)")
+    parser.add_argument("--site", type=Path, help="default: website/, or build/website for data of your own")
+    parser.add_argument("--store", action="store_true", help="keep the outputs in the notebooks (embedded faces only)")
+    parser.add_argument("--check", action="store_true", help="fail when a number or a figure differs from what is stored")
+    arguments = parser.parse_args()
+    data = arguments.data or os.environ.get("FKP_DATA") or None
+    # Figures of other people's photos stay out of the folder that is published.
+    site = arguments.site or PROJECT / ("build/website" if data else "website")
+    if arguments.store and (data or arguments.profile != STORED_PROFILE):
+        parser.error(f"--store is for the embedded faces and {STORED_PROFILE}: outputs in the notebooks show pictures")
+    try:
+        with locked(PROJECT / "build" / "figures"):
+            unequal = make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
+    except (RuntimeError, OSError) as error:
+        print(f"figures: {error}", file=sys.stderr)
+        return 1
+    print(*unequal, sep="\n", end="\n" if unequal else "")
+    return 1 if unequal and arguments.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

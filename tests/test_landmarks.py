@@ -1,0 +1,49 @@
+"""Conventions: partners in the mirror image, names, and what they refuse."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention, box_around
+
+FIVE = Convention("five", (1, 0, 2, 4, 3), (0, 1), {"eyes": (0, 1), "nose": (2,)}, (((0, 2, 1), False),))
+
+
+@pytest.mark.parametrize("convention", [IMM_58, IBUG_68], ids=lambda c: c.name)
+def test_the_mirror_image_keeps_drawing_and_regions(convention):
+    edges = {frozenset(e) for index, closed in convention.lines for e in zip(index, index[1:] + (index[:1] if closed else ()))}
+    assert {frozenset(convention.flip[k] for k in e) for e in edges if len(e) == 2} == {e for e in edges if len(e) == 2}
+    for indices in convention.regions.values():
+        assert {convention.flip[k] for k in indices} == set(indices)
+    assert sorted(k for part in convention.regions.values() for k in part) == list(range(convention.size))
+    assert [convention.flip[k] for k in convention.eye_corners] == list(convention.eye_corners[::-1])
+
+
+def test_names_are_region_and_place():
+    assert FIVE.names == ["eyes 1", "eyes 2", "nose 1", "3", "4"]
+    assert (IBUG_68.names[8], IBUG_68.names[30], IMM_58.names[52], NOSE.names) == ("jaw 9", "nose 4", "nose 6", ["0"])
+
+
+@pytest.mark.parametrize("values, words", [
+    ({"flip": (1, 2, 0)}, "flip must exchange pairs of its 3 landmarks"), ({"flip": (0, 0, 1)}, "flip must exchange"),
+    ({"flip": (1, 0), "eye_corners": (0, 2)}, "has landmarks 0 to 1, but speaks of 2"),
+    ({"flip": (1, 0), "regions": {"eyes": (0, 5)}}, "speaks of 5"), ({"flip": (1, 0), "lines": (((0, -1), False),)}, "-1")])
+def test_what_does_not_fit_is_refused(values, words):
+    with pytest.raises(ValueError, match=f"convention 'wrong': .*{words}"):
+        Convention("wrong", **values)
+
+
+@pytest.mark.parametrize("convention", [FIVE, NOSE, IMM_58, IBUG_68], ids=lambda c: c.name)
+def test_a_convention_survives_json(convention):
+    assert Convention.from_dict(json.loads(json.dumps(convention.to_dict()))) == convention
+
+
+def test_a_box_lies_around_its_landmarks():
+    """Landmarks 80 wide and 20 high: a side of 40 times 1.057, its centre 0.087 sides above theirs."""
+    landmarks = np.zeros((1, 68, 2))
+    landmarks[0, 1] = [80, 20]
+    side = 40 * 1.057
+    np.testing.assert_allclose(box_around(landmarks, IBUG_68), [[40 - side / 2, 10 - 0.087 * side - side / 2, side, side]])
+    with pytest.raises(ValueError, match="'five' does not say"):
+        box_around(landmarks, FIVE)

@@ -1,0 +1,192 @@
+"""The runner on tiny notebooks, two of which fail on purpose; the page from records."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from PIL import Image
+
+from fkp_utils.website import run_notebooks
+from fkp_utils.website.page import overview, render, table
+from fkp_utils.website.run_notebooks import make_figures, publish, run_notebook
+
+PROJECT = Path(__file__).parents[1]
+WRITES = """
+from pathlib import Path
+import json
+from PIL import Image
+Image.new("RGB", (40, 30), "red").save(Path(OUT) / "nose_conv1.jpg")
+"""
+FINISHES = """
+record = {"part": 1, "profile": PROFILE, "data": "embedded faces", "figures": {"nose_conv1": "A <red> picture."}, "models": {},
+          "recipes": {}, "rows": [{"net": "mean", "mse": 0.5}]}
+(Path(OUT) / "part1.json").write_text(json.dumps(record))
+"""
+
+
+def _notebook(path, *cells):
+    first = nbformat.v4.new_code_cell("OUT = PROFILE = DATA = CHECKPOINTS = None")
+    first.metadata["tags"] = ["parameters"]
+    notebook = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
+    notebook.metadata["language_info"] = {"name": "python"}
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture
+def old_site(tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    Image.new("RGB", (40, 30), "blue").save(site / "nose_conv1.jpg")
+    (site / "index.html").write_text("old page")
+    return site
+
+
+def _content(folder):
+    return {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "PROJECT", tmp_path)
+    return tmp_path
+
+
+def test_finished_notebook_reaches_the_site(project, old_site, embedded):
+    notebook = _notebook(project / "1_good.ipynb", WRITES, FINISHES)
+    make_figures("smoke", str(embedded), old_site, [notebook])
+    assert Image.open(old_site / "nose_conv1.jpg").getpixel((5, 5))[0] > 200
+    page = (old_site / "index.html").read_text()
+    assert 'src="nose_conv1.jpg"' in page and "A &lt;red&gt; picture." in page and "0.500000" in page
+
+
+@pytest.mark.parametrize("cells, cell, words", [
+    ([WRITES, "1 / 0", FINISHES], 3, "division by zero"),
+    ([WRITES, FINISHES, "raise ValueError('too late')"], 4, "too late")])
+def test_failed_notebook_leaves_the_old_site_and_names_the_cell(project, old_site, embedded, cells, cell, words):
+    before = _content(old_site)
+    notebook = _notebook(project / "1_bad.ipynb", *cells)
+    with pytest.raises(RuntimeError, match=rf"1_bad.ipynb, cell {cell}: .*{words}"):
+        make_figures("smoke", str(embedded), old_site, [notebook])
+    assert _content(old_site) == before
+
+
+def _with_output(path, text, arithmetic):
+    """Store what the notebook's second code cell is to have printed, and on what kind of machine."""
+    notebook = nbformat.read(path, 4)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
+    notebook.metadata["arithmetic"] = arithmetic
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.parametrize("stored, arithmetic, differences", [
+    ("MSE 0.25\n<Figure size 640x480>\n", None, []), ("MSE 0.25\n<Figure size 640x480>\n", "another machine", []),
+    ("MSE 0.24\n", "another machine", []),
+    ("MSE 0.24\n", None, ["1_good.ipynb, cell 1: prints 'MSE 0.25', stored is 'MSE 0.24'"])])
+def test_every_printed_number_is_compared_where_the_arithmetic_is_the_same(project, old_site, monkeypatch, capsys, stored,
+                                                                           arithmetic, differences):
+    monkeypatch.setattr(run_notebooks, "data_root", lambda data: project)
+    notebook = _notebook(project / "1_good.ipynb", "print('MSE 0.25')\nprint('<Figure size 1x2>')", WRITES, f"{FINISHES}\nNone")
+    _with_output(notebook, stored, arithmetic or run_notebooks.arithmetic())
+    found = make_figures("quick", None, old_site, [notebook])
+    assert found == differences + ([] if arithmetic else ["nose_conv1.jpg changed"])
+    assert ("not compared: stored outputs are of another machine" in capsys.readouterr().out) == bool(arithmetic)
+
+
+def test_stored_outputs_are_those_of_the_run(project, old_site, monkeypatch):
+    monkeypatch.setattr(run_notebooks, "data_root", lambda data: project)
+    notebook = _notebook(project / "1_good.ipynb", "print('MSE 0.25')", WRITES, FINISHES)
+    make_figures("quick", None, old_site, [notebook], store=True)
+    assert nbformat.read(notebook, 4).cells[1].outputs[0].text == "MSE 0.25\n"
+    assert make_figures("quick", None, old_site, [notebook]) == []
+
+
+def test_notebook_that_never_finishes_its_report_is_named(tmp_path):
+    with pytest.raises(RuntimeError, match=r"report\.finish"):
+        run_notebook(_notebook(tmp_path / "1_short.ipynb", WRITES), tmp_path / "work", {})
+
+
+def test_publish_writes_nothing_but_figures_and_record(tmp_path):
+    made = tmp_path / "made"
+    made.mkdir()
+    Image.new("RGB", (4, 4)).save(made / "a.jpg")
+    (made / "part1.json").write_text("{}")
+    (made / "notes.txt").write_text("no")
+    assert publish(made, tmp_path / "site") == (1, [])
+    assert publish(made, tmp_path / "site") == (1, [])
+    Image.new("RGB", (4, 4), "red").save(made / "a.jpg")
+    assert publish(made, tmp_path / "site") == (1, ["a.jpg changed"])
+    assert sorted(_content(tmp_path / "site")) == ["a.jpg", "part1.json"]
+
+
+def test_wrong_profile_is_a_usage_error():
+    command = [sys.executable, "-m", "fkp_utils.website.run_notebooks", "--profile", "huge"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 2 and "quick" in done.stderr
+
+
+def test_table_leaves_out_columns_nobody_fills():
+    made = table([{"net": "a", "mse": 0.25}, {"net": "b", "nme": 3.0}])
+    assert made["head"] == ["Net and recipe", "MSE of coordinates", "NME, %"]
+    assert made["body"] == [["a", "0.250000", ""], ["b", "", "3.00"]]
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.images, self.links = [], []
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if tag == "img":
+            self.images.append(values)
+        self.links += [values[k] for k in ("href", "src") if values.get(k)]
+
+
+def test_committed_page_has_every_file_it_names_and_no_other():
+    site = PROJECT / "website"
+    page = _Page()
+    page.feed((site / "index.html").read_text())
+    local = {link for link in page.links if not link.startswith(("#", "data:"))}
+    assert all((site / link).exists() for link in local)
+    assert {p.name for p in site.glob("*.jpg")} == {i["src"] for i in page.images}
+    assert all(len(i["alt"]) > 20 for i in page.images)
+    assert not re.search(r"(src|href)=\"https?:", (site / "index.html").read_text())
+
+
+def test_committed_figures_show_embedded_faces_only():
+    records = [json.loads(p.read_text()) for p in (PROJECT / "website/results").glob("part*.json")]
+    assert records and all(r["data"] == "embedded faces" for r in records)
+
+
+def test_writeups_figures_of_parts_1_and_2_are_there():
+    names = {f"![](website/{p.name})" for p in (PROJECT / "website").glob("*.jpg")}
+    for name in ("Nose_truths_dataloader", "epoch_vs_training_noses", "epoch_vs_training_noses2", "best_nose_detection",
+                 "worst_nose_detection", "nose_conv1", "nose_conv2", "nose_conv3", "facial_ground_truth1",
+                 "facial_ground_truth2", "facial_ground_truth3", "epoch_vs_training_facial_keypoints",
+                 "best_facial_keypoints_detection", "worst_facial_keypoints_detection", "face_conv1", "face_conv2",
+                 "face_conv3"):
+        assert f"![](website/{name}.jpg)" in names
+
+
+def test_page_renders_without_any_record(tmp_path):
+    assert "Facial keypoint detection" in render(tmp_path).read_text()
+
+
+def test_overview_puts_a_nets_numbers_side_by_side():
+    def report(nme, **more):
+        return {"rows": [{"net": "Mean shape", "nme": 15.0, "mae": 19.8}, {"net": "Net", "nme": nme, "mae": 2.0, **more}]}
+    [(part, title, rows), last] = overview({3: report(9.0)}, {3: report(4.0, epochs=7, command="train it")})
+    assert part == 3 and "ResNet" in title and last[0] == 5
+    assert rows[1] == {"net": "Net", "embedded": "9.00 %, 2.00 px", "real": "4.00 %, 2.00 px", "epochs": "7",
+                       "command": "train it"}
+
+
+def test_the_site_is_small():
+    files = [p for p in (PROJECT / "website").rglob("*") if p.is_file() and "vendor" not in p.parts]
+    assert sum(p.stat().st_size for p in files) < 12_000_000
