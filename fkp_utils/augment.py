@@ -50,7 +50,7 @@ def warp(images: torch.Tensor, landmarks: torch.Tensor, matrix: torch.Tensor, sh
 
 
 def turn_and_scale(degrees: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """Linear maps for `warp`, (b, 2, 2), that turn by `degrees` (b,), clockwise on the screen, and enlarge by `factor` (b,)."""
+    """Linear maps for `warp`, (b, 2, 2): rotate by `degrees` (b,), clockwise on the screen, and scale by `factor` (b,)."""
     angle = torch.deg2rad(degrees)
     cos, sin = factor * angle.cos(), factor * angle.sin()
     return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)

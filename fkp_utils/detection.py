@@ -18,7 +18,7 @@ from skimage.feature import Cascade
 
 LONG_SIDE = 480                      # photos are searched at this size; a face needs a sixteenth of it
 TO_DLIB = (0.945, 0.07)              # factor of the size, shift down in heights: medians on the iBUG training photos
-SURE, UNSURE = 12, 4                 # how many overlapping hits make a face
+SURE, UNSURE = 12, 4                 # least number of overlapping detections
 
 
 @cache

@@ -105,7 +105,7 @@ def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, 
 
 
 def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, mean: np.ndarray, title: str) -> Figure:
-    """One landmark's heatmap (height, width), of any size, over a face (h, w); its brightest pixel (2,) and its mean (2,)."""
+    """A landmark's heatmap (height, width), of any size, over a face (h, w); its brightest pixel and the point read off it."""
     fig = _figure(7.6, 3.9)
     left, right = fig.subplots(1, 2)
     h, w = image.shape
@@ -113,7 +113,7 @@ def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, me
         show_face(ax, image)
         ax.imshow(heatmap, cmap="inferno", alpha=0.55, extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="nearest")
         ax.scatter(*peak, marker="s", s=46, facecolors="none", edgecolors="#4dd2ff", label="argmax", zorder=3)
-        ax.scatter(*mean, marker="+", s=80, c=TRUTH, label="soft-argmax", zorder=3)
+        ax.scatter(*mean, marker="+", s=80, c=TRUTH, label="read off", zorder=3)
     reach = max(6.0, 3.5 * w / heatmap.shape[1])
     right.set_xlim(mean[0] - reach, mean[0] + reach)
     right.set_ylim(mean[1] + reach, mean[1] - reach)

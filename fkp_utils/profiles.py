@@ -40,7 +40,7 @@ FULL = {
     "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=30, batch=32, target="centred",
                                loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,
                                box_shift=0.1),
-    # A few faces to learn by heart, to compare losses on.
+    # Overfits a few faces, to compare losses on.
     "unet_trial": Recipe("Part 4 trial", "UNet", (96, 96), epochs=25, batch=4, lr=1e-3, target="heatmaps", limit=16, width=8,
                          margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
     "unet": _unet,

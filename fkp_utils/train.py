@@ -58,7 +58,7 @@ def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
 
 
 def record(path: Path, profile: str, rows: list[dict]) -> None:
-    """Put rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
+    """Write rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
     new: dict[str, Any] = {"profile": profile, "data": "real photos", "rows": []}
     table = json.loads(path.read_text()) if path.exists() else new
     kept = {row["net"]: row for row in table["rows"]} | {row["net"]: row for row in rows}
@@ -69,7 +69,7 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     train, val = faces_for(chosen, data_root(options.data))
     model = started(chosen, options.start)
     run = fit(model, train, val, chosen, options.checkpoints)
-    if distributed.rank() > 0:                            # the first process speaks for all
+    if distributed.rank() > 0:                            # only rank 0 reports
         return 0
     predicted = run.predict(val)
     found = val.scores(predicted)

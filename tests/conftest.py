@@ -10,9 +10,9 @@ os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
 import numpy as np
 import pytest
 from PIL import Image
+from toy import ToyFaces
 
-from fkp_utils.datasets import EMBEDDED, FaceDataset, ensure_embedded
-from fkp_utils.landmarks import NOSE
+from fkp_utils.datasets import EMBEDDED, ensure_embedded
 
 _connect = socket.socket.connect
 
@@ -25,6 +25,13 @@ def _guarded(self, address):
 
 
 socket.socket.connect = _guarded
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of minutes run where .ci/run asks for them."""
+    for item in items:
+        if item.get_closest_marker("slow") and not os.environ.get("FKP_SLOW"):
+            item.add_marker(pytest.mark.skip(reason="slow: FKP_SLOW=1 runs it"))
 
 
 @pytest.fixture(scope="session")
@@ -40,21 +47,6 @@ def real() -> Path:
     if not folder or not Path(folder, "imm_face_db").is_dir():
         pytest.skip("the real photos are not here (set FKP_DATA to their folder)")
     return Path(folder)
-
-
-class ToyFaces(FaceDataset):
-    """Dark pictures with one bright blob; the landmark is its centre."""
-
-    convention = NOSE
-
-    def __init__(self, count: int, size=(60, 80), seed: int = 0):
-        rng = np.random.default_rng(seed)
-        h, w = size
-        self.landmarks = (rng.uniform(0.3, 0.7, (count, 1, 2)) * [w, h]).astype(np.float32)
-        y, x = np.mgrid[:h, :w]
-        d2 = (x - self.landmarks[:, :, :1]) ** 2 + (y - self.landmarks[:, :, 1:]) ** 2
-        self.images = (20 + 230 * np.exp(-d2 / 50)).astype(np.uint8)
-        self.names = [f"toy{k}" for k in range(count)]
 
 
 @pytest.fixture

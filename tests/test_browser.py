@@ -30,7 +30,8 @@ SITE = PROJECT / "website"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
          "--disable-sync", "--no-first-run"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")
+pytestmark = [pytest.mark.browser,
+              pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed (Debian: apt install chromium)")]
 
 
 @pytest.fixture(scope="module")
@@ -179,18 +180,34 @@ def webcam(playwright, tmp_path):
     chromium.close()
 
 
-def test_demo_follows_the_face_before_the_camera(webcam, served, tmp_path):
+@pytest.fixture
+def filming(webcam, served):
+    """The demo with its camera on, and the astronaut's face found."""
     if not (SITE / "vendor" / "ort.wasm.min.js").exists():
         pytest.skip("the demo's libraries are not here (make site fetches them)")
     webcam.goto(f"{served}/demo.html")
     expect(webcam.locator("#status")).to_have_text("ready", timeout=60_000)
     webcam.locator("#camera").click()
     expect(webcam.locator("#status")).to_contain_text("1 face(s); press camera again to stop", timeout=60_000)
-    found = np.array(webcam.evaluate("window.faces"))
+    return webcam
+
+
+def test_demo_follows_the_face_before_the_camera(filming, tmp_path):
+    found = np.array(filming.evaluate("window.faces"))
     [expected] = predict.landmarks(np.asarray(Image.open(tmp_path / "frame.jpg")), run=load_weights("small68.safetensors"))
     assert nme(found, expected.landmarks[None], IBUG_68)[0] < 5
-    webcam.locator("#camera").click()
-    webcam.wait_for_function("camera === null")
+    filming.locator("#camera").click()
+    filming.wait_for_function("camera === null")
+
+
+def test_the_cameras_last_frame_is_not_drawn_over_a_new_photo(filming, tmp_path):
+    Image.new("RGB", (300, 200), (90, 90, 90)).save(tmp_path / "wall.png")
+    filming.set_input_files("#photo", tmp_path / "wall.png")
+    expect(filming.locator("#status")).to_have_text("wall.png: no face found", timeout=60_000)
+    filming.wait_for_timeout(1500)                                     # a frame that was under way is through by now
+    expect(filming.locator("#status")).to_have_text("wall.png: no face found")
+    pixels = "[...pen.getImageData(0, 0, view.width, view.height).data]"
+    assert filming.evaluate(f"{pixels}.filter((value, k) => k % 4 < 3 && value != 90).length") == 0
 
 
 # ---------------------------------------------------------------- JupyterLab

@@ -23,6 +23,8 @@ from fkp_utils.training import distributed
 from fkp_utils.training.distributed import GlooBatchNorm2d
 from fkp_utils.training.loop import fit
 
+pytestmark = pytest.mark.training
+
 AUGMENT = Augment(rotate=15, shift=0.05, noise=0.05, occlude=0.5)
 # Batches of 4 of 9 faces: the last has one row, so that one process has none. Batch norm over so few pixels makes
 # rounding grow (initial weights 1e-7 apart end 4e-3 apart on one process), hence batches of 5 and small steps.

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ToyFaces
+from toy import ToyFaces
 
 from fkp_utils.augment import Augment
 from fkp_utils.datasets import IBugFaces
@@ -34,13 +34,15 @@ from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.trained import new_model
 from fkp_utils.training.loop import Checkpoints, fit
 
-RECIPE = Recipe("killed", "NoseNet", (60, 80), epochs=15, batch=4, lr=2e-3, data="imm_nose", ema=0.9, schedule="cosine",
+pytestmark = pytest.mark.training
+
+RECIPE = Recipe("killed", "NoseNet", (60, 80), epochs=8, batch=4, lr=2e-3, data="imm_nose", ema=0.9, schedule="cosine",
                 augment=Augment(rotate=10, shift=0.05, noise=0.02))
 TINY = Settings(people=0, train=3, test=2, seed=3)
 
 # A fork server with everything imported, and nothing running, starts a process in no time.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["fkp_utils.website.run_notebooks", "fkp_utils.train", "conftest"])
+CONTEXT.set_forkserver_preload(["fkp_utils.website.run_notebooks", "fkp_utils.train", "toy"])
 
 
 def run(job, *arguments, killed_after=None) -> bool:
@@ -57,7 +59,7 @@ def run(job, *arguments, killed_after=None) -> bool:
 
 def _train(folder, result):
     torch.set_num_threads(1)
-    train, val = ToyFaces(40), ToyFaces(10, seed=1)
+    train, val = ToyFaces(24), ToyFaces(6, seed=1)
     torch.save(fit(new_model(RECIPE), train, val, RECIPE, folder, progress=False).model.state_dict(), result)
 
 
@@ -74,10 +76,11 @@ def _same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_training_killed_twenty_times_ends_with_the_same_weights(uninterrupted, tmp_path):
+@pytest.mark.parametrize("times", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_training_killed_many_times_ends_with_the_same_weights(uninterrupted, tmp_path, times):
     expected, seconds, _ = uninterrupted
-    chance, kills = random.Random(0), 0
-    while kills < 20:
+    chance, kills = random.Random(times), 0
+    while kills < times:
         shutil.rmtree(tmp_path / "run", ignore_errors=True)
         # Several lives a training: each is killed somewhere within half of what is needed in one go.
         for _ in range(chance.randint(1, 4)):
@@ -106,7 +109,7 @@ def test_a_second_run_of_the_same_training_is_refused_with_the_firsts_process(tm
         while not list((tmp_path / "run").glob(".*.holder")):
             time.sleep(0.01)
         with pytest.raises(BusyError, match=f"process {first.pid} of"):
-            fit(new_model(RECIPE), ToyFaces(40), ToyFaces(10, seed=1), RECIPE, tmp_path / "run", progress=False)
+            fit(new_model(RECIPE), ToyFaces(24), ToyFaces(6, seed=1), RECIPE, tmp_path / "run", progress=False)
     finally:
         first.join()
     assert first.exitcode == 0
@@ -270,7 +273,8 @@ def test_full_disk_keeps_the_last_checkpoint_and_says_so(full_disk, toy):
 
 
 @pytest.mark.parametrize("module, arguments", [
-    ("train", ["nose", "--profile", "smoke", "--checkpoints", "{}"]), ("kaggle", ["--out", "{}/submission.csv"]),
+    ("train", ["nose", "--profile", "smoke", "--checkpoints", "{}"]),
+    ("kaggle", ["--weights", "small68.safetensors", "--out", "{}/submission.csv"]),
     ("predict", ["{photo}", "--out", "{}"])])
 def test_commands_name_a_disk_that_is_full(full_disk, module, arguments, tmp_path):
     from PIL import Image

@@ -15,6 +15,8 @@ from fkp_utils import plotting, predict, train
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.weights import load_weights
 
+pytestmark = pytest.mark.training
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 CENTRES = np.array([[0.32, 0.4], [0.68, 0.4], [0.5, 0.6], [0.38, 0.78], [0.62, 0.78]])
 RECIPE = Recipe("five", "ResNet", (64, 64), epochs=6, batch=8, lr=2e-3, data="five", target="centred", loss="smooth_l1",

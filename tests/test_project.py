@@ -4,6 +4,7 @@ import ast
 import socket
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -57,6 +58,17 @@ def test_make_says_what_to_do_about_a_wrong_python(tmp_path, python, words):
     done = subprocess.run(["make", "-C", str(PROJECT), f"PYTHON={python}", f"VENV={tmp_path}/venv", "site"],
                           capture_output=True, text=True)
     assert done.returncode != 0 and words in done.stdout and "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("more", [[], ["--nbval"]])
+def test_pytest_as_users_type_it_tests_package_and_notebooks(more):
+    done = subprocess.run([sys.executable, "-m", "pytest", *more, "--collect-only", "-q", "notebooks"], cwd=PROJECT,
+                          capture_output=True, text=True)
+    cells = sum(cell.cell_type == "code" for path in (PROJECT / "notebooks").glob("*.ipynb")
+                for cell in nbformat.read(path, 4).cells)
+    assert f"{cells} tests collected" in done.stdout, done.stdout[-500:]
+    assert {"tests", "notebooks"} == set(tomllib.loads((PROJECT / "pyproject.toml").read_text())
+                                         ["tool"]["pytest"]["ini_options"]["testpaths"])
 
 
 def test_make_help_lists_the_targets():

@@ -71,6 +71,7 @@ def test_python_blocks_run(desk):
             assert len(names["faces"]) == 1 and (desk / "photo.landmarks.png").stat().st_size > 10_000
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c and c[0] == ".venv/bin/python"], ids=lambda c: c[2])
 def test_commands_run(command, desk, embedded):
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}

@@ -76,6 +76,7 @@ def test_two_looks_within_half_a_second_are_one(machine, monkeypatch):
     assert work(machine, chosen, 0, 4) == 4
 
 
+@pytest.mark.training
 def test_training_and_reading_ask(toy, monkeypatch):
     from fkp_utils import predict
     from fkp_utils.nets import trained

@@ -10,6 +10,8 @@ from fkp_utils.datasets import IBugFaces
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.profiles import recipe
 
+pytestmark = pytest.mark.training
+
 
 def _last_line(text):
     return json.loads(next(line for line in text.splitlines() if line.startswith("{")))

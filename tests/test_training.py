@@ -14,6 +14,8 @@ from fkp_utils.nets.recipe import Recipe
 from fkp_utils.training.loop import Trainer, fit, mean_shape_loss, update_average
 from fkp_utils.training.schedule import ema_decay, learning_rate
 
+pytestmark = pytest.mark.training
+
 TOY = Recipe("toy", "NoseNet", (60, 80), epochs=4, batch=4, lr=2e-3, data="imm_nose",
              augment=Augment(rotate=10, shift=0.05, noise=0.02, flip=0.5))
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import ToyFaces
 from PIL import Image
+from toy import ToyFaces
 
 from fkp_utils import predict, widgets
 from fkp_utils.datasets import Crop, IBugFaces, IMMFaces
@@ -71,6 +71,7 @@ def test_augmentation_playground_changes_picture_and_landmarks(wild):
         assert len(set(pictures(panel, control, values))) == len(values), control
 
 
+@pytest.mark.training
 def test_live_training_gives_the_same_as_fit():
     train, val = ToyFaces(8), ToyFaces(4, seed=1)
     live = widgets.LiveTraining(new_model(TOY), train, val, TOY)
@@ -81,6 +82,7 @@ def test_live_training_gives_the_same_as_fit():
     assert live.picture.value != first and "after epoch 3" in live.note.value
 
 
+@pytest.mark.training
 def test_stop_ends_the_training_after_its_epoch():
     class Slow(ToyFaces):
         def batch(self, indices):

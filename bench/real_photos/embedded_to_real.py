@@ -1,4 +1,4 @@
-"""How far faces that nobody photographed carry: a ResNet-18 trained on embedded faces, scored on real ones.
+"""Synthetic-to-real transfer: a ResNet-18 trained on embedded faces, scored on real ones.
 
     python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--faces 3000] [--epochs 30]
 

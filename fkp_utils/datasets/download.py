@@ -221,13 +221,13 @@ def get(source: Source, folder: Path) -> Path:
             fetch(url, archive)
             found = _refuse_changed(archive, url, records)
             _install(archive, source, target)
-            write_json(records, {**_recorded(records), url: found})          # now it is known to be the dataset
+            write_json(records, {**_recorded(records), url: found})          # only what proved to be the dataset is remembered
         except requests.RequestException as error:
             troubles.append(f"{url}: {error}")
             continue
         except DatasetError as error:
             troubles.append(str(error))
-            archive.unlink(missing_ok=True)                     # it was whole, and is of no use
+            archive.unlink(missing_ok=True)                     # a complete download of something else
             continue
         archive.unlink()
         return target

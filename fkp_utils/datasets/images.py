@@ -12,8 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ..errors import DatasetError
 
 MAX_PIXELS = 50_000_000                       # a decoded photo takes up to five times as many bytes, several times over
-# Set once: catch_warnings is not safe in threads. A damaged note beside a picture is no fault of it, and our limit is stricter
-# than the one that Pillow warns of.
+# Set once, since catch_warnings is not thread-safe. Damaged metadata does not make a picture unreadable, and our limit is
+# stricter than the one that Pillow warns of.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
 # What cameras, phones and scanners write; Pillow knows more, among them PostScript, which is a program.

@@ -78,13 +78,13 @@ class Trainer:
         """
         self.optimizer.zero_grad(set_to_none=True)
         output = forward(self.worker, images, self.recipe)
-        loss = self.target.loss(output, landmarks) if len(images) else output.sum()              # no rows: zero
+        loss = self.target.loss(output, landmarks) if len(images) else output.sum()        # an empty shard: zero, with a graph
         (loss * (share * distributed.world_size())).backward()          # gradients are averaged over processes
         self.optimizer.step()
         return loss.detach()
 
     def train_epoch(self, epoch: int, on_step: Callable[[], object] = lambda: None) -> float:
-        """Train for the epoch of a number (from 0); return its mean loss. FloatingPointError when that is no number."""
+        """Train for one epoch, numbered from 0; return its mean loss. FloatingPointError when that is not finite."""
         recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
         order = torch.randperm(len(self.train), generator=generator).numpy()
@@ -133,7 +133,7 @@ class Trainer:
                 "average": self.average and self.average.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore what `state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
@@ -227,7 +227,7 @@ class Checkpoints:
         self.previous = self.last and self.last.with_suffix(".previous.pt")
 
     def held(self) -> contextlib.AbstractContextManager:
-        """Lets no second run train the same; BusyError there."""
+        """A lock on this training; BusyError where another process holds it."""
         return locked(self.last) if self.last and distributed.rank() == 0 else contextlib.nullcontext()
 
     def save(self, state: dict) -> None:
@@ -246,7 +246,7 @@ class Checkpoints:
     def load(self) -> dict | None:
         """The last whole state, or None."""
         for path in filter(None, (self.last, self.previous)):
-            with contextlib.suppress(Exception):      # whatever is wrong with it, it is no checkpoint
+            with contextlib.suppress(Exception):      # unreadable for any reason: not a checkpoint
                 return torch.load(path, map_location="cpu", weights_only=True)
         return None
 

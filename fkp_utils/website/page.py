@@ -18,7 +18,6 @@ PARTS = range(1, 6)
 TITLES = {1: "Part 1: nose tip", 2: "Part 2: 58 landmarks", 3: "Part 3: ResNet-18, 68 landmarks",
           4: "Part 4: heatmaps, 68 landmarks", 5: "Part 5: the competition"}
 _SHORT = {"nme": "{:.2f} %", "mae": "{:.2f} px", "pixels": "{:.1f} px", "mse": "{:.6f}"}
-# Minutes stay in the records: the page is to be the same, byte for byte, whenever and wherever it is made.
 _COLUMNS = {"epochs": ("Epochs", "{:.0f}"), "mse": ("MSE of coordinates", "{:.6f}"),
             "pixels": ("Error, px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
             "mae": ("MAE, px", "{:.2f}")}

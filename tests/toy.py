@@ -1,0 +1,21 @@
+"""Faces that are quick to make and to learn."""
+
+import numpy as np
+
+from fkp_utils.datasets import FaceDataset
+from fkp_utils.landmarks import NOSE
+
+
+class ToyFaces(FaceDataset):
+    """Dark pictures with one bright blob; the landmark is its centre."""
+
+    convention = NOSE
+
+    def __init__(self, count: int, size=(60, 80), seed: int = 0):
+        rng = np.random.default_rng(seed)
+        h, w = size
+        self.landmarks = (rng.uniform(0.3, 0.7, (count, 1, 2)) * [w, h]).astype(np.float32)
+        y, x = np.mgrid[:h, :w]
+        d2 = (x - self.landmarks[:, :, :1]) ** 2 + (y - self.landmarks[:, :, 1:]) ** 2
+        self.images = (20 + 230 * np.exp(-d2 / 50)).astype(np.uint8)
+        self.names = [f"toy{k}" for k in range(count)]
