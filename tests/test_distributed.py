@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from toy import ToyFaces
 
 from fkp_utils.augment import Augment
 from fkp_utils.datasets import registered
@@ -55,20 +56,27 @@ def _free_port():
         return str(s.getsockname()[1])
 
 
-def _worker(rank, port, toy, name, results):
+def _worker(rank, port, toy, results):
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
     torch.set_num_threads(1)
     with distributed.joined():
-        run = fit(new_model(RECIPES[name]), *_split(toy, name), RECIPES[name], progress=False)
-        run.history.to_json(f"{results}/{rank}.json")
+        for name, recipe in RECIPES.items():
+            fit(new_model(recipe), *_split(toy, name), recipe, progress=False).history.to_json(f"{results}/{name}-{rank}.json")
+
+
+@pytest.fixture(scope="module")
+def on_two_processes(tmp_path_factory):
+    """A folder with the history of each recipe, trained by two processes, as each of them has it."""
+    folder = tmp_path_factory.mktemp("two")
+    torch.multiprocessing.spawn(_worker, (_free_port(), ToyFaces, str(folder)), nprocs=2)
+    return folder
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_two_processes_give_the_loss_curve_of_one(toy, tmp_path, name):
+def test_two_processes_give_the_loss_curve_of_one(toy, on_two_processes, name):
     one = fit(new_model(RECIPES[name]), *_split(toy, name), RECIPES[name], progress=False)
-    torch.multiprocessing.spawn(_worker, (_free_port(), toy, name, str(tmp_path)), nprocs=2)
     for rank in (0, 1):
-        two = pd.read_json(tmp_path / f"{rank}.json")
+        two = pd.read_json(on_two_processes / f"{name}-{rank}.json")
         for column in ("lr", "train_loss", "val_loss", "val_error"):
             np.testing.assert_allclose(two[column], one.history[column], rtol=1e-4, err_msg=column)
 

@@ -52,6 +52,17 @@ def test_refused(file, edit, words):
         kaggle.read_submission(file, SIZES)
 
 
+@pytest.mark.parametrize("row, limit", [(4, (-300, 600)), (5, (-200, 400)), (140, (-150, 300)), (141, (-160, 320))])
+def test_far_outside_is_more_than_a_picture_away(file, row, limit):
+    """Even rows are x, odd ones y; the first face's picture is 300x200, the second's 150x160."""
+    for value in limit:
+        change(file, lambda t, value=value: t.assign(Predicted=t.Predicted.where(t.Id != row, value)))
+        assert kaggle.read_submission(file, SIZES).ravel()[row] == value
+        change(file, lambda t, value=value: t.assign(Predicted=t.Predicted.where(t.Id != row, value + np.sign(value) * 0.01)))
+        with pytest.raises(ValueError, match="far outside"):
+            kaggle.read_submission(file, SIZES)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe rubbish", b"a\n1,2,3\n4,5,6,7,8"])
 def test_rubbish_is_a_value_error(tmp_path, content):
     (tmp_path / "s.csv").write_bytes(content)
@@ -60,8 +71,9 @@ def test_rubbish_is_a_value_error(tmp_path, content):
 
 
 def test_only_finite_landmarks_of_the_right_shape_are_written(tmp_path, landmarks):
-    landmarks[1, 3, 0] = np.nan
-    for wrong in (landmarks, landmarks[0], landmarks[:, :58]):
+    unknown = landmarks.copy()
+    unknown[1, 3, 0] = np.nan
+    for wrong in (unknown, landmarks[0], landmarks[:, :58], landmarks[..., :1], landmarks[None]):
         with pytest.raises(ValueError, match="finite landmarks"):
             kaggle.write_submission(tmp_path / "s.csv", wrong)
     assert not list(tmp_path.iterdir())

@@ -27,6 +27,7 @@ def test_nme_is_distance_over_outer_eye_corners_in_percent(convention, corner):
 def test_mse_is_a_fraction_of_width_and_height():
     truth = np.zeros((1, 1, 2))
     assert normalised_mse(truth + [8, 0], truth, (60, 80)) == pytest.approx(0.005)
+    assert normalised_mse(truth + [0, 12], truth, (60, 80)) == pytest.approx(0.02)
 
 
 def test_mae_is_over_all_coordinates():

@@ -298,3 +298,57 @@ def test_weights_know_their_convention(run, tmp_path):
     assert load_weights(tmp_path / "five.safetensors").convention == five.convention
     assert load_weights("imm58.safetensors").convention == IMM_58 and load_weights("imm58.safetensors").recipe.data == "imm"
     assert load_weights("ibug68.safetensors").convention == IBUG_68
+
+
+@pytest.mark.parametrize("box, fits", [
+    ((0, 0, 0.5, 9), True), ((0, 0, 0, 9), False), ((0, 0, 9, 0), False), ((0, 0, 999, 999), True), ((0, 0, 1000, 9), False),
+    ((0, 0, 9, 1000), False), ((199.5, 0, 9, 9), True), ((200, 0, 9, 9), False), ((0, 99.5, 9, 9), True),
+    ((0, 100, 9, 9), False),
+    ((-9, 0, 9.5, 9), True), ((-9, 0, 9, 9), False), ((0, -9, 9, 9.5), True), ((0, -9, 9, 9), False)])
+def test_a_box_fits_that_overlaps_the_photo_and_is_less_than_five_times_as_large(monkeypatch, box, fits):
+    """In a photo of 200x100."""
+    monkeypatch.setattr(predict, "landmarks_in_boxes",
+                        lambda pictures, boxes, run: [predict.Face(b, shape(), 1.0) for b in boxes])
+    photo = np.zeros((100, 200, 3), np.uint8)
+    if fits:
+        assert list(predict.landmarks(photo, [box], Oracle(0, 0))[0].box) == list(box)
+    else:
+        with pytest.raises(ValueError, match="lies nowhere on a picture of 200x100"):
+            predict.landmarks(photo, [box], Oracle(0, 0))
+
+
+def test_a_face_below_a_confidence_of_06_is_none(monkeypatch):
+    monkeypatch.undo()
+    sure = [0.59, 0.6, 0.61]
+    monkeypatch.setattr(predict, "landmarks_in_boxes", lambda pictures, boxes, run: [
+        predict.Face(box, shape(), confidence) for box, confidence in zip(boxes, sure)])
+    boxes = np.array([[0, 0, 50, 50]] * 3)
+    found = predict.landmarks(np.zeros((100, 200, 3), np.uint8), None, Oracle(0, 0), lambda photo: boxes)
+    assert [face.confidence for face in found] == [0.6, 0.61]
+
+
+def test_many_faces_are_read_in_batches_and_stay_in_order(monkeypatch):
+    batches = []
+
+    def answer(pictures, boxes, run):
+        batches.append((len(pictures), len(boxes)))
+        return [predict.Face(box, shape(), 1.0) for box in boxes]
+
+    monkeypatch.setattr(predict, "landmarks_in_boxes", answer)
+    boxes = [[k, 0, 50, 50] for k in range(35)]
+    found = predict.landmarks(np.zeros((100, 200, 3), np.uint8), boxes, Oracle(0, 0))
+    assert batches == [(16, 16), (16, 16), (3, 3)] and [face.box[0] for face in found] == list(range(35))
+
+
+def test_what_json_says_of_a_face():
+    face = predict.Face(np.array([1.234, 2.344, 3.456, 4.567]), np.array([[1.006, 2.004]]), 0.123456)
+    assert face.to_dict() == {"box": [1.23, 2.34, 3.46, 4.57], "landmarks": [[1.01, 2.0]], "confidence": 0.1235}
+
+
+@pytest.mark.parametrize("extent, again", [(0.9, False), (1.1, True)])
+def test_a_box_follows_from_landmarks_more_than_a_pixel_apart(monkeypatch, extent, again):
+    seen, points = [], np.zeros((1, 68, 2))
+    points[0, 1] = extent, 30
+    monkeypatch.setattr(predict, "_look", lambda pictures, boxes, run: seen.append(boxes) or (points, np.ones(1)))
+    predict.landmarks_in_boxes([None], np.array([[0.0, 0, 10, 10]]), Oracle(0, 0))
+    assert (seen[0] != seen[1]).any() == again

@@ -162,3 +162,12 @@ def test_wing_is_smooth_where_its_parts_meet():
 def test_maps_end_fifteen_pixels_wide():
     row = gaussian_heatmaps(torch.tensor([[[16.0, 16.0]]]), (32, 32), 5.0, 1.0)[0, 0, 16]
     assert row.nonzero().flatten().tolist() == list(range(9, 24)) and row[23].item() == pytest.approx(np.exp(-49 / 50))
+
+
+@pytest.mark.parametrize("truth, error, expected", [
+    (1.0, 0.2, 14 * np.log(1 + 0.2**1.1)), (0.0, 0.2, 14 * np.log(1 + 0.2**2.1)), (1.0, -0.2, 14 * np.log(1 + 0.2**1.1)),
+    (1.0, 1.0, 14 * 1.1 * 0.5**0.1 / (1 + 0.5**1.1) * 0.5 + 14 * np.log(1 + 0.5**1.1))])
+def test_adaptive_wing_of_one_error(truth, error, expected):
+    """Wang et al. (2019), equations 3 and 4, with theta 0.5, alpha 2.1, omega 14, epsilon 1."""
+    loss = MAP_LOSSES["adaptive_wing"](torch.full((2, 2), truth + error), torch.full((2, 2), truth))
+    assert loss.item() == pytest.approx(expected, rel=1e-5)

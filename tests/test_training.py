@@ -91,6 +91,7 @@ def test_best_epoch_is_kept(toy):
     error = np.linalg.norm(found - val.landmarks, axis=-1).mean()
     assert error == pytest.approx(result.history.val_error.min(), rel=1e-4)
     assert result.best_epoch == result.history.val_error.idxmin() + 1
+    assert result.history.epoch.tolist() == [1, 2, 3, 4, 5, 6, 7, 8] and (result.history.seconds > 0).all()
 
 
 def test_limit_uses_the_first_faces_only(toy):
@@ -115,6 +116,9 @@ def test_mean_shape_loss_is_the_variance_about_the_training_mean(toy):
     target = fit(_fresh(), train, val, replace(TOY, epochs=1), progress=False).target
     expected = (((val.landmarks - train.landmarks.mean(0)) / [80, 60]) ** 2).mean()
     assert mean_shape_loss(train, val, target) == pytest.approx(expected, rel=1e-5)
+    for faces in (train, val):
+        faces.landmarks = faces.landmarks + np.array([[0, 0], [5, 3], [9, 9]], np.float32)
+    assert mean_shape_loss(train, val, target) == pytest.approx(expected, rel=1e-5)
 
 
 # ---------------------------------------------------------------- the arithmetic, by hand
@@ -125,6 +129,10 @@ def test_cosine_warms_up_for_a_25th_and_ends_at_a_200th(step, share):
     """100 steps: 4 of warm-up, then half a cosine over 96; its middle, step 52, lies half-way between 1 and 0.005."""
     recipe = replace(TOY, schedule="cosine", lr=0.2)
     assert learning_rate(recipe, step, 100) == pytest.approx(0.2 * share)
+
+
+def test_a_short_training_warms_up_for_one_step():
+    assert learning_rate(replace(TOY, schedule="cosine", lr=0.2), 0, 10) == pytest.approx(0.2)
 
 
 def test_a_constant_rate_stays():
@@ -167,6 +175,7 @@ def test_one_step_is_adamws(toy):
     errors = np.array([0.9, 0.1]) - (faces.landmarks[:, 0] + 0.5) / [80, 60]
     assert trainer.train_epoch(0) == pytest.approx((errors**2).mean(), rel=1e-5)
     assert 0.1 < share[0] < 0.9 and 0.1 < share[1] < 0.9                     # so x must fall and y must rise
+    np.testing.assert_allclose(trainer.model.answer.grad, errors.mean(0), rtol=1e-5)     # of the mean over four faces' x and y
     expected = np.array([0.9 * (1 - 0.01 * 0.5) - 0.01, 0.1 * (1 - 0.01 * 0.5) + 0.01])
     np.testing.assert_allclose(trainer.model.answer.detach(), expected, rtol=1e-5)
     np.testing.assert_allclose(trainer.average.answer, 0.1 * np.array([0.9, 0.1]) + 0.9 * expected, rtol=1e-5)
@@ -211,6 +220,13 @@ def test_unknown_landmarks_leave_training_whole(toy):
     for recipe in (TOY, replace(TOY, target="centred", loss="smooth_l1")):
         run = fit(_fresh(), train, val, recipe, progress=False)
         assert np.isfinite(run.history.to_numpy()).all() and 1 <= run.best_epoch <= 4
+
+
+def test_faces_without_any_known_landmark_cannot_validate(toy):
+    val = toy(3)
+    val.landmarks[:] = np.nan
+    with pytest.raises(ValueError, match="none of the 3 faces to validate on has a known landmark"):
+        fit(_fresh(), toy(4), val, TOY, progress=False)
 
 
 def test_another_start_is_another_training(toy, tmp_path):

@@ -50,6 +50,8 @@ class Trainer:
                  device: torch.device | None = None):
         if len(train) == 0 or len(val) == 0:
             raise ValueError("training needs at least one face to train and one to validate on")
+        if not np.isfinite(val.landmarks).all(-1).any():
+            raise ValueError(f"none of the {len(val)} faces to validate on has a known landmark")
         self.recipe, self.device = recipe, device or default_device()
         self.train, self.val = train.first(min(len(train), recipe.limit or len(train))), val
         self.target = make_target(recipe, torch.from_numpy(self.train.landmarks))
@@ -125,7 +127,7 @@ class Trainer:
             distance += float(np.nansum(errors))
             known += int(np.isfinite(errors).sum())
         loss, distance, known = distributed.all_reduce(torch.stack([loss, distance, known]).to(self.device)).tolist()
-        return loss / len(self.val), distance / max(known, 1)
+        return loss / len(self.val), distance / known
 
     def state_dict(self) -> dict[str, Any]:
         """All that changes in training."""
