@@ -23,6 +23,8 @@ from fkp_utils.nets.trained import Trained
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.website import demo
 
+pytestmark = pytest.mark.training
+
 TINY = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, width=4)
 
 

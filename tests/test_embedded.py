@@ -16,6 +16,8 @@ from fkp_utils.synthesis.head import template
 from fkp_utils.synthesis.person import sample_person
 from fkp_utils.synthesis.portrait import face_shape
 
+pytestmark = pytest.mark.training
+
 TINY = Settings(people=1, train=2, test=4, seed=3)
 
 

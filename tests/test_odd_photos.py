@@ -9,6 +9,8 @@ from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.errors import DatasetError
 from fkp_utils.nets.weights import load_weights
 
+pytestmark = pytest.mark.training
+
 _HOW = Image.Transpose
 UPRIGHT = {2: _HOW.FLIP_LEFT_RIGHT, 3: _HOW.ROTATE_180, 4: _HOW.FLIP_TOP_BOTTOM, 5: _HOW.TRANSPOSE, 6: _HOW.ROTATE_90,
            7: _HOW.TRANSVERSE, 8: _HOW.ROTATE_270}

@@ -60,6 +60,7 @@ def test_make_says_what_to_do_about_a_wrong_python(tmp_path, python, words):
     assert done.returncode != 0 and words in done.stdout and "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("more", [[], ["--nbval"]])
 def test_pytest_as_users_type_it_tests_package_and_notebooks(more):
     done = subprocess.run([sys.executable, "-m", "pytest", *more, "--collect-only", "-q", "notebooks"], cwd=PROJECT,

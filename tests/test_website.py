@@ -57,6 +57,7 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.training
 def test_finished_notebook_reaches_the_site(project, old_site, embedded):
     notebook = _notebook(project / "1_good.ipynb", WRITES, FINISHES)
     make_figures("smoke", str(embedded), old_site, [notebook])
@@ -65,6 +66,7 @@ def test_finished_notebook_reaches_the_site(project, old_site, embedded):
     assert 'src="nose_conv1.jpg"' in page and "A &lt;red&gt; picture." in page and "0.500000" in page
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("cells, cell, words", [
     ([WRITES, "1 / 0", FINISHES], 3, "division by zero"),
     ([WRITES, FINISHES, "raise ValueError('too late')"], 4, "too late")])
@@ -84,6 +86,7 @@ def _with_output(path, text, arithmetic):
     nbformat.write(notebook, path)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("stored, arithmetic, differences", [
     ("MSE 0.25\n<Figure size 640x480>\n", None, []), ("MSE 0.25\n<Figure size 640x480>\n", "another machine", []),
     ("MSE 0.24\n", "another machine", []),
@@ -98,6 +101,7 @@ def test_every_printed_number_is_compared_where_the_arithmetic_is_the_same(proje
     assert ("not compared: stored outputs are of another machine" in capsys.readouterr().out) == bool(arithmetic)
 
 
+@pytest.mark.training
 def test_stored_outputs_are_those_of_the_run(project, old_site, monkeypatch):
     monkeypatch.setattr(run_notebooks, "data_root", lambda data: project)
     notebook = _notebook(project / "1_good.ipynb", "print('MSE 0.25')", WRITES, FINISHES)
@@ -106,6 +110,7 @@ def test_stored_outputs_are_those_of_the_run(project, old_site, monkeypatch):
     assert make_figures("quick", None, old_site, [notebook]) == []
 
 
+@pytest.mark.training
 def test_notebook_that_never_finishes_its_report_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"report\.finish"):
         run_notebook(_notebook(tmp_path / "1_short.ipynb", WRITES), tmp_path / "work", {})
@@ -124,6 +129,7 @@ def test_publish_writes_nothing_but_figures_and_record(tmp_path):
     assert sorted(_content(tmp_path / "site")) == ["a.jpg", "part1.json"]
 
 
+@pytest.mark.training
 def test_wrong_profile_is_a_usage_error():
     command = [sys.executable, "-m", "fkp_utils.website.run_notebooks", "--profile", "huge"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)

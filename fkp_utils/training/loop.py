@@ -124,8 +124,9 @@ class Trainer:
             output = forward(self.judged, to_float(images.to(self.device)), self.recipe)
             loss += float(self.target.loss(output, landmarks.to(self.device))) * len(images)
             errors = point_errors(self.target.decode(output).cpu().numpy(), landmarks.numpy())
-            distance += float(np.nansum(errors))
-            known += int(np.isfinite(errors).sum())
+            there = np.isfinite(landmarks.numpy()).all(-1)
+            distance += float(errors[there].sum())
+            known += int(there.sum())
         loss, distance, known = distributed.all_reduce(torch.stack([loss, distance, known]).to(self.device)).tolist()
         return loss / len(self.val), distance / known
 
