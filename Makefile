@@ -36,7 +36,7 @@ notebooks: $(READY) ## as figures, and keep the outputs in the notebooks
 test: $(READY) ## unit tests and the notebooks' stored outputs
 	@$(BIN)/python -m pytest -q
 
-check: $(READY) ## ruff, mypy and the tests that take no training and no browser (a minute)
+check: $(READY) ## ruff, mypy and the tests that take no training and no browser (a minute or two)
 	@$(BIN)/python -m pytest -q tests -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
