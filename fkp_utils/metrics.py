@@ -75,8 +75,11 @@ def error_curve(errors: np.ndarray, limit: float = 20.0, steps: int = 200) -> tu
 
 
 def region_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> dict[str, float]:
-    """Mean distance of each region in percent of the inter-ocular distance; empty for a convention without regions."""
+    """Mean distance of each region in percent of the inter-ocular distance; empty for a convention without regions.
+
+    NaN for a region of which no landmark is known.
+    """
     if not convention.regions:
         return {}
     relative = _relative_errors(predicted, truth, convention)
-    return {name: float(np.nanmean(relative[:, list(index)])) for name, index in convention.regions.items()}
+    return {name: float(_mean_of_known(relative[:, list(index)].ravel())) for name, index in convention.regions.items()}

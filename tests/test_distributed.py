@@ -96,9 +96,12 @@ def test_shared_batch_norm_alone_is_batch_norm():
         torch.testing.assert_close(a.float(), b.float(), rtol=1e-4, atol=1e-5)
 
 
+EPOCHS = "80"                  # seconds of NoseNet: time enough to kill it in
+
+
 def _start(checkpoints, processes, *more):
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", _free_port()]
-    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "fkp_utils.train", "face_improved",
+    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "fkp_utils.train", "nose_improved",
                "--profile", "smoke", "--batch", "4", "--checkpoints", str(checkpoints), *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "OMP_NUM_THREADS": "1", "FKP_DATA": ""})
@@ -113,21 +116,21 @@ def _wait_for(condition, seconds=120):
 
 
 def test_a_killed_worker_ends_the_job_with_a_message_and_one_process_goes_on(embedded, tmp_path):
-    job = _start(tmp_path, 2, "--epochs", "15")
-    _wait_for(lambda: [p for p in tmp_path.glob("*.pt") if "previous" not in p.name])
+    job = _start(tmp_path, 2, "--epochs", EPOCHS)
+    whole = lambda: [p for p in tmp_path.glob("[!.]*.pt") if "previous" not in p.name]       # noqa: E731 (.NAME is half-written)
+    last, = _wait_for(whole)
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
     os.kill(int(children[1]), signal.SIGKILL)
     _, told = job.communicate(timeout=120)
     assert job.returncode != 0 and "exitcode  : -9" in told
     assert "gloo" not in told                                  # the survivor speaks in our words, or is ended before it can
-    last = next(p for p in tmp_path.glob("*.pt") if "previous" not in p.name)
     done = len(torch.load(last, weights_only=True)["history"])
-    assert 0 < done < 15
-    alone = _start(tmp_path, 1, "--epochs", "15")
+    assert 0 < done < int(EPOCHS)
+    alone = _start(tmp_path, 1, "--epochs", EPOCHS)
     output, told = alone.communicate(timeout=300)
     assert alone.returncode == 0, told
-    assert json.loads(output)["epochs"] == 15
-    assert len(torch.load(last, weights_only=True)["history"]) == 15
+    assert json.loads(output)["epochs"] == int(EPOCHS)
+    assert len(torch.load(last, weights_only=True)["history"]) == int(EPOCHS)
 
 
 def test_batch_changes_the_learning_rate_by_the_square_root(toy, monkeypatch):

@@ -73,6 +73,7 @@ def test_unknown_landmarks_count_nowhere():
     assert normalised_mse(predicted, truth, (100, 100)) == pytest.approx((9 + 16 + 36 + 64) / 8 / 100**2)
     regions = region_errors(predicted, truth, IBUG_68)
     assert regions["jaw"] == pytest.approx(10) and regions["nose"] == pytest.approx(20) and regions["eyes"] == 0
+    assert np.isnan(regions["brows"])                          # none of them is known
 
 
 def test_a_face_without_an_eye_corner_has_no_nme_and_is_left_out_of_the_mean():
