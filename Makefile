@@ -40,7 +40,7 @@ check: $(READY) ## ruff, mypy and the tests that take no training and no browser
 	@$(BIN)/python -m pytest -q tests -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
-	@for name in epoch step memory baseline heatmaps predict embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
+	@for name in epoch step memory baseline heatmaps predict photos embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks

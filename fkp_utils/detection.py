@@ -1,65 +1,66 @@
-"""Faces in a photo, by the detector that comes with scikit-image.
+"""Faces in a photo, at any size and angle: the net of recipe `finder`, trained on scenes made of the iBUG photos.
 
-A cascade of boosted local binary patterns (Liao et al., ICB 2007; Viola and Jones, IJCV 2004), trained
-on frontal faces. Its boxes are smaller than those of dlib's detector, which the landmark nets are
-trained on; `TO_DLIB` turns one into the other.
-
-Compared on 74 of the real validation photos: this one finds 64 of the faces and draws 6 other boxes; OpenCV 4's
-frontal Haar cascade 68 and 13, in a sixth of the time. OpenCV 5 no longer has it, and it would be one more
-dependency. `predict` leaves out boxes in which the landmark net sees no face.
+It looks at the photo at several sizes. A face is found best when its box is 20 to 200 pixels wide, so that 256 pixels of
+the photo's longer side are enough for a portrait, and 640 for a face of a thirtieth of it.
+`bench/real_photos/finder.py` compares it with other detectors.
 """
 
 from functools import cache
 
 import numpy as np
+import torch
 from PIL import Image
-from skimage import data
-from skimage.feature import Cascade
 
-LONG_SIDE = 480                      # photos are searched at this size; a face needs a sixteenth of it
-TO_DLIB = (0.945, 0.07)              # factor of the size, shift down in heights: medians on the iBUG training photos
-SURE, UNSURE = 12, 4                 # least number of overlapping detections
+from .nets.finder import Faces, distinct
+from .nets.trained import Trained
+from .nets.weights import load_weights
+
+WEIGHTS = "finder.safetensors"
+LEVELS = (256, 640, 1280)            # longer sides at which photos are searched
+ENLARGED = 1.5                       # more than so many times a photo is enlarged for the first of them only
+LEAST = 0.35                         # confidence of a face
 
 
 @cache
-def _cascade() -> Cascade:
-    return Cascade(data.lbp_frontal_face_cascade_filename())
+def _default() -> Trained:
+    return load_weights(WEIGHTS)
 
 
-def _search(picture: np.ndarray, hits: int) -> np.ndarray:
-    found = _cascade().detect_multi_scale(picture, scale_factor=1.1, step_ratio=1, min_size=(30, 30),
-                                          max_size=(min(picture.shape),) * 2, min_neighbor_number=hits)
-    boxes = np.array([(f["c"], f["r"], f["width"], f["height"]) for f in found], float).reshape(-1, 4)
-    boxes = boxes[np.argsort(-boxes[:, 2], kind="stable")]
-    kept: list[np.ndarray] = []
-    for box in boxes:                # a box whose centre lies in a larger one is the same face
-        centre = box[:2] + box[2:] / 2
-        if not any((other[:2] < centre).all() and (centre < other[:2] + other[2:]).all() for other in kept):
-            kept.append(box)
-    return np.array(kept).reshape(-1, 4)
-
-
-def find_faces(photo: np.ndarray) -> np.ndarray:
-    """Boxes of all faces of a photo, largest first.
-
-    Where no face is sure, the largest of the unsure ones is given.
+def find_faces(photo: np.ndarray, finder: Trained | None = None, least: float = LEAST,
+               levels: tuple[int, ...] = LEVELS) -> np.ndarray:
+    """All faces of a photo, largest first.
 
     Parameters
     ----------
     photo : uint8 (h, w, 3) RGB
+    finder : net (default: the one that comes with the project)
+    least : confidence from which on something is a face
+    levels : longer sides at which the photo is searched
 
     Returns
     -------
-    float64 (k, 4), (left, top, width, height) in pixels of the photo, as dlib's detector draws them.
-    k is 0 where no face is found.
+    float64 (k, 6), (left, top, width, height, roll, confidence): boxes in pixels of the photo, as dlib's detector draws them
+    around an upright face, turned about their centres by the roll in degrees, clockwise on the screen.
     """
-    picture = Image.fromarray(photo).convert("L")
-    factor = LONG_SIDE / max(picture.size)
-    small = np.asarray(picture.resize([max(1, round(side * factor)) for side in picture.size], Image.Resampling.BILINEAR))
-    if min(small.shape) < 30:
-        return np.empty((0, 4))
-    boxes = _search(small, SURE)
-    boxes = (boxes if len(boxes) else _search(small, UNSURE)[:1]) / factor
-    size = boxes[:, 2:] * TO_DLIB[0]
-    centre = boxes[:, :2] + boxes[:, 2:] * [0.5, 0.5 + TO_DLIB[1]]
-    return np.c_[centre - size / 2, size]
+    run = finder or _default()
+    if not isinstance(run.target, Faces):
+        raise ValueError(f"{run.recipe.title} finds landmarks, not faces")
+    grey, found = Image.fromarray(photo).convert("L"), []
+    for k, level in enumerate(levels):
+        factor = level / max(grey.size)
+        if k and factor > ENLARGED:
+            break
+        width, height = (max(1, round(side * factor)) for side in grey.size)
+        small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR))
+        # The net wants multiples of 64; more of the same grey is no face.
+        padded = np.pad(small, ((0, -height % 64), (0, -width % 64)), constant_values=128)
+        faces = run.target.faces(run.logits(torch.from_numpy(padded)[None, None]))[0].cpu()
+        faces = faces[faces[:, 4] >= least]
+        scale = torch.tensor([grey.width / width, grey.height / height])
+        faces[:, :2] = (faces[:, :2] + 0.5) * scale - 0.5
+        faces[:, 2] *= float(scale.prod().sqrt())
+        found.append(faces)
+    kept = distinct(torch.cat(found)).double().numpy()
+    kept = kept[np.argsort(-kept[:, 2], kind="stable")]
+    side = kept[:, 2:3]
+    return np.c_[kept[:, :2] + 0.5 - side / 2, side, side, kept[:, 3:]]

@@ -111,3 +111,38 @@ def box_around(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
     low, high = landmarks.min(1), landmarks.max(1)
     side = factor * np.sqrt(np.prod(high - low, 1, keepdims=True))
     return np.c_[(low + high) / 2 - [0, up] * side - side / 2, side, side]
+
+
+def roll(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
+    """How far faces (N, n, 2) are turned in the picture's plane, (N,) degrees, clockwise on the screen: 0 for an upright face.
+
+    The direction from left to right is the sum over all pairs of landmarks that the mirror image exchanges, so that a face
+    that looks aside is not taken for a turned one. ValueError for a convention without eye corners, which say what is left.
+    """
+    if convention.eye_corners is None:
+        raise ValueError(f"convention {convention.name!r} does not say which landmarks are the eye corners")
+    left, right = convention.eye_corners
+    flip = np.array(convention.flip)
+    pairs = landmarks[:, flip] - landmarks                            # each pair twice, in both directions
+    ahead = (pairs * (landmarks[:, right] - landmarks[:, left])[:, None]).sum(-1, keepdims=True) > 0
+    across = (pairs * ahead).sum(1)
+    return np.rad2deg(np.arctan2(across[:, 1], across[:, 0]))
+
+
+def turned(points: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Points (N, n, 2) turned about the origin by `degrees` (N,), clockwise on the screen."""
+    angle = np.deg2rad(degrees)[:, None]
+    cos, sin = np.cos(angle), np.sin(angle)
+    x, y = points[..., 0], points[..., 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
+
+
+def upright_boxes(landmarks: np.ndarray, convention: Convention) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, 4) around faces (N, n, 2) as if they stood upright, and the rolls (N,) to turn them by about their centres.
+
+    An upright face gets what `box_around` says.
+    """
+    rolls = roll(landmarks, convention)
+    boxes = box_around(turned(landmarks, -rolls), convention)
+    centre = turned((boxes[:, :2] + boxes[:, 2:] / 2)[:, None], rolls)[:, 0]
+    return np.c_[centre - boxes[:, 2:] / 2, boxes[:, 2:]], rolls

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image, ImageDraw
 
-from .landmarks import Convention
+from .landmarks import Convention, turned
 from .metrics import error_curve
 
 DPI = 110                            # of a figure on screen
 TRUTH, PREDICTION, ACCENT = "#19c37d", "#ff4136", "#3b6fd4"
+LINE, BOX = "#7df9ff", "#ffd43b"
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -222,22 +224,55 @@ def error_by_view(errors: np.ndarray, views: Sequence[str], unit: str) -> Figure
     return fig
 
 
-def photo_with_faces(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence[np.ndarray] | None = None,
-                     title: str = "") -> Figure:
-    """A whole photo with the landmarks of all its faces; the title says so where there are none.
+def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence[np.ndarray], rolls: Sequence[float],
+             convention: Convention | None = None) -> np.ndarray:
+    """A photo with the faces found in it drawn on: uint8 (h, w, 3), or a multiple of it where the photo is smaller than 480 px.
 
-    photo : uint8 (h, w, 3) or (h, w); landmarks : k times (n, 2) in its pixels; boxes : k times (4,) or None
+    Points, the convention's lines and the boxes are as wide as each face's size asks for. Everything is drawn at four times
+    the resolution for small faces and then shrunk, so that edges are smooth.
+
+    photo : uint8 (h, w, 3); landmarks : k times (n, 2) in its pixels; boxes : k times (4,); rolls : k, degrees
     """
+    larger = max(1, min(4, round(480 / max(photo.shape[:2]))))
+    picture = Image.fromarray(photo)
+    picture = picture.resize([larger * side for side in picture.size], Image.Resampling.BICUBIC) if larger > 1 else picture
+    for points, (left, top, width, height), roll in zip(landmarks, boxes, rolls):
+        corners = np.array([[left, top], [left + width, top], [left + width, top + height], [left, top + height]]) - 0.5
+        centre = corners.mean(0)
+        corners = turned((corners - centre)[None], np.array([roll]))[0] + centre
+        shapes = np.concatenate([points, corners])
+        size = larger * max(np.sqrt(np.prod(np.ptp(points, 0))), 0.3 * np.sqrt(width * height), 1)
+        fine = 4 if size < 400 else 2 if size < 1000 else 1
+        stroke = max(1.0, size / 130)
+        low = np.maximum(np.floor(larger * shapes.min(0) - 4 * stroke), 0).astype(int)
+        high = np.minimum(np.ceil(larger * shapes.max(0) + 4 * stroke), picture.size).astype(int)
+        if (high <= low).any():
+            continue
+        part = picture.crop((*low, *high))
+        sheet = part.resize([fine * side for side in part.size], Image.Resampling.BICUBIC) if fine > 1 else part
+        pen = ImageDraw.Draw(sheet)
+
+        def place(xy, low=low, fine=fine):
+            return [tuple(p) for p in (((xy + 0.5) * larger - low) * fine - 0.5).tolist()]
+
+        wide = max(1, round(stroke * fine))
+        pen.line([*place(corners), *place(corners[:1])], fill=BOX, width=wide, joint="curve")
+        for index, closed in convention.lines if convention else ():
+            path = place(points[[*index, index[0]] if closed else list(index)])
+            pen.line(path, fill=LINE, width=wide, joint="curve")
+        for x, y in place(points):
+            pen.circle((x, y), 1.1 * stroke * fine, fill=PREDICTION)
+        picture.paste(sheet.resize(part.size, Image.Resampling.BOX) if fine > 1 else sheet, tuple(low.tolist()))
+    return np.asarray(picture)
+
+
+def photo_figure(photo: np.ndarray, title: str = "") -> Figure:
+    """A photo, uint8 (h, w, 3), as a figure of at most 7 inches that is saved with at least the photo's pixels."""
     h, w = photo.shape[:2]
     width = min(7.0, max(4.0, 5.5 * w / h))
-    fig = _figure(width, width * h / w + 0.35)
-    ax = fig.subplots()
-    show_face(ax, photo, title=title if len(landmarks) else ": ".join(filter(None, [title, "no face found"])))
-    for k, points in enumerate(landmarks):
-        ax.scatter(points[:, 0], points[:, 1], s=7, c=PREDICTION, linewidths=0, zorder=3)
-        if boxes is not None:
-            left, top, box_width, box_height = boxes[k]
-            ax.add_patch(Rectangle((left, top), box_width, box_height, fill=False, edgecolor="#ffd43b", linewidth=1))
+    fig = Figure(figsize=(width, width * h / w + (0.35 if title else 0)), dpi=max(DPI, w / width),
+                 layout=ConstrainedLayoutEngine(w_pad=0, h_pad=0))
+    show_face(fig.subplots(), photo, title=title)
     return fig
 
 
@@ -258,6 +293,48 @@ def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
         h, w = images[k].shape[:2]
         row[1].imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.25 + together, 0, 1),
                       extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
+    return fig
+
+
+def found_in_scenes(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points: Sequence[np.ndarray]) -> Figure:
+    """Scenes above, with the boxes of the faces found in them, and below the heatmaps of the faces' centres.
+
+    images : k times (h, w); heatmaps : k times (height, width), from 0 to 1, of any size; points : k times (n, 2, 2), each
+    face's centre and the middle of its box's upper edge, in pixels of the images
+    """
+    fig = _figure(2.3 * len(images), 4.8)
+    for k, (scene, below) in enumerate(fig.subplots(2, len(images), squeeze=False).T):
+        show_face(scene, images[k])
+        for centre, top in points[k]:
+            up = top - centre
+            aside = np.array([-up[1], up[0]])
+            corners = np.array([up + aside, up - aside, -up - aside, -up + aside, up + aside]) + centre
+            scene.plot(*corners.T, color=BOX, linewidth=1.2)
+            scene.plot(*np.array([centre, top]).T, color=PREDICTION, linewidth=1.2)
+        below.imshow(heatmaps[k], cmap="inferno", vmin=0, vmax=1)
+        below.set_axis_off()
+    return fig
+
+
+def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float]) -> Figure:
+    """Faces lost (percent) against wrong faces (in 100 pictures), a point for each threshold of a confidence.
+
+    curves : name -> columns "threshold", "lost", "wrong"; chosen : name -> the threshold in use, which is marked
+    """
+    fig = _figure(6, 3.8)
+    ax = fig.subplots()
+    for colour, (name, curve) in zip((ACCENT, PREDICTION), curves.items()):
+        wrong, lost = (np.array(curve[column]) for column in ("wrong", "lost"))
+        ax.plot(wrong, lost, color=colour, marker=".", label=name)
+        k = int(np.abs(np.array(curve["threshold"]) - chosen[name]).argmin())
+        ax.plot(wrong[k], lost[k], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
+        ax.annotate(f"{curve['threshold'][k]:g}", (wrong[k], lost[k]), xytext=(7, 5), textcoords="offset points", color=colour)
+    ax.set_xscale("symlog", linthresh=1)
+    ax.set_xlabel("wrong faces in 100 pictures")
+    ax.set_ylabel("faces lost, %")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.25)
     return fig
 
 

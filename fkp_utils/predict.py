@@ -4,21 +4,24 @@
     faces = predict.landmarks("photo.jpg")
     predict.draw("photo.jpg", faces)
 
-    python -m fkp_utils.predict PHOTO... [--out DIR] [--json] [--csv] [--box L,T,W,H]
+    python -m fkp_utils.predict PHOTO... [--out DIR] [--json] [--csv] [--resume] [--box L,T,W,H[,ROLL]]
 """
 
 import argparse
 import glob
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from tqdm.auto import tqdm
 
@@ -28,30 +31,40 @@ from .datasets.images import read_photo
 from .detection import find_faces
 from .errors import DatasetError
 from .files import replacing, write_json
-from .landmarks import Convention, box_around
+from .landmarks import Convention, upright_boxes
 from .nets.trained import Trained
 from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
 BATCH = 16                                   # faces looked at together
-# On the validation photos every face has at least 0.70; of 54 random boxes that show none, the surest has 0.50.
-DOUBTFUL = 0.6
+GROUP = 4                                    # photos decoded in advance, and looked at together
+# Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
+DOUBTFUL = 0.65
 DISAGREEMENT = 10                            # confidence is 1/e where an answer and its mirror image differ by 1 in so many
-PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".mpo"}
 
 
 @dataclass(frozen=True)
 class Face:
-    """One face: box (left, top, width, height), landmarks (n, 2) in pixels of the photo, confidence from 0 to 1."""
+    """One face of a photo.
+
+    box : float64 (4,), (left, top, width, height) in pixels of the photo: the one given, else as the landmarks ask for
+    landmarks : float64 (n, 2) in pixels of the photo
+    confidence : from 0 to 1; 1 where the net says the same of the mirror image
+    roll : by how many degrees, clockwise on the screen, the box is turned about its centre
+    convention : what the landmarks mean
+    """
 
     box: np.ndarray
     landmarks: np.ndarray
     confidence: float
+    roll: float = 0.0
+    convention: Convention | None = None
 
     def to_dict(self) -> dict:
         """Plain lists, for JSON."""
         return {"box": self.box.round(2).tolist(), "landmarks": self.landmarks.round(2).tolist(),
-                "confidence": round(self.confidence, 4)}
+                "confidence": round(self.confidence, 4), "roll": round(self.roll, 2)}
 
 
 @cache
@@ -91,14 +104,17 @@ def _face_size(landmarks: torch.Tensor, convention: Convention) -> torch.Tensor:
     return (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)
 
 
-def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> tuple[np.ndarray, np.ndarray]:
+def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
+          run: Trained) -> tuple[np.ndarray, np.ndarray]:
     crop = run.recipe.crop
-    found, sure = both_ways(run, np.stack([crop.cut(picture, box) for picture, box in zip(pictures, boxes)]))
-    return crop.to_image(found, boxes), sure
+    crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
+    found, sure = both_ways(run, np.stack(crops))
+    return crop.to_image(found, boxes, rolls), sure
 
 
-def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained) -> list[Face]:
-    """One face a box, looked at twice: the second time in the box that the first answer asks for.
+def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained,
+                       rolls: np.ndarray | None = None) -> list[Face]:
+    """One face a box, looked at twice: the second time upright and in the box that the first answer asks for.
 
     A detector's boxes are less regular than those the nets were trained on; `bench/real_photos/shipped.py` measures what the
     second look gains.
@@ -108,12 +124,16 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     pictures : k grayscale pictures, one a box (the same one again for several faces of a photo)
     boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
     run : trained net
+    rolls : float (k,), degrees by which the boxes are turned about their centres (default: none)
     """
-    found, sure = _look(pictures, boxes, run)
+    rolls = np.zeros(len(boxes)) if rolls is None else rolls
+    found, sure = _look(pictures, boxes, rolls, run)
     if run.convention.box:
         collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box follows from that
-        found, sure = _look(pictures, np.where(collapsed[:, None], boxes, box_around(found, run.convention)), run)
-    return [Face(*face) for face in zip(boxes, found, sure.astype(float))]
+        better, upright = upright_boxes(found, run.convention)
+        found, sure = _look(pictures, np.where(collapsed[:, None], boxes, better), np.where(collapsed, rolls, upright), run)
+    return [Face(box, points, float(confidence), float(roll), run.convention)
+            for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
 
 
 def _pixels(photo: str | Path | np.ndarray) -> np.ndarray:
@@ -121,28 +141,32 @@ def _pixels(photo: str | Path | np.ndarray) -> np.ndarray:
 
 
 def _checked(boxes: Sequence, array: np.ndarray) -> np.ndarray:
-    """Boxes as float64 (k, 4); ValueError for one that lies nowhere on the picture."""
-    given, (height, width) = np.array(boxes, np.float64).reshape(-1, 4), array.shape[:2]
-    left, top, wide, high = given.T
+    """Boxes as float64 (k, 4), or (k, 5) with rolls; ValueError for one that lies nowhere on the picture."""
+    given, (height, width) = np.array(boxes, np.float64), array.shape[:2]
+    given = given.reshape(-1, given.shape[-1] if given.ndim == 2 and given.shape[1] == 5 else 4)
+    left, top, wide, high = given.T[:4]
     fits = (np.minimum(wide, high) > 0) & (np.maximum(wide, high) < 5 * max(width, height))          # false for NaN, too
-    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0)
+    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(given).all(1)
     if not fits.all():
         box = ", ".join(f"{number:g}" for number in given[~fits][0])
         raise ValueError(f"a box (left, top, width, height) of {box} lies nowhere on a picture of {width}x{height}")
     return given
 
 
+Detector = Callable[[np.ndarray], np.ndarray]
+
+
 def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
-              detector: Callable[[np.ndarray], np.ndarray] = find_faces) -> list[Face]:
+              detector: Detector = find_faces) -> list[Face]:
     """The faces of a photo: in the order of `boxes` where they are given, else largest first.
 
     Parameters
     ----------
     photo : file, or uint8 (h, w, 3) RGB
-    boxes : (k, 4) as (left, top, width, height) in pixels, if known; else the detector looks for them, and
-        what the net then makes nothing of (confidence below `DOUBTFUL`) is left out
+    boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, if known; else the detector
+        looks for them, and what the net then makes nothing of (confidence below `DOUBTFUL`) is left out
     run : net (default: the one that comes with the project)
-    detector : photo (h, w, 3) -> boxes (k, 4)
+    detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or more)
 
     Raises
     ------
@@ -151,27 +175,51 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     ValueError
         When a given box lies nowhere on the photo.
     """
-    array = _pixels(photo)
-    places = detector(array) if boxes is None else _checked(boxes, array)
-    picture, faces = Image.fromarray(array).convert("L"), list[Face]()
-    for start in range(0, len(places), BATCH):
-        some = places[start:start + BATCH]
-        faces += landmarks_in_boxes([picture] * len(some), some, run or default_net())
-    return [face for face in faces if boxes is not None or face.confidence >= DOUBTFUL]
+    return _landmarks_of([_pixels(photo)], boxes, run or default_net(), detector)[0]
 
 
-def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None) -> tuple[np.ndarray, np.ndarray]:
+def _landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trained, detector: Detector) -> list[list[Face]]:
+    """`landmarks` for several photos; the net reads their faces together."""
+    places = [np.asarray(detector(array)) if boxes is None else _checked(boxes, array) for array in arrays]
+    greys = [Image.fromarray(array).convert("L") for array in arrays]
+    jobs = [(k, place[:4], place[4] if len(place) > 4 else 0.0) for k, some in enumerate(places) for place in some]
+    found: list[list[Face]] = [[] for _ in arrays]
+    for start in range(0, len(jobs), BATCH):
+        owners, given, rolls = zip(*jobs[start:start + BATCH])
+        for k, face in zip(owners, landmarks_in_boxes([greys[k] for k in owners], np.stack(given), run, np.array(rolls))):
+            if boxes is not None:
+                found[k].append(face)
+            elif face.confidence >= DOUBTFUL:
+                found[k].append(_boxed_anew(face))
+    return found
+
+
+def _boxed_anew(face: Face) -> Face:
+    """The face with the box and the roll that its landmarks ask for, which are more exact than a detector's."""
+    if face.convention is None or face.convention.box is None or (np.ptp(face.landmarks, 0) <= 1).any():
+        return face
+    [box], [roll] = upright_boxes(face.landmarks[None], face.convention)
+    return replace(face, box=box, roll=float(roll))
+
+
+def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None,
+                  roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
     array, run = _pixels(photo), run or default_net()
-    crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box))])
+    crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box), roll=roll)])
     maps = run.heatmap_target.heatmaps(run.logits(torch.from_numpy(crops)[:, None]))
     return crops, maps.cpu().numpy()
 
 
-def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]):
-    """A matplotlib Figure of the photo with boxes and landmarks."""
-    array = _pixels(photo)
-    return plotting.photo_with_faces(array, [face.landmarks for face in faces], [face.box for face in faces])
+def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+    """The photo, uint8 (h, w, 3), with boxes, landmarks and the lines that join them, at its own size; small ones larger."""
+    return plotting.drawn_on(photo, [face.landmarks for face in faces], [face.box for face in faces],
+                             [face.roll for face in faces], faces[0].convention if faces else None)
+
+
+def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> Figure:
+    """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
+    return plotting.photo_figure(drawn(_pixels(photo), faces), "" if faces else "no face found")
 
 
 # ---------------------------------------------------------------- command line
@@ -193,7 +241,7 @@ def photos_named(names: Sequence[str]) -> list[Path]:
 
 def _box(text: str) -> list[float]:
     values = [float(value) for value in text.split(",")]
-    if len(values) != 4 or min(values[2:]) <= 0:
+    if len(values) not in (4, 5) or min(values[2:4]) <= 0:
         raise ValueError
     return values
 
@@ -209,12 +257,69 @@ def _places(photos: Sequence[Path], out: Path | None) -> list[Path]:
     return places
 
 
+def _result(place: Path, kind: str) -> Path:
+    return place.with_name(f"{place.name}.landmarks.{kind}")
+
+
 def _write(photo: Path, faces: Sequence[Face], picture: np.ndarray, place: Path, as_json: bool) -> None:
-    with replacing(place.with_name(f"{place.name}.landmarks.jpg")) as beside:
-        draw(picture, faces).savefig(beside, format="jpg", dpi=150)
     if as_json:
-        write_json(place.with_name(f"{place.name}.landmarks.json"),
-                   {"photo": photo.name, "faces": [face.to_dict() for face in faces]})
+        write_json(_result(place, "json"), {"photo": photo.name, "faces": [face.to_dict() for face in faces]})
+    with replacing(_result(place, "jpg")) as beside:
+        Image.fromarray(drawn(picture, faces)).save(beside, format="JPEG", quality=92)
+
+
+def _is_done(photo: Path, place: Path, as_json: bool) -> bool:
+    """Whether the results of a photo are there and newer than it."""
+    try:
+        asked = photo.stat().st_mtime_ns
+        return all(_result(place, kind).stat().st_mtime_ns >= asked for kind in ("jpg", *(["json"] if as_json else [])))
+    except OSError:
+        return False
+
+
+def _ahead(job: Callable, items: Iterable, pool: ThreadPoolExecutor, count: int) -> Iterator:
+    """Results of `job` for items in order, or what it raised, `count` of them made in advance."""
+    waiting: deque = deque()
+    for item in items:
+        waiting.append(pool.submit(job, item))
+        if len(waiting) > count:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Trained | None = None,
+              detector: Detector = find_faces) -> Iterator[tuple[np.ndarray | None, list[Face], Exception | None]]:
+    """For each of many files its picture and its faces, or no picture and why it could not be read, in order.
+
+    While the nets work on some photos, the next ones are decoded; faces of several photos are read together. No more than
+    three groups of `GROUP` photos are in memory.
+    """
+    run = run or default_net()
+    with ThreadPoolExecutor(2) as pool:
+        reading = _ahead(read_photo, photos, pool, GROUP)
+        while group := list(islice(reading, GROUP)):
+            arrays, errors = list[np.ndarray | None](), list[Exception | None]()
+            for future in group:
+                error = future.exception()
+                if error is not None and not isinstance(error, DatasetError | OSError):
+                    raise error
+                arrays.append(None if error else future.result())
+                errors.append(error)
+            given = [array for array in arrays if array is not None]
+            try:
+                found = iter(_landmarks_of(given, boxes, run, detector))
+            except ValueError:                               # a box that lies nowhere on one of them: say on which
+                found = (_faces_or_error(array, boxes, run, detector) for array in given)
+            for array, error in zip(arrays, errors):
+                faces = next(found) if array is not None else []
+                yield (array, faces, error) if isinstance(faces, list) else (array, [], faces)
+
+
+def _faces_or_error(array, boxes, run, detector):
+    try:
+        return landmarks(array, boxes, run, detector)
+    except ValueError as error:
+        return error
 
 
 def _rows(photo: Path, faces: Sequence[Face]) -> list[dict]:
@@ -224,13 +329,15 @@ def _rows(photo: Path, faces: Sequence[Face]) -> list[dict]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; 0 when every photo had a face, 1 when some had none or failed, 2 for wrong arguments."""
+    """Command line; 0 when every photo had a face, 1 when some had none or failed, 2 for wrong usage, 130 when interrupted."""
     parser = argparse.ArgumentParser("python -m fkp_utils.predict", description="Draws 68 landmarks on the faces of photos.")
     parser.add_argument("photos", nargs="+", help="files, folders or patterns")
     parser.add_argument("--out", type=Path, help="folder for the results (default: beside each photo)")
     parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too")
     parser.add_argument("--csv", action="store_true", help="write all landmarks into landmarks.csv")
-    parser.add_argument("--box", type=_box, help="left,top,width,height of the face in pixels, instead of looking for it")
+    parser.add_argument("--box", type=_box,
+                        help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
+    parser.add_argument("--resume", action="store_true", help="skip photos whose results are newer than they are")
     parser.add_argument("--weights", default=WEIGHTS, help="another .safetensors file of this project")
     options = parser.parse_args(arguments)
     photos = photos_named(options.photos)
@@ -240,31 +347,64 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = load_weights(options.weights)
     except ValueError as error:
         parser.error(str(error))
-    rows, troubles = [], []
-    bar = tqdm(photos, "photos", disable=len(photos) == 1 or not sys.stderr.isatty())
-    for photo, place in zip(bar, _places(photos, options.out)):
+    places = dict(zip(photos, _places(photos, options.out)))
+    table = (options.out or Path()) / "landmarks.csv"
+    known = _known_rows(table) if options.csv and options.resume else {}
+    done = [photo for photo in photos if options.resume and _is_done(photo, places[photo], options.json)
+            and (not options.csv or str(photo) in known)]
+    rows, troubles = {photo: known.get(str(photo), []) for photo in done}, list[str]()
+    left = [photo for photo in photos if photo not in rows]
+    interrupted = False
+    bar = tqdm(total=len(left), desc="photos", disable=len(left) < 2 or not sys.stderr.isatty())
+    with ThreadPoolExecutor(1) as writer:
+        def written(job):
+            photo, picture, faces = job
+            _write(photo, faces, picture, places[photo], options.json)
+
+        def read():
+            for photo, (picture, faces, error) in zip(left, in_photos(left, options.box and [options.box], run)):
+                if error is None:
+                    rows[photo] = _rows(photo, faces)
+                    if not faces:
+                        troubles.append(f"{photo}: no face found")
+                    yield photo, picture, faces
+                else:
+                    troubles.append(str(error) if isinstance(error, DatasetError | OSError) else f"{photo}: {error}")
+                bar.update()
+
         try:
-            picture = read_photo(photo)
-            faces = landmarks(picture, [options.box] if options.box else None, run)
-            _write(photo, faces, picture, place, options.json)
-        except (DatasetError, OSError) as error:
-            troubles.append(str(error))
-            continue
-        except ValueError as error:
-            troubles.append(f"{photo}: {error}")
-            continue
-        rows += _rows(photo, faces)
-        if not faces:
-            troubles.append(f"{photo}: no face found")
+            for future in _ahead(written, read(), writer, GROUP):
+                failed = future.exception()
+                if isinstance(failed, OSError):
+                    troubles.append(str(failed))
+                elif failed is not None:
+                    raise failed
+        except KeyboardInterrupt:
+            interrupted = True
+            writer.shutdown(cancel_futures=True)
+    bar.close()
     if options.csv:
         try:
-            with replacing((options.out or Path()) / "landmarks.csv") as beside:
-                pd.DataFrame(rows, columns=["photo", "face", "point", "x", "y", "confidence"]).to_csv(beside, index=False)
+            with replacing(table) as beside:
+                every = [row for photo in photos for row in rows.get(photo, [])]
+                pd.DataFrame(every, columns=["photo", "face", "point", "x", "y", "confidence"]).to_csv(beside, index=False)
         except OSError as error:
             troubles.append(str(error))
-    print(f"{len(photos)} photos, {len({(row['photo'], row['face']) for row in rows})} faces")
+    skipped = f", {len(done)} of them done before" if done else ""
+    print(f"{len(photos)} photos{skipped}, {sum(len({row['face'] for row in some}) for some in rows.values())} faces")
     print(*troubles, sep="\n", file=sys.stderr, end="\n" if troubles else "")
+    if interrupted:
+        print("predict: interrupted; with --resume it goes on", file=sys.stderr)
+        return 130
     return 1 if troubles else 0
+
+
+def _known_rows(table: Path) -> dict[str, list[dict]]:
+    """The rows of each photo in a table that was written before; none where it cannot be read."""
+    try:
+        return {str(photo): some.to_dict("records") for photo, some in pd.read_csv(table).groupby("photo")}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 if __name__ == "__main__":

@@ -56,6 +56,11 @@ FULL = {
                             target="heatmaps", loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128,
                             schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1,
                             channels_last=True, bf16=True),
+    # Where faces are in a whole photo, at any size and angle.
+    "finder": Recipe("Finder", "FinderNet", (256, 256), epochs=16, batch=16, lr=2e-3, data="scenes", target="faces",
+                     loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,
+                     bf16=True, augment=Augment(rotate=12, shift=0.1, scale=0.2, flip=0.5, brightness=0.2, contrast=0.4,
+                                                gamma=0.7, noise=0.05, blur=0.1)),
 }
 
 QUICK = {
@@ -75,6 +80,7 @@ QUICK = {
                              augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
     "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, width=64, ema=0.98,
                        augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+    "finder": replace(FULL["finder"], size=(128, 128), epochs=8, width=24, ema=0.97, limit=800),
 }
 
 SMOKE = {name: replace(recipe, epochs=2, limit=24) for name, recipe in QUICK.items()}

@@ -192,14 +192,14 @@ def own_photo(example: np.ndarray) -> Panel:
         if upload:
             try:
                 photo = read_photo(io.BytesIO(bytes(upload[0]["content"])))
-            except DatasetError:
-                panel.tell(f"{upload[0]['name']}: not a picture that can be read")
-                return plotting.photo_with_faces(example, [])
+            except DatasetError as error:
+                panel.tell(f"{upload[0]['name']}: {str(error).partition(': ')[2]}")
+                return plotting.photo_figure(example, "no face found")
         faces = predict.landmarks(photo)
         if panel is not None:
             panel.tell(f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces))
         if show == "heatmaps" and faces:
-            return plotting.heatmap_overlay(*predict.face_heatmaps(photo, faces[0].box))
+            return plotting.heatmap_overlay(*predict.face_heatmaps(photo, faces[0].box, roll=faces[0].roll))
         return predict.draw(photo, faces)
 
     panel = None

@@ -1,6 +1,8 @@
 """The site, its demo and a notebook in a real browser (Chromium); skipped where none is installed."""
 
 import functools
+import io
+import json
 import os
 import shutil
 import socket
@@ -155,10 +157,64 @@ def test_demo_finds_what_python_finds(demo, tmp_path):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     demo.set_input_files("#photo", tmp_path / "astronaut.png")
     expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
-    found = np.array(demo.evaluate("window.faces"))
-    expected = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
-    assert found.shape == (1, 68, 2) and len(expected) == 1
-    assert nme(found, expected[0].landmarks[None], IBUG_68)[0] < 3
+    [found] = demo.evaluate("window.faces")
+    [expected] = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
+    assert nme(np.array([found["landmarks"]]), expected.landmarks[None], IBUG_68)[0] < 3
+    assert abs(found["confidence"] - expected.confidence) < 0.05 and abs(found["roll"] - expected.roll) < 3
+
+
+def test_demo_reads_turned_faces_and_several(demo, tmp_path):
+    """Two faces, one on its head: both are read as Python reads them."""
+    face = Image.fromarray(data.astronaut()).crop((100, 0, 356, 256))
+    two = Image.new("RGB", (620, 300), (120, 120, 120))
+    two.paste(face, (10, 20))
+    two.paste(face.rotate(155, Image.Resampling.BICUBIC, fillcolor=(120, 120, 120)), (330, 20))
+    two.save(tmp_path / "two.png")
+    demo.set_input_files("#photo", tmp_path / "two.png")
+    expect(demo.locator("#status")).to_contain_text("2 face(s) in", timeout=60_000)
+    found = sorted(demo.evaluate("window.faces"), key=lambda face: face["box"][0])
+    expected = sorted(predict.landmarks(np.asarray(two), run=load_weights("small68.safetensors")), key=lambda face: face.box[0])
+    assert len(expected) == 2
+    for one, other in zip(found, expected):
+        assert nme(np.array([one["landmarks"]]), other.landmarks[None], IBUG_68)[0] < 4
+
+
+def test_demo_shows_a_phones_photo_upright_and_saves_what_it_found(demo, tmp_path):
+    """The camera was held sideways, as the file's EXIF orientation says."""
+    upright = Image.fromarray(data.astronaut()).crop((60, 0, 400, 300))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif, quality=95)
+    demo.set_input_files("#photo", tmp_path / "phone.jpg")
+    expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
+    assert demo.evaluate("[view.width, view.height]") == [340, 300]
+    with demo.expect_download() as download:
+        demo.locator("#json").click()
+    about = json.loads(Path(download.value.path()).read_text())
+    assert download.value.suggested_filename == "phone.landmarks.json" and about["photo"] == "phone.jpg"
+    [expected] = predict.landmarks(np.asarray(upright), run=load_weights("small68.safetensors"))
+    assert nme(np.array([about["faces"][0]["landmarks"]]), expected.landmarks[None], IBUG_68)[0] < 4
+    with demo.expect_download() as download:
+        demo.locator("#png").click()
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (340, 300) and saved.format == "PNG"
+
+
+DROP = """([name, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+    const event = KIND === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
+                                  : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+    document.body.dispatchEvent(event);
+}"""
+
+
+@pytest.mark.parametrize("kind", ["drop", "paste"])
+def test_a_photo_can_be_dropped_or_pasted(demo, kind):
+    file = io.BytesIO()
+    Image.fromarray(data.astronaut()[:300, 60:400]).save(file, "PNG")
+    demo.evaluate(DROP.replace("KIND", f'"{kind}"'), ["mine.png", list(file.getvalue())])
+    expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
 
 
 def test_demo_names_what_is_no_picture(demo, tmp_path):
@@ -188,14 +244,15 @@ def filming(webcam, served):
     webcam.goto(f"{served}/demo.html")
     expect(webcam.locator("#status")).to_have_text("ready", timeout=60_000)
     webcam.locator("#camera").click()
-    expect(webcam.locator("#status")).to_contain_text("1 face(s); press camera again to stop", timeout=60_000)
+    expect(webcam.locator("#status")).to_contain_text("1 face(s), ", timeout=60_000)
     return webcam
 
 
 def test_demo_follows_the_face_before_the_camera(filming, tmp_path):
-    found = np.array(filming.evaluate("window.faces"))
+    [found] = filming.evaluate("window.faces")
     [expected] = predict.landmarks(np.asarray(Image.open(tmp_path / "frame.jpg")), run=load_weights("small68.safetensors"))
-    assert nme(found, expected.landmarks[None], IBUG_68)[0] < 5
+    assert nme(np.array([found["landmarks"]]), expected.landmarks[None], IBUG_68)[0] < 5
+    expect(filming.locator("#status")).to_contain_text("frames a second; press camera again to stop")
     filming.locator("#camera").click()
     filming.wait_for_function("camera === null")
 

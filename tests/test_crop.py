@@ -57,3 +57,46 @@ def test_a_crop_of_ten_picture_sides_takes_little_memory():
 def test_a_box_of_another_picture_is_refused():
     with pytest.raises(DatasetError, match=r"a\.png: a face box of 90x90 in a picture of 8x6"):
         Crop().cut(Image.new("L", (8, 6)), np.array([0, 0, 90, 90]), "a.png")
+
+
+def test_a_turned_box_gives_an_upright_crop():
+    """A picture turned by 30 degrees about the box's centre, cut with that roll, is the upright picture's crop."""
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(0, 255, (20, 24), np.uint8)).resize((240, 200), Image.Resampling.BICUBIC)
+    box, crop = np.array([90.0, 70, 60, 60]), Crop(1.4, 0.1, 64)
+    centre = (119.5 + 0.5, 99.5 + 0.5)                                    # of the box, in Pillow's units
+    turned = smooth.rotate(-30, Image.Resampling.BICUBIC, center=centre)  # Pillow turns counter-clockwise
+    upright, again = crop.cut(smooth, box).astype(float), crop.cut(turned, box, roll=30).astype(float)
+    assert np.abs(upright - again).mean() < 2 < np.abs(upright - crop.cut(turned, box).astype(float)).mean()
+
+
+@pytest.mark.parametrize("roll", [0, 17, 90, 180, -133.3])
+def test_points_go_to_a_turned_crop_and_back(roll):
+    rng = np.random.default_rng(1)
+    boxes, rolls = np.array([[10.0, 20, 50, 60], [300, 5, 211, 190]]), np.array([roll, -roll])
+    points, crop = rng.uniform(-50, 500, (2, 68, 2)), Crop(1.4, 0.1, 128)
+    there = crop.to_crop(points, boxes, rolls)
+    assert np.abs(crop.to_image(there, boxes, rolls) - points).max() < 1e-9
+    assert np.allclose(np.linalg.norm(there[0, 0] - there[0, 1]) * 1.4 * 60 / 128, np.linalg.norm(points[0, 0] - points[0, 1]))
+
+
+def test_down_in_a_turned_crop_is_where_the_face_says():
+    """A box of 100 px about (99.5, 99.5), turned by 90 degrees clockwise: the face's down points to the picture's left."""
+    crop = Crop(1.0, 0.0, 100)
+    points, box = np.array([[[99.5, 99.5], [69.5, 99.5]]]), np.array([[50.0, 50, 100, 100]])
+    [[middle, below]] = crop.to_crop(points, box, np.array([90.0]))
+    np.testing.assert_allclose(middle, [49.5, 49.5])
+    np.testing.assert_allclose(below, [49.5, 79.5])
+
+
+def test_a_turned_crop_shows_what_its_points_say():
+    """A bright spot in the picture lies in the crop where `to_crop` puts it, to a tenth of a pixel."""
+    y, x = np.mgrid[:300, :400]
+    spot = np.array([231.3, 142.8])
+    picture = Image.fromarray((250 * np.exp(-((x - spot[0]) ** 2 + (y - spot[1]) ** 2) / (2 * 4**2))).astype(np.uint8))
+    for box, roll in (([180, 100, 80, 80], 40), ([150, 60, 200, 200], -160), ([205, 110, 50, 50], 77)):
+        crop = Crop(1.4, 0.1, 96)
+        seen = crop.cut(picture, np.array(box, float), roll=roll).astype(float)
+        v, u = np.mgrid[:96, :96]
+        found = np.array([(u * seen).sum(), (v * seen).sum()]) / seen.sum()
+        assert np.abs(found - crop.to_crop(spot[None, None], np.array([box], float), np.array([roll]))[0, 0]).max() < 0.1

@@ -12,8 +12,6 @@ from PIL import Image
 from skimage import data
 from test_project import PROJECT
 
-from fkp_utils.datasets import Crop
-from fkp_utils.detection import find_faces
 from fkp_utils.errors import DatasetError
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.nets.models import UNet
@@ -45,14 +43,25 @@ def test_the_committed_demo_is_the_shipped_small_net():
     file = PROJECT / "website" / "landmarks.onnx"
     assert file.stat().st_size < 6_000_000 and b".py" not in file.read_bytes()
     run, about = load_weights("small68.safetensors"), json.loads((PROJECT / "website/landmarks.json").read_text())
-    assert Crop(about["margin"], about["shift"], about["size"]) == run.recipe.crop
+    assert about == json.loads(json.dumps(demo.description(run)))
     photo = data.astronaut()
-    crop = run.recipe.crop.cut(Image.fromarray(photo).convert("L"), find_faces(photo)[0])
+    crop = run.recipe.crop.cut(Image.fromarray(photo).convert("L"), np.array([170.0, 70, 100, 100]))
     images = torch.from_numpy(crop.copy())[None, None].float() / 255 - 0.5
     with torch.no_grad():
         expected = run.target.decode(run.model(images)).numpy()
     found = onnxruntime.InferenceSession(file).run(None, {"images": images.numpy()})[0]
     assert np.abs(found - expected).max() < 0.5
+
+
+def test_the_committed_finder_is_the_shipped_one_for_pictures_of_any_size():
+    file = PROJECT / "website" / "finder.onnx"
+    assert file.stat().st_size <= 1_500_000 and b".py" not in file.read_bytes()
+    session, run = onnxruntime.InferenceSession(file), load_weights("finder.safetensors")
+    for size in ((64, 192), (256, 256)):
+        images = torch.from_numpy(data.astronaut()[:size[0], 130:130 + size[1]].mean(2)).float()[None, None] / 255 - 0.5
+        with torch.no_grad():
+            expected = run.model(images).numpy()
+        assert np.abs(session.run(None, {"images": images.numpy()})[0] - expected).max() < 0.05
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")

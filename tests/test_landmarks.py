@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention, box_around
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention, box_around, roll, upright_boxes
 
 FIVE = Convention("five", (1, 0, 2, 4, 3), (0, 1), {"eyes": (0, 1), "nose": (2,)}, (((0, 2, 1), False),))
 
@@ -47,3 +47,35 @@ def test_a_box_lies_around_its_landmarks():
     np.testing.assert_allclose(box_around(landmarks, IBUG_68), [[40 - side / 2, 10 - 0.087 * side - side / 2, side, side]])
     with pytest.raises(ValueError, match="'five' does not say"):
         box_around(landmarks, FIVE)
+
+
+def test_roll_is_the_turn_of_the_line_between_partners():
+    """A symmetrical face turned by known angles; one that looks aside, which narrows it, has none."""
+    rng = np.random.default_rng(0)
+    for convention in (IBUG_68, IMM_58):
+        half = rng.uniform(5, 50, (convention.size, 2))
+        flip, k = np.array(convention.flip), np.arange(convention.size)
+        left, right = convention.eye_corners
+        face = np.where((k < flip)[:, None] == (left < right), half * [-1, 1], half[flip])
+        face[k == flip, 0] = 0
+        for degrees in (0, 25, -70, 135, 180):
+            angle = np.deg2rad(degrees)
+            turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+            [found] = roll((face * [0.6, 1] @ turn.T + [100, 50])[None], convention)
+            assert abs((found - degrees + 180) % 360 - 180) < 1e-9
+
+
+def test_upright_boxes_turn_with_the_face():
+    """The box of the turned face is the box of the upright one, turned about the same point."""
+    rng = np.random.default_rng(2)
+    half, flip = np.stack([rng.uniform(2, 50, 68), rng.uniform(0, 120, 68)], 1), np.array(IBUG_68.flip)
+    face = np.where((np.arange(68) < flip)[:, None], half * [-1, 1], half[flip]) + [50, 0]
+    face[np.arange(68) == flip, 0] = 50
+    straight, none = upright_boxes(face[None], IBUG_68)
+    np.testing.assert_allclose(straight, box_around(face[None], IBUG_68), atol=1e-9)
+    assert abs(none[0]) < 1e-6
+    quarter = face @ np.array([[0, 1], [-1, 0]])                                      # (x, y) -> (-y, x): 90 degrees clockwise
+    boxes, rolls = upright_boxes(quarter[None], IBUG_68)
+    assert rolls[0] == pytest.approx(90) and np.allclose(boxes[0, 2:], straight[0, 2:])
+    x, y = straight[0, :2] + straight[0, 2:] / 2
+    np.testing.assert_allclose(boxes[0, :2] + boxes[0, 2:] / 2, [-y, x])

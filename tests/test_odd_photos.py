@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from fkp_utils import predict
@@ -57,6 +58,16 @@ def _grey16(portrait, path):
     Image.fromarray(np.asarray(portrait.convert("L"), np.uint16) * 257).save(path)
 
 
+def _turned_heic(portrait, path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    portrait.transpose(UPRIGHT[6]).save(path, exif=exif.tobytes(), quality=90)
+
+
+def _colour16(portrait, path):
+    tifffile.imwrite(path, np.asarray(portrait, np.uint16) * 257, photometric="rgb")
+
+
 # Name: how the file is made of the portrait, and how much larger it shows the face.
 SHOWS_THE_FACE = {
     **{f"orientation{k}.jpg": (lambda p, path, k=k: _turned(p, path, k), 1) for k in range(1, 9)},
@@ -80,6 +91,11 @@ SHOWS_THE_FACE = {
     "animated.png": (lambda p, path: p.save(path, save_all=True, append_images=[p.rotate(90)]), 1),
     "plain.bmp": (lambda p, path: p.save(path), 1),
     "plain.ppm": (lambda p, path: p.save(path), 1),
+    "a phone's.heic": (lambda p, path: p.save(path, quality=90), 1),
+    "a phone's, turned.heic": (_turned_heic, 1),
+    "new.avif": (lambda p, path: p.save(path, quality=90), 1),
+    "stereo.mpo": (lambda p, path: p.save(path, save_all=True, append_images=[p.rotate(180)]), 1),
+    "sixteen bit colour.tif": (_colour16, 1),
     "huge.jpg": (lambda p, path: p.resize((6800, 6800)).save(path, quality=60), 20),
     "small.jpg": (lambda p, path: p.resize((136, 136)).save(path, quality=95), 0.4),
 }

@@ -13,8 +13,8 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["errors", "files", "landmarks", "_torchvision", "metrics", "detection", "synthesis", "datasets", "augment", "nets",
-          "profiles", "training", "train", "plotting", "predict", "widgets", "kaggle", "website"]
+LAYERS = ["errors", "files", "landmarks", "_torchvision", "metrics", "synthesis", "datasets", "augment", "nets",
+          "profiles", "training", "train", "detection", "plotting", "predict", "widgets", "kaggle", "website"]
 
 
 def imports(path: Path) -> set[str]:
@@ -142,7 +142,7 @@ def test_every_public_name_is_used_somewhere():
 
 def test_the_package_is_read_in_an_hour():
     lines = sum(len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py"))
-    assert lines < 6000
+    assert lines < 7000
 
 
 def test_the_guard_stops_a_test_that_asks_for_the_network():

@@ -1,102 +1,182 @@
-// Landmarks in the browser: find faces, cut out squares, run the network, draw. Geometry as in fkp_utils/datasets/crop.py:
-// points are pixels whose centres are integers.
+// Landmarks in the browser: find faces, cut out upright squares, run the networks, draw. Geometry as in
+// fkp_utils/datasets/crop.py: points are pixels whose centres are integers; a box is turned about its centre by its roll.
 "use strict";
 
 const view = document.getElementById("view"), pen = view.getContext("2d", { willReadFrequently: true });
 const tell = text => { document.getElementById("status").textContent = text; };
-const LINES = [[0, 16], [17, 21], [22, 26], [27, 30], [31, 35], [36, 41, true], [42, 47, true], [48, 59, true], [60, 67, true]];
-const SEARCH_SIDE = 320;                       // faces are looked for in a picture of this size
-let session, crop, camera = null, shown = 0;          // shown: number of the picture on the canvas
+const LEVELS = [256, 640], LAST_LEVEL = 1280;       // longer sides of the picture that the finder sees; the last if need be
+let net, finder, about, camera = null, shown = 0;   // shown: number of the picture on the canvas
+let result = { name: "", faces: [] };
 
-function square([left, top, width, height]) {
-  const side = crop.margin * Math.max(width, height);
-  return [left + width / 2 - side / 2, top + height / 2 + crop.shift * height - side / 2, side];
+// ------------------------------------------------------------------ geometry
+
+const turned = ([x, y], roll) => {
+  const angle = roll * Math.PI / 180, cos = Math.cos(angle), sin = Math.sin(angle);
+  return [cos * x - sin * y, sin * x + cos * y];
+};
+
+// How far a face is turned, in degrees: the direction from left to right is the sum over pairs (landmarks.roll).
+function rollOf(points) {
+  const [left, right] = about.eye_corners, ahead = [points[right][0] - points[left][0], points[right][1] - points[left][1]];
+  let x = 0, y = 0;
+  about.flip.forEach((partner, k) => {
+    const dx = points[partner][0] - points[k][0], dy = points[partner][1] - points[k][1];
+    if (dx * ahead[0] + dy * ahead[1] > 0) { x += dx; y += dy; }
+  });
+  return Math.atan2(y, x) * 180 / Math.PI;
 }
 
-// Resize with anti-aliasing (a triangle filter); pixels beyond the border repeat it.
-function weights(start, side, length) {
-  const scale = side / crop.size, reach = Math.max(1, scale), taps = [];
-  for (let k = 0; k < crop.size; k++) {
-    const centre = start + (k + 0.5) * scale, row = [];
-    let total = 0;
-    for (let i = Math.floor(centre - reach); i <= Math.ceil(centre + reach); i++) {
-      const weight = Math.max(0, 1 - Math.abs(i + 0.5 - centre) / reach);
-      if (weight) row.push([Math.min(Math.max(i, 0), length - 1), weight]);
-      total += weight;
-    }
-    taps.push(row.map(([i, weight]) => [i, weight / total]));
-  }
-  return taps;
-}
-
-function cut({ data, width, height }, [x, y, side]) {
-  const across = weights(x, side, width), down = weights(y, side, height), S = crop.size;
-  const grey = i => 0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2];
-  const rows = new Map(), result = new Float32Array(S * S);
-  const row = j => {
-    if (!rows.has(j)) rows.set(j, across.map(taps => taps.reduce((sum, [i, w]) => sum + w * grey(4 * (j * width + i)), 0)));
-    return rows.get(j);
-  };
-  down.forEach((taps, v) => taps.forEach(([j, w]) => row(j).forEach((value, u) => { result[v * S + u] += w * value; })));
-  return result.map(value => value / 255 - 0.5);
-}
-
-async function landmarks(picture, box) {
-  const place = square(box), input = new ort.Tensor("float32", cut(picture, place), [1, 1, crop.size, crop.size]);
-  const { data } = (await session.run({ images: input })).landmarks, [x, y, side] = place, points = [];
-  for (let k = 0; k < data.length; k += 2) {
-    points.push([(data[k] + 0.5) * side / crop.size + x - 0.5, (data[k + 1] + 0.5) * side / crop.size + y - 0.5]);
-  }
-  return points;
-}
-
-// The box a face detector would draw around landmarks (crop.box_around).
+// The box that a detector would draw around landmarks if the face stood upright (landmarks.upright_boxes).
 function boxAround(points) {
-  const xs = points.map(p => p[0]), ys = points.map(p => p[1]);
+  const roll = rollOf(points), upright = points.map(p => turned(p, -roll)), [factor, up] = about.box;
+  const xs = upright.map(p => p[0]), ys = upright.map(p => p[1]);
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const side = 1.057 * Math.sqrt((right - left) * (bottom - top));
-  return [(left + right) / 2 - side / 2, (top + bottom) / 2 - 0.087 * side - side / 2, side, side];
+  const side = factor * Math.sqrt((right - left) * (bottom - top));
+  const [x, y] = turned([(left + right) / 2, (top + bottom) / 2 - up * side], roll);
+  return { box: [x - side / 2, y - side / 2, side, side], roll };
 }
 
-function findFaces(picture) {
-  const factor = Math.min(1, SEARCH_SIDE / Math.max(picture.width, picture.height));
-  const small = new OffscreenCanvas(Math.round(picture.width * factor), Math.round(picture.height * factor));
-  const brush = small.getContext("2d");
-  brush.drawImage(view, 0, 0, small.width, small.height);
-  const { data } = brush.getImageData(0, 0, small.width, small.height);
-  const found = tracking.ViolaJones.detect(data, small.width, small.height, 1, 1.15, 1.5, 0.1, tracking.ViolaJones.classifiers.face);
-  const sure = found.filter(face => face.total >= 3);
-  return (sure.length ? sure : found.slice(0, 1)).map(f => [f.x, f.y, f.width, f.height].map(value => value / factor));
+// ------------------------------------------------------------------ pictures
+
+function greyOf({ data, width, height }) {
+  const values = new Float32Array(width * height);
+  for (let i = 0; i < values.length; i++) values[i] = 0.299 * data[4 * i] + 0.587 * data[4 * i + 1] + 0.114 * data[4 * i + 2];
+  return { values, width, height };
 }
 
-function draw(points) {
-  pen.strokeStyle = pen.fillStyle = "#ff4136";
-  pen.lineWidth = Math.max(1, view.width / 500);
-  for (const [first, last, closed] of LINES) {
+// The upright square of a face, in [-0.5, 0.5]: each of its pixels is the mean of several places between the picture's.
+function cut({ values, width, height }, { box: [left, top, w, h], roll }) {
+  const S = about.size, scale = about.margin * Math.max(w, h) / S, many = Math.max(1, Math.ceil(scale));
+  const centre = [left + w / 2 - 0.5, top + h / 2 - 0.5], result = new Float32Array(S * S);
+  const [ax, ay] = turned([scale, 0], roll), [bx, by] = turned([0, scale], roll), [cx, cy] = turned([0, about.shift * h], roll);
+  for (let v = 0; v < S * many; v++) {
+    for (let u = 0; u < S * many; u++) {
+      const a = (u + 0.5) / many - S / 2, b = (v + 0.5) / many - S / 2;
+      const x = Math.min(Math.max(centre[0] + cx + a * ax + b * bx, 0), width - 1);
+      const y = Math.min(Math.max(centre[1] + cy + a * ay + b * by, 0), height - 1);
+      const i = Math.min(Math.floor(x), width - 2), j = Math.min(Math.floor(y), height - 2), p = x - i, q = y - j, k = j * width + i;
+      result[Math.floor(v / many) * S + Math.floor(u / many)] +=
+        (1 - q) * ((1 - p) * values[k] + p * values[k + 1]) + q * ((1 - p) * values[k + width] + p * values[k + width + 1]);
+    }
+  }
+  return result.map(value => value / (many * many * 255) - 0.5);
+}
+
+// ------------------------------------------------------------------ networks
+
+// One look at a face and its mirror image: landmarks in the picture, and how well both answers agree (predict.both_ways).
+async function look(grey, place) {
+  const S = about.size, n = about.flip.length, straight = cut(grey, place), both = new Float32Array(2 * S * S);
+  both.set(straight);
+  for (let v = 0; v < S; v++) for (let u = 0; u < S; u++) both[S * S + v * S + u] = straight[v * S + S - 1 - u];
+  const { data } = (await net.run({ images: new ort.Tensor("float32", both, [2, 1, S, S]) })).landmarks;
+  const one = about.flip.map((_, k) => [data[2 * k], data[2 * k + 1]]);
+  const two = about.flip.map(k => [S - 1 - data[2 * (n + k)], data[2 * (n + k) + 1]]);
+  const mean = one.map((p, k) => [(p[0] + two[k][0]) / 2, (p[1] + two[k][1]) / 2]);
+  const [left, right] = about.eye_corners.map(k => mean[k]), eyes = Math.max(Math.hypot(left[0] - right[0], left[1] - right[1]), 1e-6);
+  const apart = one.map((p, k) => Math.exp(-10 * Math.hypot(p[0] - two[k][0], p[1] - two[k][1]) / eyes));
+  const { box: [x, y, w, h], roll } = place, scale = about.margin * Math.max(w, h) / S;
+  const landmarks = mean.map(p => {
+    const [dx, dy] = turned([(p[0] + 0.5 - S / 2) * scale, (p[1] + 0.5 - S / 2) * scale + about.shift * h], roll);
+    return [x + w / 2 - 0.5 + dx, y + h / 2 - 0.5 + dy];
+  });
+  return { landmarks, confidence: apart.reduce((sum, value) => sum + value, 0) / n };
+}
+
+// The second look is upright, in the box that the first one's landmarks ask for.
+async function read(grey, place) {
+  const better = boxAround((await look(grey, place)).landmarks), face = await look(grey, better);
+  return { ...boxAround(face.landmarks), ...face };
+}
+
+// Faces at one size of the picture, surest first (nets.finder.Faces.faces).
+async function search(level) {
+  const factor = level / Math.max(view.width, view.height);
+  const [w, h] = [view.width, view.height].map(side => Math.max(1, Math.round(side * factor)));
+  const [W, H] = [w, h].map(side => Math.ceil(side / 64) * 64), small = new OffscreenCanvas(w, h), brush = small.getContext("2d");
+  brush.imageSmoothingQuality = "high";
+  brush.drawImage(view, 0, 0, w, h);
+  const { values } = greyOf(brush.getImageData(0, 0, w, h)), input = new Float32Array(W * H);
+  for (let j = 0; j < h; j++) for (let i = 0; i < w; i++) input[j * W + i] = values[j * w + i] / 255 - 0.5;
+  const { data, dims: [, , rows, columns] } = (await finder.run({ images: new ort.Tensor("float32", input, [1, 1, H, W]) })).maps;
+  const size = rows * columns, least = Math.log(about.least / (1 - about.least)), found = [];
+  for (let k = 0; k < size; k++) {
+    if (data[k] < least) continue;
+    const i = k % columns, j = Math.floor(k / columns);
+    let peak = true;
+    for (let y = Math.max(j - 1, 0); y <= Math.min(j + 1, rows - 1); y++) {
+      for (let x = Math.max(i - 1, 0); x <= Math.min(i + 1, columns - 1); x++) peak &&= data[y * columns + x] <= data[k];
+    }
+    if (!peak) continue;
+    const [dx, dy, log, cos, sin] = [1, 2, 3, 4, 5].map(c => data[c * size + k]), side = 32 * 2 ** Math.min(Math.max(log, -3), 6) / factor;
+    const [x, y] = [(i + dx + 0.5) * 4 / factor - 0.5, (j + dy + 0.5) * 4 / factor - 0.5];
+    found.push({ box: [x + 0.5 - side / 2, y + 0.5 - side / 2, side, side], roll: Math.atan2(sin, cos) * 180 / Math.PI, sure: data[k] });
+  }
+  return found;
+}
+
+const middle = ({ box: [x, y, w, h] }) => [x + w / 2, y + h / 2];
+const same = (a, b) => Math.hypot(middle(a)[0] - middle(b)[0], middle(a)[1] - middle(b)[1]) < 0.5 * Math.max(a.box[2], b.box[2]);
+
+async function findFaces(levels) {
+  const found = [];
+  for (const level of levels) {
+    if (level > 256 && level > 1.5 * Math.max(view.width, view.height)) break;
+    found.push(...await search(level));
+  }
+  const kept = [];
+  for (const face of found.sort((a, b) => b.sure - a.sure)) if (!kept.some(other => same(face, other))) kept.push(face);
+  return kept.sort((a, b) => b.box[2] - a.box[2]);
+}
+
+async function find(levels = LEVELS) {
+  const grey = greyOf(pen.getImageData(0, 0, view.width, view.height)), faces = [];
+  let places = await findFaces(levels);
+  if (!places.length && levels === LEVELS && Math.max(view.width, view.height) > 640) places = await findFaces([LAST_LEVEL]);
+  for (const { box, roll } of places) {
+    const face = await read(grey, { box, roll });
+    if (face.confidence >= about.doubtful) faces.push(face);
+  }
+  return faces;
+}
+
+// ------------------------------------------------------------------ the page
+
+function draw({ box: [x, y, w, h], roll, landmarks }) {
+  const size = Math.max(w, h), centre = [x + w / 2 - 0.5, y + h / 2 - 0.5], width = Math.max(1, size / 130);
+  const path = (points, closed) => {
     pen.beginPath();
-    for (let k = first; k <= last; k++) pen.lineTo(points[k][0] + 0.5, points[k][1] + 0.5);
+    for (const [px, py] of points) pen.lineTo(px + 0.5, py + 0.5);
     if (closed) pen.closePath();
     pen.stroke();
-  }
-  for (const [x, y] of points) {
+  };
+  pen.lineWidth = width;
+  pen.lineJoin = "round";
+  pen.strokeStyle = "#ffd43b";
+  path([[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([a, b]) => turned([a * w / 2, b * h / 2], roll)).map(([a, b]) => [a + centre[0], b + centre[1]]), true);
+  pen.strokeStyle = "#7df9ff";
+  for (const [index, closed] of about.lines) path(index.map(k => landmarks[k]), closed);
+  pen.fillStyle = "#ff4136";
+  for (const [px, py] of landmarks) {
     pen.beginPath();
-    pen.arc(x + 0.5, y + 0.5, Math.max(1.5, view.width / 300), 0, 7);
+    pen.arc(px + 0.5, py + 0.5, Math.max(1.2, 1.1 * width), 0, 7);
     pen.fill();
   }
 }
 
-// Two looks at each face: the second with the box that the first one's landmarks ask for.
-async function find(boxes) {
-  const picture = pen.getImageData(0, 0, view.width, view.height), faces = [];
-  for (const box of boxes || findFaces(picture)) faces.push(await landmarks(picture, boxAround(await landmarks(picture, box))));
-  return faces;
-}
-
 function show(source, width, height) {
   shown += 1;
-  const factor = Math.min(1, 1280 / Math.max(width, height));
-  [view.width, view.height] = [Math.round(width * factor), Math.round(height * factor)];
+  const factor = Math.min(1, 1600 / Math.max(width, height));
+  [view.width, view.height] = [width, height].map(side => Math.max(2, Math.round(side * factor)));
+  pen.imageSmoothingQuality = "high";
   pen.drawImage(source, 0, 0, view.width, view.height);
+}
+
+function finish(name, faces) {
+  result = { name, faces };
+  window.faces = faces;
+  faces.forEach(draw);
+  for (const id of ["png", "json"]) document.getElementById(id).disabled = !faces.length;
 }
 
 async function photo(url, name) {
@@ -104,12 +184,13 @@ async function photo(url, name) {
   const image = new Image();
   image.src = url;
   try { await image.decode(); } catch { return tell(`${name} is not a picture that this browser can read`); }
-  show(image, image.naturalWidth, image.naturalHeight);
+  show(image, image.naturalWidth, image.naturalHeight);            // upright: browsers follow the EXIF orientation
+  finish(name, []);
   tell("looking for faces");
+  await new Promise(done => setTimeout(done, 20));                 // so that the photo is seen before the work begins
   const start = performance.now(), mine = shown, faces = await find();
-  if (mine !== shown) return;                            // another photo has come meanwhile
-  faces.forEach(draw);
-  window.faces = faces;
+  if (mine !== shown) return;                                      // another photo has come meanwhile
+  finish(name, faces);
   tell(faces.length ? `${faces.length} face(s) in ${Math.round(performance.now() - start)} ms` : `${name}: no face found`);
 }
 
@@ -121,39 +202,67 @@ function stopCamera() {
 async function film() {
   if (camera) return stopCamera();
   try { camera = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } }); } catch (error) { return tell(`no camera: ${error.message}`); }
-  const video = document.createElement("video");
+  const video = document.createElement("video"), times = [];
   video.srcObject = camera;
   video.muted = true;
   await video.play();
-  let boxes = null;
-  for (let frame = 0; camera; frame++) {                 // look for faces now and then, follow them in between
+  let faces = [];
+  for (let frame = 0; camera; frame++) {
     show(video, video.videoWidth, video.videoHeight);
-    const mine = shown, faces = await find(frame % 20 && boxes && boxes.length ? boxes : null);
-    if (mine !== shown) break;                           // a photo has taken the frame's place
-    boxes = faces.map(boxAround);
-    window.faces = faces;
-    faces.forEach(draw);
-    tell(`${faces.length} face(s); press camera again to stop`);
+    const mine = shown, before = faces;
+    if (!faces.length || frame % 50 === 49) {                      // looked for anew, also for who has come
+      faces = await find(frame % 3 ? LEVELS.slice(0, 1) : LEVELS);
+    } else {                                                       // followed: one look each, where the last frame had them
+      const grey = greyOf(pen.getImageData(0, 0, view.width, view.height));
+      faces = [];
+      for (const face of before) {
+        const place = boxAround(face.landmarks), seen = await look(grey, place), next = { ...boxAround(seen.landmarks), ...seen };
+        if (next.confidence >= about.doubtful && !faces.some(other => same(next, other))) faces.push(next);
+      }
+      if (faces.length < before.length) faces = await find(LEVELS.slice(0, 1));
+    }
+    if (mine !== shown) break;                                     // a photo has taken the frame's place
+    finish("camera", faces);
+    times.push(performance.now());
+    if (times.length > 20) times.shift();
+    const rate = times.length > 1 ? 1000 * (times.length - 1) / (times.at(-1) - times[0]) : 0;
+    tell(`${faces.length} face(s), ${rate.toFixed(0)} frames a second; press camera again to stop`);
     await new Promise(requestAnimationFrame);
   }
 }
 
+function save(url, kind) {
+  const link = document.createElement("a");
+  [link.href, link.download] = [url, `${result.name.replace(/\.[^.]*$/, "")}.landmarks.${kind}`];
+  link.click();
+}
+
+function take(file) {
+  if (file) photo(URL.createObjectURL(file), file.name || "the picture");
+}
+
 async function start() {
-  if (location.protocol === "file:") return;               // the page's own text says what to do
-  tell("loading the network");
-  if (!window.ort || !window.tracking) return tell("Libraries are missing: give the command make site once; it fetches them with npm");
+  if (location.protocol === "file:") return;                       // the page's own text says what to do
+  tell("loading the networks");
+  if (!window.ort) return tell("Libraries are missing: give the command make site once; it fetches them with npm");
   try {
-    crop = await (await fetch("landmarks.json")).json();
+    about = await (await fetch("landmarks.json")).json();
     ort.env.wasm.wasmPaths = new URL("vendor/", location.href).href;
     ort.env.wasm.numThreads = 1;
-    session = await ort.InferenceSession.create("landmarks.onnx");
-  } catch (error) { return tell(`the network cannot be loaded: ${error.message}`); }
-  document.getElementById("photo").addEventListener("change", event => {
-    const [file] = event.target.files;
-    if (file) photo(URL.createObjectURL(file), file.name);
-  });
+    [net, finder] = [await ort.InferenceSession.create("landmarks.onnx"), await ort.InferenceSession.create("finder.onnx")];
+  } catch (error) { return tell(`the networks cannot be loaded: ${error.message}`); }
+  document.getElementById("photo").addEventListener("change", event => take(event.target.files[0]));
   document.getElementById("example").addEventListener("click", () => photo("example.jpeg", "the example"));
   document.getElementById("camera").addEventListener("click", film);
+  document.getElementById("png").addEventListener("click", () => save(view.toDataURL("image/png"), "png"));
+  document.getElementById("json").addEventListener("click", () => {
+    const faces = result.faces.map(({ box, roll, landmarks, confidence }) => ({ box, landmarks, confidence, roll }));
+    const text = JSON.stringify({ photo: result.name, width: view.width, height: view.height, faces });
+    save(URL.createObjectURL(new Blob([text], { type: "application/json" })), "json");
+  });
+  document.addEventListener("dragover", event => event.preventDefault());
+  document.addEventListener("drop", event => { event.preventDefault(); take(event.dataTransfer.files[0]); });
+  document.addEventListener("paste", event => take([...event.clipboardData.files].find(file => file.type.startsWith("image/"))));
   tell("ready");
 }
 

@@ -15,7 +15,6 @@ from scipy.stats import spearmanr
 
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.images import read_gray
-from fkp_utils.detection import find_faces
 from fkp_utils.files import write_json
 from fkp_utils.landmarks import IBUG_68, box_around
 from fkp_utils.metrics import failure_rate, mae, mean_nme, mean_shape, nme, region_errors
@@ -40,22 +39,6 @@ def cheeks(faces: IBugFaces) -> np.ndarray:
     x, y = np.rint(spots).astype(int).clip(2, faces.size[0] - 3).transpose(2, 0, 1)
     rows, columns = y[..., None, None] + np.arange(-2, 3)[:, None], x[..., None, None] + np.arange(-2, 3)
     return faces.images[np.arange(len(faces))[:, None, None, None], rows, columns].mean((1, 2, 3))
-
-
-def with_our_detector(run, faces: IBugFaces, pictures: list) -> dict:
-    """The same with boxes of the project's own detector, as in a user's photo: faces found, NME after one and two passes."""
-    boxes = [find_faces(np.asarray(picture.convert("RGB"))) for picture in pictures]
-    centres = faces.truth.mean(1)
-    hits = [next((b for b in found if ((b[:2] < c) & (c < b[:2] + b[2:])).all()), None) for found, c in zip(boxes, centres)]
-    known = [k for k, hit in enumerate(hits) if hit is not None]
-    crop, box = run.recipe.crop, np.array([hits[k] for k in known])
-
-    def look(box):
-        return crop.to_image(both_ways(run, np.stack([crop.cut(pictures[k], b) for k, b in zip(known, box)]))[0], box)
-    first = look(box)
-    second = look(box_around(first, run.convention))
-    return {"found": f"{len(known)} of {len(faces)}", "nme": round(float(mean_nme(first, faces.truth[known], IBUG_68)), 2),
-            "nme_second_pass": round(float(mean_nme(second, faces.truth[known], IBUG_68)), 2)}
 
 
 def by_groups(errors: np.ndarray, values: np.ndarray, limits: dict[str, tuple[float, float]]) -> dict:
@@ -97,7 +80,6 @@ def main() -> None:
         "regions": {name: round(error, 2) for name, error in region_errors(found, truth, IBUG_68).items()},
         "pose": by_groups(errors, turned(truth), {"facing us": (0, 0.1), "half turned": (0.1, 0.25), "turned far": (0.25, 9)}),
         "cheeks": by_groups(errors, cheeks(faces), {"dark": (0, 90), "medium": (90, 160), "bright": (160, 256)}),
-        "own_detector": with_our_detector(run, faces, pictures),
         "confidence": {"rank_correlation": round(float(spearmanr(sure, errors).statistic), 2),
                        "nme_by_quarter_least_sure_first": [round(float(errors[part].mean()), 2) for part in quarters]}}
     write_json(RESULTS, result)

@@ -9,6 +9,7 @@ from .embedded import ensure_embedded
 from .ibug import IBugFaces, published_landmarks
 from .imm import IMMFaces, IMMNoses
 from .personal import personal_photos
+from .scenes import Scenes
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "embedded"
 
@@ -19,5 +20,5 @@ def data_root(folder: str | Path | None = None) -> Path:
     return Path(chosen).resolve() if chosen else ensure_embedded(EMBEDDED)
 
 
-__all__ = ["Crop", "FaceDataset", "IBugFaces", "IMMFaces", "IMMNoses", "data_root", "ensure_embedded", "personal_photos",
-           "published_landmarks", "register", "registered"]
+__all__ = ["Crop", "FaceDataset", "IBugFaces", "IMMFaces", "IMMNoses", "Scenes", "data_root", "ensure_embedded",
+           "personal_photos", "published_landmarks", "register", "registered"]

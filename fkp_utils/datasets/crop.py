@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DatasetError
+from ..landmarks import turned
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,9 @@ class Crop:
     The square has the box's longer side times `margin`; its centre is the box's, moved down by
     `shift` box heights (dlib's boxes sit high: the landmarks' centre lies 0.1 below theirs). Where
     it leaves the picture the border pixels are repeated. Pixel centres are integers, so a box
-    (left, top, width, height) covers x from left - 0.5 to left + width - 0.5.
+    (left, top, width, height) covers x from left - 0.5 to left + width - 0.5. With a roll, in degrees and
+    clockwise on the screen, box and square are turned about the box's centre, and the face in the crop
+    stands upright.
 
     Parameters
     ----------
@@ -35,17 +38,26 @@ class Crop:
         centre = boxes[:, :2] + boxes[:, 2:] / 2 + np.array([0, self.shift]) * boxes[:, 3:] - 0.5
         return np.c_[centre - side[:, None] / 2, side]
 
-    def to_crop(self, points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-        """Move points (N, n, 2) from the pictures' pixels to those of the crops of boxes (N, 4)."""
+    def to_crop(self, points: np.ndarray, boxes: np.ndarray, rolls: np.ndarray | None = None) -> np.ndarray:
+        """Move points (N, n, 2) from the pictures' pixels to those of the crops of boxes (N, 4), turned by `rolls` (N,)."""
+        if rolls is not None:
+            points = self._about_centres(points, boxes, -np.asarray(rolls))
         square = self.squares(boxes)[:, None]
         return (points - square[..., :2]) * (self.size / square[..., 2:]) - 0.5
 
-    def to_image(self, points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def to_image(self, points: np.ndarray, boxes: np.ndarray, rolls: np.ndarray | None = None) -> np.ndarray:
         """Move points (N, n, 2) from the crops' pixels back to the pictures'; undoes `to_crop`, float64."""
         square = self.squares(boxes)[:, None]
-        return (np.asarray(points, np.float64) + 0.5) * (square[..., 2:] / self.size) + square[..., :2]
+        points = (np.asarray(points, np.float64) + 0.5) * (square[..., 2:] / self.size) + square[..., :2]
+        return points if rolls is None else self._about_centres(points, boxes, np.asarray(rolls))
 
-    def cut(self, picture: Image.Image, box: np.ndarray, name: str = "picture") -> np.ndarray:
+    @staticmethod
+    def _about_centres(points: np.ndarray, boxes: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+        boxes = np.asarray(boxes, np.float64)
+        centre = (boxes[:, :2] + boxes[:, 2:] / 2 - 0.5)[:, None]
+        return turned(points - centre, degrees) + centre
+
+    def cut(self, picture: Image.Image, box: np.ndarray, name: str = "picture", roll: float = 0.0) -> np.ndarray:
         """Crop a grayscale picture to uint8 (size, size), resized with anti-aliasing.
 
         Raises DatasetError, with `name`, for a box so large that it belongs to another picture.
@@ -53,8 +65,23 @@ class Crop:
         x, y, side = self.squares(np.asarray(box)[None])[0]
         if side > 10 * max(picture.size):
             raise DatasetError(f"{name}: a face box of {box[2]:g}x{box[3]:g} in a picture of {picture.width}x{picture.height}")
-        scale = side / self.size
-        (first, last), (top, bottom) = (self._visible(start + 0.5, scale, length) for start, length in
+        if not roll:
+            return self._resample(picture, x, y, side / self.size, self.size)
+        # First an upright square that holds the turned one, in the crop's resolution; then that is turned.
+        scale, angle = side / self.size, np.deg2rad(roll)
+        cos, sin = np.cos(angle), np.sin(angle)
+        n = int(np.ceil(self.size * (abs(cos) + abs(sin)))) + 4
+        centre = self.to_image(np.full((1, 1, 2), (self.size - 1) / 2), np.asarray(box)[None], np.array([roll]))[0, 0]
+        x, y = centre - n * scale / 2
+        wide = Image.fromarray(self._resample(picture, x, y, scale, n))
+        offset = n / 2 - self.size / 2 * np.array([cos - sin, sin + cos])
+        turn = (cos, -sin, offset[0], sin, cos, offset[1])
+        return np.asarray(wide.transform((self.size,) * 2, Image.Transform.AFFINE, turn, Image.Resampling.BICUBIC))
+
+    @staticmethod
+    def _resample(picture: Image.Image, x: float, y: float, scale: float, size: int) -> np.ndarray:
+        """The square whose corner's pixel edge is at (x, y) + 0.5, `size` pixels of `scale` wide: uint8 (size, size)."""
+        (first, last), (top, bottom) = (_visible(start + 0.5, scale, length, size) for start, length in
                                         ((x, picture.width), (y, picture.height)))
         left, upper = x + 0.5 + first * scale, y + 0.5 + top * scale
         right, lower = x + 0.5 + last * scale, y + 0.5 + bottom * scale
@@ -64,17 +91,18 @@ class Crop:
         pixels = np.asarray(picture)[rows.clip(0, picture.height - 1)[:, None], columns.clip(0, picture.width - 1)]
         inside = (left - columns[0], upper - rows[0], right - columns[0], lower - rows[0])
         seen = Image.fromarray(pixels).resize((last - first, bottom - top), Image.Resampling.BILINEAR, box=inside)
-        return np.pad(np.asarray(seen), ((top, self.size - bottom), (first, self.size - last)), "edge")
+        return np.pad(np.asarray(seen), ((top, size - bottom), (first, size - last)), "edge")
 
-    def _visible(self, start: float, scale: float, length: int) -> tuple[int, int]:
-        """First and last + 1 of the crop's rows or columns that see more than repeated border, and one at least.
 
-        A bilinear filter reaches one of the crop's pixels to both sides.
-        """
-        first = int(np.floor(-start / scale)) - 2
-        last = int(np.ceil((length - start) / scale)) + 2
-        first = min(max(first, 0), self.size - 1)
-        return first, max(min(last, self.size), first + 1)
+def _visible(start: float, scale: float, length: int, size: int) -> tuple[int, int]:
+    """First and last + 1 of a crop's `size` rows or columns that see more than repeated border, and one at least.
+
+    A bilinear filter reaches one of the crop's pixels to both sides.
+    """
+    first = int(np.floor(-start / scale)) - 2
+    last = int(np.ceil((length - start) / scale)) + 2
+    first = min(max(first, 0), size - 1)
+    return first, max(min(last, size), first + 1)
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from pillow_heif import register_heif_opener
 
 from ..errors import DatasetError
 
@@ -17,7 +18,8 @@ MAX_PIXELS = 50_000_000                       # a decoded photo takes up to five
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, module=r"PIL\.")
 # What cameras, phones and scanners write; Pillow knows more, among them PostScript, which is a program.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+register_heif_opener()                        # HEIF, which phones write, is a format that Pillow leaves to others
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def _opened(path: str | Path | BinaryIO) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise DatasetError(f"{path}: no such picture") from None
     except UnidentifiedImageError:
-        raise DatasetError(f"{path}: not a picture") from None
+        raise DatasetError(f"{path}: not a picture that can be read ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
         raise DatasetError(f"{path}: more pixels than a photo has") from None
     except Exception as error:                         # damaged files make Pillow raise nearly anything, TypeError for one

@@ -1,8 +1,9 @@
-"""The write-up's four networks, layer by layer as it prints them, and one of our own.
+"""The write-up's four networks, layer by layer as it prints them, and two of our own.
 
 NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
 2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
-mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two.
+mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two;
+FinderNet finds faces in whole photos.
 All take float images in [-0.5, 0.5].
 """
 
@@ -167,6 +168,75 @@ class HeatmapResNet(nn.Module):
         return self.conv(up)
 
 
+class _Inverted(nn.Module):
+    """Inverted residual (Sandler et al., "MobileNetV2", CVPR 2018): wider by 1x1, looked around by 5x5 a channel, narrower."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        wide = 2 * channels
+        self.layers = nn.Sequential(
+            *_conv_norm_relu(channels, wide, 1),
+            nn.Conv2d(wide, wide, 5, padding=2, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True),
+            nn.Conv2d(wide, channels, 1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        return x + self.layers(x)
+
+
+class _Residual(nn.Module):
+    """Two 3x3 convolutions and a shortcut (He et al., 2016)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(*_conv_norm_relu(channels, channels, 3),
+                                    nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        return F.relu(x + self.layers(x))
+
+
+class FinderNet(nn.Module):
+    """Where faces are in a photo: (b, 1, h, w) -> (b, 6, h / 4, w / 4), which `nets.finder.Faces` explains.
+
+    Built as HeatmapResNet: down to a 64th of the picture's side, so that a face as large as the picture is seen whole, and
+    up again with a pyramid of `width` features. Narrow where pictures are large, and cheap in weights where they are small.
+    h and w must be multiples of 64, else ValueError.
+    """
+
+    def __init__(self, width: int = 32):
+        super().__init__()
+
+        def down(channels, features, block, blocks):
+            return nn.Sequential(nn.Conv2d(channels, features, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(features),
+                                 nn.ReLU(inplace=True), *(block(features) for _ in range(blocks)))
+
+        half, deep = width // 2, 3 * width
+        self.stem = nn.Sequential(nn.Conv2d(1, half, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(half),
+                                  nn.ReLU(inplace=True))
+        self.levels = nn.ModuleList([down(half, width, _Inverted, 0), down(width, 2 * width, _Residual, 1),
+                                     down(2 * width, deep, _Inverted, 3), down(deep, deep, _Inverted, 3),
+                                     down(deep, deep, _Inverted, 2)])
+        self.sides = nn.ModuleList(_conv_norm_relu(channels, features, 1) for channels, features in
+                                   ((width, width), (2 * width, width), (deep, width), (deep, width), (deep, width)))
+        self.smooth = nn.ModuleList(_conv_norm_relu(width, width, 3) for _ in range(4))
+        self.conv = nn.Conv2d(width, 6, 1)
+        # One place in a hundred is a face (Lin et al., "Focal loss", 2017).
+        self.conv.bias = nn.Parameter(torch.tensor([-4.6, 0, 0, 0, 0, 0]))
+
+    def forward(self, x):
+        if x.shape[-2] % 64 or x.shape[-1] % 64:
+            raise ValueError(f"FinderNet takes pictures whose sides are multiples of 64, got {x.shape[-2]}x{x.shape[-1]}")
+        x, sides = self.stem(x), []
+        for level, side in zip(self.levels, self.sides):
+            x = level(x)
+            sides.append(side(x))
+        up = sides.pop()
+        for smooth in self.smooth:
+            side = sides.pop()
+            up = smooth(F.interpolate(up, size=side.shape[-2:], mode="nearest") + side)
+        return self.conv(up)
+
+
 def he_init(model: nn.Module) -> nn.Module:
     """Draw all weights anew, in place, so that ReLU layers keep the signal's size (He et al., ICCV 2015).
 
@@ -185,7 +255,7 @@ def he_init(model: nn.Module) -> nn.Module:
 NETS: dict[str, Callable[[int, int], nn.Module]] = {         # class: (width, landmarks) -> net
     "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
     "ResNet": lambda width, n: keypoint_resnet18(n), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
-    "HeatmapResNet": lambda width, n: HeatmapResNet(n, width)}
+    "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "FinderNet": lambda width, n: FinderNet(width)}
 
 
 def make_net(name: str, width: int, n_landmarks: int) -> nn.Module:

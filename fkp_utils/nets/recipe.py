@@ -7,7 +7,7 @@ from ..datasets.crop import Crop
 from .models import NETS
 
 LOSSES = {"coordinates": ("mse", "smooth_l1", "wing"), "centred": ("mse", "smooth_l1", "wing"),
-          "heatmaps": ("mse", "adaptive_wing", "cross_entropy")}
+          "heatmaps": ("mse", "adaptive_wing", "cross_entropy"), "faces": ("focal",)}
 SCHEDULES = ("constant", "cosine")
 # Least and greatest value of what a net's size follows from, so that a weights file cannot ask for absurd amounts of memory.
 _LIMITS = {"size": (16, 1024), "width": (1, 512), "stride": (1, 32), "margin": (0.1, 10), "box_shift": (-2, 2),
@@ -33,7 +33,7 @@ class Recipe:
     lr: float
     data: str = "ibug"                   # name of a registered dataset
     loss: str = "mse"                    # one that LOSSES has for the target
-    target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps
+    target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps, faces
     schedule: str = "constant"           # constant, cosine (with a short warm-up)
     weight_decay: float = 0.01           # AdamW's default
     he_init: bool = False                # initial weights that keep the signal's size through ReLUs
@@ -43,7 +43,7 @@ class Recipe:
     bf16: bool = False                   # bfloat16 autocast where the processor has units for it
     margin: float = 1.0                  # iBUG: the face box is widened this many times,
     box_shift: float = 0.0               # and moved down by this share of its height
-    width: int = 32                      # UNet: features of the first layer; HeatmapResNet: of the pyramid
+    width: int = 32                      # UNet: features of the first layer; HeatmapResNet, FinderNet: of the pyramid
     limit: int | None = None             # train on the first so many faces only
     heatmap_scale: float | None = None   # heatmaps: the peak's height; None as a kernel of sum one gives it
     sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels of the heatmap
@@ -90,7 +90,8 @@ class Recipe:
         return rows
 
 
-WIDTH = {"UNet": "First layer", "HeatmapResNet": "Feature pyramid"}         # what `width` is of, where a net has one
+# What `width` is of, where a net has one.
+WIDTH = {"UNet": "First layer", "HeatmapResNet": "Feature pyramid", "FinderNet": "Feature pyramid"}
 
 
 def _one_of(what: str, value: str, known) -> None:

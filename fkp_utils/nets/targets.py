@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ..metrics import mean_shape
+from .finder import Faces
 from .heatmaps import border, gaussian_heatmaps, inside_picture, soft_argmax, unbiased, weighted_mean
 from .recipe import Recipe
 
@@ -47,6 +48,10 @@ class Coordinates:
         output = output.float().unflatten(1, (-1, 2))
         origin = -0.5 if self.mean is None else self.mean.to(output)
         return output * self._unit(output) / self.gain + origin
+
+    def errors(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+        """Distances in pixels of decoded from true landmarks (b, n, 2), of all that are known: (k,)."""
+        return (self.decode(output) - landmarks).norm(dim=-1)[known(landmarks)]
 
     def loss(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
         """The training loss of an output (b, 2n), a scalar. Landmarks outside of the picture count like all others."""
@@ -113,6 +118,10 @@ class Heatmaps:
             points = unbiased(weighted_mean(output), self.grid, self.sigma / 2)       # the fourth power halves sigma
         return (points + 0.5) * self.stride - 0.5
 
+    def errors(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+        """Distances in pixels of decoded from true landmarks (b, n, 2), of all that are known: (k,)."""
+        return (self.decode(output) - landmarks).norm(dim=-1)[known(landmarks)]
+
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
         """What the net says, as maps to look at: probabilities for `cross_entropy`, else the output itself."""
         return output.flatten(2).softmax(-1).unflatten(2, output.shape[-2:]) if self.loss_name == "cross_entropy" else output
@@ -150,10 +159,15 @@ def adaptive_wing_loss(output: torch.Tensor, target: torch.Tensor, width: float 
 MAP_LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "adaptive_wing": adaptive_wing_loss}
 
 
-def make_target(recipe: Recipe, train_landmarks: torch.Tensor) -> Coordinates | Heatmaps:
+Target = Coordinates | Heatmaps | Faces
+
+
+def make_target(recipe: Recipe, train_landmarks: torch.Tensor) -> Target:
     """The target a recipe names; `train_landmarks` (N, n, 2) give the mean shape it may need."""
     if recipe.target == "heatmaps":
         return Heatmaps(recipe.size, recipe.loss, recipe.sigma, recipe.heatmap_scale, recipe.stride, recipe.l1_weight)
+    if recipe.target == "faces":
+        return Faces(recipe.size)
     if recipe.target == "coordinates":
         return Coordinates(recipe.size, recipe.loss)
     mean = torch.from_numpy(mean_shape(train_landmarks.float().numpy()))

@@ -12,7 +12,7 @@ from ..datasets import FaceDataset, registered
 from ..landmarks import Convention
 from .models import he_init, make_net
 from .recipe import Recipe
-from .targets import Coordinates, Heatmaps
+from .targets import Heatmaps, Target
 from .threads import adapt_threads
 
 
@@ -56,7 +56,7 @@ class Trained:
     """A trained net, its target, the convention of its landmarks, and a row of numbers for each epoch of its training."""
 
     model: nn.Module
-    target: Coordinates | Heatmaps
+    target: Target
     recipe: Recipe
     convention: Convention
     history: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -70,7 +70,7 @@ class Trained:
     def heatmap_target(self) -> Heatmaps:
         """The target of a net that answers with heatmaps; ValueError for one that does not."""
         if not isinstance(self.target, Heatmaps):
-            raise ValueError(f"{self.recipe.title} answers with coordinates, not with heatmaps")
+            raise ValueError(f"{self.recipe.title} does not answer with heatmaps of landmarks")
         return self.target
 
     @torch.no_grad()

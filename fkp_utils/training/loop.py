@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 from ..augment import to_float
 from ..datasets import FaceDataset
 from ..files import locked, replacing
-from ..metrics import mean_shape, point_errors
+from ..metrics import mean_shape
 from ..nets.recipe import Recipe
 from ..nets.targets import make_target
 from ..nets.threads import adapt_threads
@@ -42,7 +42,7 @@ class Trainer:
     Parameters
     ----------
     model : net whose outputs fit the recipe's target; trained in place
-    train, val : faces with landmarks; of `train` the recipe's `limit` is used
+    train, val : faces with landmarks
     device : default the GPU if there is one
     """
 
@@ -53,7 +53,7 @@ class Trainer:
         if not np.isfinite(val.landmarks).all(-1).any():
             raise ValueError(f"none of the {len(val)} faces to validate on has a known landmark")
         self.recipe, self.device = recipe, device or default_device()
-        self.train, self.val = train.first(min(len(train), recipe.limit or len(train))), val
+        self.train, self.val = train, val
         self.target = make_target(recipe, torch.from_numpy(self.train.landmarks))
         self.model = laid_out(model.to(self.device), recipe)
         self.average = copy.deepcopy(model).requires_grad_(False) if recipe.ema else None
@@ -122,11 +122,11 @@ class Trainer:
         for start in range(0, len(mine), 64):
             images, landmarks = self.val.batch(mine[start:start + 64])
             output = forward(self.judged, to_float(images.to(self.device)), self.recipe)
-            loss += float(self.target.loss(output, landmarks.to(self.device))) * len(images)
-            errors = point_errors(self.target.decode(output).cpu().numpy(), landmarks.numpy())
-            there = np.isfinite(landmarks.numpy()).all(-1)
-            distance += float(errors[there].sum())
-            known += int(there.sum())
+            landmarks = landmarks.to(self.device)
+            loss += float(self.target.loss(output, landmarks)) * len(images)
+            errors = self.target.errors(output, landmarks)
+            distance += float(errors.sum())
+            known += len(errors)
         loss, distance, known = distributed.all_reduce(torch.stack([loss, distance, known]).to(self.device)).tolist()
         return loss / len(self.val), distance / known
 
@@ -159,7 +159,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     Parameters
     ----------
     model : net whose outputs fit the recipe's target; trained in place
-    train, val : faces with landmarks
+    train, val : faces with landmarks; of `train` the recipe's `limit` is used
     checkpoints : folder for the run's state, written after each epoch; a run found there goes on. Its file name holds a
         digest of net, initial weights, recipe and data, so that no other run's state is taken up.
     on_epoch : called with the history after each epoch; returning False ends training
@@ -184,6 +184,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     """
     keep_freed_memory()
     first = distributed.rank() == 0
+    train = train.first(min(len(train), recipe.limit or len(train)))
     store = Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{fingerprint(model, recipe, train, val)}")
     trainer = Trainer(model, train, val, recipe, device)
     with store.held():

@@ -1,8 +1,8 @@
-"""Parts of website/demo.html: a small landmark net as ONNX, and the JavaScript libraries that it needs.
+"""Parts of website/demo.html: a small landmark net and the finder as ONNX, and the JavaScript library that runs them.
 
     python -m fkp_utils.website.demo [website]
 
-Needs npm for the libraries, which are fetched at a fixed version and checked; they are too large to be kept in git.
+Needs npm for the library, which is fetched at a fixed version and checked; it is too large to be kept in git.
 """
 
 import hashlib
@@ -21,8 +21,10 @@ from PIL import Image
 from skimage import data
 from torch import nn
 
+from .. import detection, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
+from ..nets.finder import Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
 
@@ -33,9 +35,6 @@ LIBRARIES = {
         "dist/ort.wasm.min.js": "65e09376df69107e881b5c34d2d37aed333a366b6d941073ec518168e269b87d",
         "dist/ort-wasm-simd-threaded.mjs": "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8",
         "dist/ort-wasm-simd-threaded.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4"},
-    "tracking@1.1.3": {
-        "build/tracking-min.js": "b53ce081c1b8e64be541dfe5329d62235491e11d2f0b80b1f7f27519e819df60",
-        "build/data/face-min.js": "3f0f3431466b3d494786e2880fce060da5d3b347f6483c93a9a73e1aa74a8a1a"},
 }
 
 
@@ -51,17 +50,22 @@ class _Points(nn.Module):
 
 
 def export(run: Trained, path: Path) -> int:
-    """Write a net with its decoder as ONNX, weights stored as float16 and computed with as float32; return the bytes.
+    """Write a net as ONNX, weights stored as float16 and computed with as float32; return the bytes.
 
-    Format: https://onnx.ai. Input `images` (b, 1, s, s) floats in [-0.5, 0.5], output `landmarks` (b, 68, 2).
+    Format: https://onnx.ai. Input `images` (b, 1, s, s) floats in [-0.5, 0.5]. A landmark net comes with its decoder, output
+    `landmarks` (b, 68, 2); a finder takes pictures of any size, multiples of 64, output `maps` (b, 6, h / 4, w / 4).
     """
-    example = torch.zeros(2, 1, *run.recipe.size)
+    if isinstance(run.target, Faces):
+        sides = {2: 64 * torch.export.Dim("rows"), 3: 64 * torch.export.Dim("columns")}
+        model, example, output, dynamic = run.model, torch.zeros(1, 1, 192, 256), "maps", sides
+    else:
+        model, example, output = _Points(run), torch.zeros(2, 1, *run.recipe.size), "landmarks"
+        dynamic = {0: torch.export.Dim("batch")}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "net.onnx"
-        torch.onnx.export(_Points(run).eval().cpu(), (example,), file, input_names=["images"], output_names=["landmarks"],
-                          dynamic_shapes={"images": {0: torch.export.Dim("batch")}}, dynamo=True, external_data=False,
-                          verbose=False)
+        torch.onnx.export(model.eval().cpu(), (example,), file, input_names=["images"], output_names=[output],
+                          dynamic_shapes=(dynamic,), dynamo=True, external_data=False, verbose=False)
         graph = onnx.load(file)
     _halve(graph)
     for part in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output,
@@ -71,6 +75,14 @@ def export(run: Trained, path: Path) -> int:
     with replacing(path) as beside:
         beside.write_bytes(graph.SerializeToString())
     return path.stat().st_size
+
+
+def description(run: Trained) -> dict:
+    """All that the page has to know of the landmark net besides its weights."""
+    crop, convention = run.recipe.crop, run.convention
+    return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
+            "eye_corners": convention.eye_corners, "lines": convention.lines, "doubtful": predict.DOUBTFUL,
+            "least": detection.LEAST}
 
 
 def _halve(model: onnx.ModelProto) -> None:
@@ -119,13 +131,13 @@ def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
     site = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "website"
     run = load_weights(WEIGHTS)
-    crop = run.recipe.crop
     try:
         size = export(run, site / "landmarks.onnx")
-        write_json(site / "landmarks.json", {"size": crop.size, "margin": crop.margin, "shift": crop.shift})
+        found = export(load_weights(detection.WEIGHTS), site / "finder.onnx")
+        write_json(site / "landmarks.json", description(run))
         with replacing(site / "example.jpeg") as beside:
             Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
-        print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB")
+        print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB, finder.onnx: {found / 1e6:.1f} MB")
         vendor(site / "vendor")
     except (DatasetError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)

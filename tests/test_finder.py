@@ -1,0 +1,231 @@
+"""The finder: its scenes, its target with numbers worked out by hand, and faces found in photos at every angle."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fkp_utils import predict
+from fkp_utils.datasets import Scenes
+from fkp_utils.datasets.personal import free_portraits
+from fkp_utils.datasets.scenes import FACES, SCENE, faces_of, matched, points_of
+from fkp_utils.detection import find_faces
+from fkp_utils.landmarks import IBUG_68, upright_boxes
+from fkp_utils.metrics import nme
+from fkp_utils.nets.finder import STRIDE, UNIT, Faces, distinct
+from fkp_utils.nets.models import FinderNet, count_parameters
+from fkp_utils.nets.weights import find_weights, load_weights
+
+
+def scene(*faces, complete=True):
+    """Landmarks (1, 33, 2) of faces given as (x, y, side, roll)."""
+    points = torch.full((1, SCENE.size, 2), torch.nan)
+    for k, (x, y, side, roll) in enumerate(faces):
+        angle = np.deg2rad(roll)
+        points[0, 2 * k] = torch.tensor([x, y])
+        points[0, 2 * k + 1] = torch.tensor([x + side / 2 * np.sin(angle), y - side / 2 * np.cos(angle)])
+    if complete:
+        points[0, -1] = 0
+    return points
+
+
+def maps(*faces, size=(128, 128), background=-10.0):
+    """What a perfect finder says: at each centre's pixel its offset, size and roll."""
+    output = torch.zeros(1, 6, size[0] // STRIDE, size[1] // STRIDE)
+    output[:, 0] = background
+    for x, y, side, roll in faces:
+        u, v = (x + 0.5) / STRIDE - 0.5, (y + 0.5) / STRIDE - 0.5
+        i, j = round(u), round(v)
+        angle = np.deg2rad(roll)
+        output[0, :, j, i] = torch.tensor([10, u - i, v - j, np.log2(side / UNIT), np.cos(angle), np.sin(angle)])
+    return output
+
+
+TWO = ((30.2, 40.7, 24.0, 0.0), (90.4, 77.1, 50.0, 135.0))
+
+
+# ---------------------------------------------------------------- target
+
+
+def test_what_a_perfect_net_says_is_read_exactly():
+    found = Faces((128, 128)).faces(maps(*TWO), most=5)[0]
+    assert (found[2:, 4] < 1e-3).all()
+    np.testing.assert_allclose(found[:2, :4].numpy()[found[:2, 2].argsort()], TWO, atol=1e-4)
+
+
+def test_decoded_points_are_the_scenes_points_and_their_errors_zero():
+    target, truth = Faces((128, 128)), scene(*TWO)
+    decoded = target.decode(maps(*TWO))
+    assert decoded.shape == (1, SCENE.size, 2) and len(faces_of(decoded[0].numpy())) == 2
+    errors = target.errors(maps(*TWO), truth)
+    assert errors.shape == (4,) and errors.max() < 1e-3
+
+
+def test_a_missed_face_counts_as_half_its_side():
+    errors = Faces((128, 128)).errors(maps(TWO[0]), scene(*TWO))
+    np.testing.assert_allclose(errors, [0, 0, 25, 25], atol=1e-3)
+
+
+def test_the_loss_is_least_for_the_truth():
+    target, truth = Faces((128, 128)), scene(*TWO)
+    right = float(target.loss(maps(*TWO), truth))
+    for wrong in (maps(), maps(TWO[0]), maps(*TWO, (60, 20, 20, 0)), maps(TWO[0], (90.4, 77.1, 50, -45)),
+                  maps(TWO[0], (90.4, 77.1, 80, 135))):
+        assert float(target.loss(wrong, truth)) > right + 0.01
+
+
+def test_focal_loss_by_hand():
+    """No face and one pixel with logit 2: p = sigmoid(2), and the loss p^2 * ln(1 + e^2) a quarter of a face."""
+    output = torch.full((1, 6, 4, 4), -50.0)
+    output[0, 0, 1, 2] = 2.0
+    p = 1 / (1 + np.exp(-2))
+    assert float(Faces((16, 16)).loss(output, scene())) == pytest.approx(p**2 * np.log1p(np.exp(2)) / 4, rel=1e-5)
+
+
+def test_regression_by_hand():
+    """One face, everywhere answered with zeros: smooth L1 (beta 0.1) of offset (0.25 px of the map), log-size and roll."""
+    output = torch.zeros(1, 6, 8, 8)
+    output[:, 0] = -50
+    output[0, 0, 3, 4] = 50                                              # only the centre's pixel has the face, and is right
+    face = (4 * 4 + 1.5 + 1, 3 * 4 + 1.5, 8.0, 90.0)                       # 0.25 pixels of the map to the right of (4, 3)
+    sigma, near = 0.7, []
+    for j in range(8):
+        for i in range(8):
+            weight = np.exp(-((i - 4.25) ** 2 + (j - 3) ** 2) / (2 * sigma**2))
+            if weight > 0.6:
+                wanted = [4.25 - i, 3 - j, np.log2(8 / 32), 0, 1]
+                near.append((weight, sum(abs(t) - 0.05 if abs(t) > 0.1 else t * t / 0.2 for t in wanted)))
+    expected = sum(w * d for w, d in near) / max(1, sum(w for w, _ in near))
+    assert float(Faces((32, 32)).loss(output, scene(face))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_where_people_may_be_unlabelled_a_sure_answer_is_no_mistake():
+    target, somebody = Faces((128, 128)), maps(TWO[0], (90, 90, 30, 0))
+    assert float(target.loss(somebody, scene(TWO[0]))) > float(target.loss(somebody, scene(TWO[0], complete=False))) + 1
+    missed = maps((90, 90, 30, 0))
+    assert float(target.loss(missed, scene(TWO[0], complete=False))) > 1          # the labelled one is still asked for
+
+
+def test_of_two_answers_for_one_face_the_surer_stays():
+    faces = torch.tensor([[50, 50, 40, 0, 0.6], [58, 50, 40, 0, 0.9], [50, 75, 40, 0, 0.5], [200, 50, 40, 0, 0.4]])
+    np.testing.assert_allclose(distinct(faces)[:, 4], [0.9, 0.5, 0.4])
+
+
+def test_the_net_learns_one_scene_by_heart():
+    torch.manual_seed(0)
+    net, target = FinderNet(8), Faces((64, 64))
+    image = torch.full((1, 1, 64, 64), -0.3)
+    image[..., 20:40, 16:36] = 0.4
+    image, truth = image.repeat(2, 1, 1, 1), scene((25.5, 29.5, 20, 30)).repeat(2, 1, 1)
+    optimizer = torch.optim.Adam(net.parameters(), 5e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        target.loss(net(image), truth).backward()
+        optimizer.step()
+    with torch.no_grad():
+        [face] = faces_of(target.decode(net(image))[0].numpy())
+    assert np.abs(face - truth[0, :2].numpy()).max() < 1.5
+
+
+def test_the_net_takes_multiples_of_64():
+    net = FinderNet(8)
+    assert net(torch.zeros(1, 1, 64, 192)).shape == (1, 6, 16, 48)
+    with pytest.raises(ValueError, match="multiples of 64, got 64x100"):
+        net(torch.zeros(1, 1, 64, 100))
+    assert count_parameters(FinderNet()) < 750_000
+
+
+# ---------------------------------------------------------------- scenes
+
+
+def test_points_of_turned_boxes_by_hand():
+    points = points_of(np.array([[10.0, 20, 40, 40]] * 2), np.array([0.0, 90]))
+    np.testing.assert_allclose(points, [[[29.5, 39.5], [29.5, 19.5]], [[29.5, 39.5], [49.5, 39.5]]], atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def scenes(embedded):
+    return Scenes(embedded, "val", (128, 128), count=60)
+
+
+def test_scenes_show_faces_where_their_points_are(scenes):
+    """The shipped finder, which learned from other photos, agrees with the composer."""
+    found = [find_faces(np.repeat(image[..., None], 3, 2), levels=(256,)) for image in scenes.images]
+    truth = [faces_of(points) for points in scenes.landmarks]
+    large = [faces[2 * np.linalg.norm(faces[:, 1] - faces[:, 0], axis=1) > 20] for faces in truth]
+    hits = [matched(points_of(boxes[:, :4], boxes[:, 4]), faces) for boxes, faces in zip(found, large)]
+    assert sum(len(faces) for faces in large) > 40
+    assert sum((hit >= 0).sum() for hit in hits) > 0.85 * sum(len(faces) for faces in large)
+
+
+def test_the_same_seed_gives_the_same_scenes(scenes, embedded):
+    again = Scenes(embedded, "val", (128, 128), count=5)
+    assert (again.images == scenes.images[:5]).all()
+    np.testing.assert_array_equal(again.landmarks, scenes.landmarks[:5])
+
+
+def test_scores_count_found_missed_and_wrong_faces(scenes):
+    perfect = scenes.scores(scenes.landmarks)
+    assert perfect == {"found": 100.0, "wrong": 0.0}
+    moved = scenes.landmarks + np.float32(1000)
+    assert scenes.scores(moved)["found"] == 0 and scenes.scores(moved)["wrong"] == 100
+    assert scenes.scores(np.full_like(scenes.landmarks, np.nan)) == {"found": 0.0, "wrong": 0.0}
+
+
+def test_each_face_is_matched_once():
+    true = np.array([[[0, 0], [0, -10.0]], [[100, 0], [100, -10]], [[200, 0], [200, -10]]])
+    found = np.array([[[103, 0], [103, -10.0]], [[101, 0], [101, -10]], [[200, 0], [200, -40]], [[8, 0], [8, -10]]])
+    assert matched(found, true).tolist() == [-1, 1, -1]              # too far away; the nearer of two; of another size
+    assert matched(found[:0], true).tolist() == [-1, -1, -1]
+
+
+def test_no_scene_has_more_faces_than_it_has_points_for(scenes):
+    assert scenes.landmarks.shape[1:] == (2 * FACES + 1, 2)
+    assert max(len(faces_of(points)) for points in scenes.landmarks) <= FACES
+
+
+# ---------------------------------------------------------------- shipped
+
+
+@pytest.fixture(scope="module")
+def collins():
+    picture = Image.fromarray(free_portraits()["Eileen Collins"]).crop((90, 0, 370, 280))
+    [face] = predict.landmarks(np.asarray(picture))
+    return picture, face
+
+
+@pytest.mark.parametrize("degrees", range(30, 360, 30))
+def test_a_turned_face_is_found_and_read_as_the_upright_one(collins, degrees):
+    picture, expected = collins
+    turned = picture.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(120, 120, 120))
+    [face] = predict.landmarks(np.asarray(turned))
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    truth = (expected.landmarks - 139.5) @ turn.T + 139.5
+    assert nme(face.landmarks[None], truth[None], IBUG_68)[0] < 2.5
+    assert abs((face.roll - expected.roll - degrees + 180) % 360 - 180) < 12
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.5, 2.0, 8.0])
+def test_a_small_or_large_photo_gives_the_same_face(collins, factor):
+    picture, expected = collins
+    side = round(280 * factor)
+    [face] = predict.landmarks(np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS)))
+    assert nme((face.landmarks[None] + 0.5) / factor - 0.5, expected.landmarks[None], IBUG_68)[0] < 5
+
+
+def test_boxes_are_those_that_the_landmarks_ask_for(collins):
+    picture, face = collins
+    boxes, _ = upright_boxes(face.landmarks[None], IBUG_68)
+    [[left, top, width, height, _, confidence]] = find_faces(np.asarray(picture))
+    assert width == height and abs(width / boxes[0, 2] - 1) < 0.15 and confidence > 0.5
+    assert np.abs(np.array([left, top]) - boxes[0, :2]).max() < 0.15 * width
+
+
+def test_other_weights_are_no_finder():
+    with pytest.raises(ValueError, match="finds landmarks, not faces"):
+        find_faces(np.zeros((64, 64, 3), np.uint8), load_weights("small68.safetensors"))
+
+
+def test_shipped_finder_is_small():
+    assert find_weights("finder.safetensors").stat().st_size < 3_000_000
