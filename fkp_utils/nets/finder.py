@@ -26,11 +26,6 @@ class Faces:
     size: tuple[int, int]
     least: float = 0.35              # confidence of a face that `decode` and `errors` count
 
-    @property
-    def loss_name(self) -> str:
-        """As the recipe has it."""
-        return "focal"
-
     @staticmethod
     def _parts(landmarks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Centres and upper middles (b, FACES, 2) of faces, which of them exist, and whether all are labelled (b,)."""
@@ -77,7 +72,7 @@ class Faces:
     def faces(self, output: torch.Tensor, most: int = 100) -> torch.Tensor:
         """The `most` surest faces of each picture, (b, most, 5): centre x, y and side in pixels, roll in degrees, confidence.
 
-        Peaks of the heatmap; of two whose centres lie nearer than half a side the surer stays. Confidence 0: no face.
+        They are peaks of the heatmap; `distinct` leaves one of those that are the same face. Confidence 0: no face.
         """
         heat = output[:, :1].float().sigmoid()
         heat = (heat * (F.max_pool2d(heat, 3, 1, 1) == heat)).flatten(1)

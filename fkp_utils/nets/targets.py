@@ -22,8 +22,20 @@ def known(landmarks: torch.Tensor) -> torch.Tensor:
     return landmarks.isfinite().all(-1)
 
 
+class _Landmarks:
+    """What targets with one answer a landmark share."""
+
+    def decode(self, output: torch.Tensor) -> torch.Tensor:
+        """A net's output -> (b, n, 2) pixels."""
+        raise NotImplementedError
+
+    def errors(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
+        """Distances in pixels of decoded from true landmarks (b, n, 2), of all that are known: (k,)."""
+        return (self.decode(output) - landmarks).norm(dim=-1)[known(landmarks)]
+
+
 @dataclass
-class Coordinates:
+class Coordinates(_Landmarks):
     """Landmarks as fractions of the picture's width and height, flattened to (b, 2n).
 
     With a `mean` shape (n, 2) in pixels the target is the offset from it, times `gain`: the net
@@ -49,10 +61,6 @@ class Coordinates:
         origin = -0.5 if self.mean is None else self.mean.to(output)
         return output * self._unit(output) / self.gain + origin
 
-    def errors(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
-        """Distances in pixels of decoded from true landmarks (b, n, 2), of all that are known: (k,)."""
-        return (self.decode(output) - landmarks).norm(dim=-1)[known(landmarks)]
-
     def loss(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
         """The training loss of an output (b, 2n), a scalar. Landmarks outside of the picture count like all others."""
         mask = known(landmarks).repeat_interleave(2, 1)
@@ -75,7 +83,7 @@ COORDINATE_LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "smooth_l1": _smooth_l1
 
 
 @dataclass
-class Heatmaps:
+class Heatmaps(_Landmarks):
     """One heatmap a landmark, (b, n, h / stride, w / stride).
 
     With the losses `mse` and `adaptive_wing` the net's output is compared with the heatmap pixel by pixel, and a landmark
@@ -117,10 +125,6 @@ class Heatmaps:
         else:
             points = unbiased(weighted_mean(output), self.grid, self.sigma / 2)       # the fourth power halves sigma
         return (points + 0.5) * self.stride - 0.5
-
-    def errors(self, output: torch.Tensor, landmarks: torch.Tensor) -> torch.Tensor:
-        """Distances in pixels of decoded from true landmarks (b, n, 2), of all that are known: (k,)."""
-        return (self.decode(output) - landmarks).norm(dim=-1)[known(landmarks)]
 
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
         """What the net says, as maps to look at: probabilities for `cross_entropy`, else the output itself."""
