@@ -34,13 +34,14 @@ notebooks: $(READY) ## as figures, and keep the outputs in the notebooks
 	@$(BIN)/python -m fkp_utils.website.run_notebooks --store
 
 test: $(READY) ## unit tests and the notebooks' stored outputs
-	@$(BIN)/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests
+	@$(BIN)/python -m pytest -q notebooks
 
 check: $(READY) ## ruff, mypy and the tests that take no training and no browser (a minute or two)
-	@$(BIN)/python -m pytest -q tests -m "not training and not browser"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
-	@for name in epoch step memory baseline heatmaps predict photos embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
+	@for name in epoch step memory baseline heatmaps predict photos camera embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
@@ -53,7 +54,7 @@ site: $(READY) ## render the page again and make its demo (needs npm)
 	@$(BIN)/python -m fkp_utils.website.demo
 
 serve: ## show the website on http://localhost:8000
-	@$(PYTHON) -m http.server --bind 127.0.0.1 --directory website 8000
+	@$(PYTHON) -m fkp_utils.website.serve
 
 clean: ## remove the environment, build files and embedded faces
 	rm -rf $(VENV) build data/embedded data/.embedded.partial .pytest_cache .ruff_cache

@@ -332,7 +332,7 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xlabel("wrong faces in 100 pictures")
     ax.set_ylabel("faces lost, %")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(-0.3, 12)                                    # beyond that no threshold is of use
     ax.legend(frameon=False)
     ax.grid(alpha=0.25)
     return fig

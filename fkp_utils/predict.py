@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, count, islice
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +32,13 @@ from .detection import find_faces
 from .errors import DatasetError
 from .files import replacing, write_json
 from .landmarks import Convention, upright_boxes
+from .nets.threads import one_thread_each, threads_apart
 from .nets.trained import Trained
 from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
 BATCH = 16                                   # faces looked at together
-GROUP = 4                                    # photos decoded in advance, and looked at together
+GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 DOUBTFUL = 0.65
 DISAGREEMENT = 10                            # confidence is 1/e where an answer and its mirror image differ by 1 in so many
@@ -291,28 +292,37 @@ def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Traine
               detector: Detector = find_faces) -> Iterator[tuple[np.ndarray | None, list[Face], Exception | None]]:
     """For each of many files its picture and its faces, or no picture and why it could not be read, in order.
 
-    While the nets work on some photos, the next ones are decoded; faces of several photos are read together. No more than
-    three groups of `GROUP` photos are in memory.
+    Each processor decodes, searches and reads a group of up to `GROUP` photos by itself, which takes less time than to share
+    out every step of the nets. A net reads the faces of a group together. One group a processor, and one more, is in memory.
     """
     run = run or default_net()
-    with ThreadPoolExecutor(2) as pool:
-        reading = _ahead(read_photo, photos, pool, GROUP)
-        while group := list(islice(reading, GROUP)):
-            arrays, errors = list[np.ndarray | None](), list[Exception | None]()
-            for future in group:
-                error = future.exception()
-                if error is not None and not isinstance(error, DatasetError | OSError):
-                    raise error
-                arrays.append(None if error else future.result())
-                errors.append(error)
-            given = [array for array in arrays if array is not None]
-            try:
-                found = iter(_landmarks_of(given, boxes, run, detector))
-            except ValueError:                               # a box that lies nowhere on one of them: say on which
-                found = (_faces_or_error(array, boxes, run, detector) for array in given)
-            for array, error in zip(arrays, errors):
-                faces = next(found) if array is not None else []
-                yield (array, faces, error) if isinstance(faces, list) else (array, [], faces)
+    with threads_apart() as count, one_thread_each(count) as pool:
+        size = min(GROUP, -(-len(photos) // count))
+        groups = [photos[start:start + size] for start in range(0, len(photos), max(1, size))]
+        if len(groups) == 1:                                 # with all of PyTorch's threads
+            yield from _in_group(groups[0], boxes, run, detector)
+        else:
+            for future in _ahead(lambda group: _in_group(group, boxes, run, detector), groups, pool, count):
+                yield from future.result()
+
+
+def _in_group(photos, boxes, run, detector) -> list[tuple[np.ndarray | None, list[Face], Exception | None]]:
+    arrays, answers = list[np.ndarray](), list[tuple[np.ndarray | None, list[Face], Exception | None]]()
+    for photo in photos:
+        try:
+            arrays.append(read_photo(photo))
+            answers.append((arrays[-1], [], None))
+        except (DatasetError, OSError) as error:
+            answers.append((None, [], error))
+    try:
+        found = iter(_landmarks_of(arrays, boxes, run, detector))
+    except ValueError:                                       # a box that lies nowhere on one of them: say on which
+        found = (_faces_or_error(array, boxes, run, detector) for array in arrays)
+    for k, (array, *_) in enumerate(answers):
+        if array is not None:
+            faces = next(found)
+            answers[k] = (array, faces, None) if isinstance(faces, list) else (array, [], faces)
+    return answers
 
 
 def _faces_or_error(array, boxes, run, detector):

@@ -1,6 +1,5 @@
 """The site, its demo and a notebook in a real browser (Chromium); skipped where none is installed."""
 
-import functools
 import io
 import json
 import os
@@ -11,7 +10,6 @@ import sys
 import threading
 import time
 import urllib.request
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from fkp_utils.landmarks import IBUG_68
 from fkp_utils.metrics import nme
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.website.demo import LIBRARIES
+from fkp_utils.website.serve import server
 
 PROJECT = Path(__file__).parents[1]
 SITE = PROJECT / "website"
@@ -66,10 +65,7 @@ def page(browser, request):
 @pytest.fixture(scope="module")
 def served():
     """The address of a server for the site."""
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-    http = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE)))
+    http = server()
     threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{http.server_port}"
     http.shutdown()
@@ -157,6 +153,7 @@ def test_demo_finds_what_python_finds(demo, tmp_path):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     demo.set_input_files("#photo", tmp_path / "astronaut.png")
     expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
+    assert demo.evaluate("ort.env.wasm.numThreads") == min(4, os.cpu_count())
     [found] = demo.evaluate("window.faces")
     [expected] = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
     assert nme(np.array([found["landmarks"]]), expected.landmarks[None], IBUG_68)[0] < 3

@@ -184,7 +184,8 @@ def _special(kind, target=""):
 @pytest.mark.parametrize("trap", [
     "../evil.txt", "/tmp/evil.txt", "some_db/../../evil.txt", "C:\\evil.txt", _special(tarfile.SYMTYPE, "/etc/passwd"),
     _special(tarfile.SYMTYPE, "marker.txt"), _special(tarfile.LNKTYPE, "some_db/marker.txt"), _special(tarfile.CHRTYPE),
-    _special(tarfile.FIFOTYPE)], ids=str)
+    _special(tarfile.FIFOTYPE)],
+    ids=lambda trap: trap if isinstance(trap, str) else f"type {trap.type.decode()} {trap.linkname}")
 def test_hostile_tar(tmp_path, trap):
     (tmp_path / "a.tar").write_bytes(_tar({**CONTENT, trap: b""}, "w"))
     with pytest.raises(DatasetError, match="refused"):

@@ -1,5 +1,7 @@
 """The finder: its scenes, its target with numbers worked out by hand, and faces found in photos at every angle."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from fkp_utils import predict
 from fkp_utils.datasets import Scenes
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.datasets.scenes import FACES, SCENE, faces_of, matched, points_of
-from fkp_utils.detection import find_faces
+from fkp_utils.detection import _turned_search, find_faces
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets.finder import STRIDE, UNIT, Faces, distinct
@@ -220,6 +222,20 @@ def test_boxes_are_those_that_the_landmarks_ask_for(collins):
     [[left, top, width, height, _, confidence]] = find_faces(np.asarray(picture))
     assert width == height and abs(width / boxes[0, 2] - 1) < 0.15 and confidence > 0.5
     assert np.abs(np.array([left, top]) - boxes[0, :2]).max() < 0.15 * width
+
+
+@pytest.mark.parametrize("quarters, roll", [(0, 0), (1, 90), (2, -180), (3, -90)])
+def test_a_turned_look_gives_places_in_the_upright_picture(quarters, roll):
+    """The only bright pixel, taken for an upright face in what the net sees."""
+    class Brightest(Faces):
+        def faces(self, output, most=100):
+            y, x = divmod(int(output.flatten().argmax()), output.shape[-1])
+            return torch.tensor([[[x, y, 30.0, 0.0, 1.0], [x, y, 10.0, 0.0, 1.0]]])
+    run = SimpleNamespace(target=Brightest((64, 64)), logits=lambda images: images)
+    picture = np.zeros((50, 90), np.uint8)
+    picture[17, 30] = 255
+    large, small = [30, 17, 30, roll, 1], [30, 17, 10, roll, 1]
+    assert _turned_search(run, picture, quarters).tolist() == ([large] if quarters else [large, small])
 
 
 def test_other_weights_are_no_finder():

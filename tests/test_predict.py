@@ -1,5 +1,6 @@
 """Weights as files, landmarks for any photo, the command line's promises."""
 
+import contextlib
 import copy
 import json
 import os
@@ -160,7 +161,9 @@ def _walls(folder, count):
     return sorted(folder.glob("*.png"))
 
 
-def test_many_photos_give_what_each_alone_gives(run, tmp_path):
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_many_photos_give_what_each_alone_gives(run, tmp_path, monkeypatch, threads):
+    monkeypatch.setattr(predict, "threads_apart", lambda: contextlib.nullcontext(threads))
     names = _walls(tmp_path / "walls", 11)
     names[4].write_text("no picture")
     together = list(predict.in_photos(names, run=run))
@@ -198,6 +201,7 @@ def test_what_is_done_when_interrupted_is_kept(file, tmp_path, capsys, monkeypat
             raise KeyboardInterrupt
         return real(arrays, *rest)
     monkeypatch.setattr(predict, "_landmarks_of", interrupted)
+    monkeypatch.setattr(predict, "threads_apart", lambda: contextlib.nullcontext(1))
     line = [str(tmp_path / "walls"), "--weights", str(file), "--out", str(out), "--csv", "--resume"]
     assert predict.main(line) == 130
     assert "interrupted" in capsys.readouterr().err

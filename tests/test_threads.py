@@ -76,6 +76,19 @@ def test_two_looks_within_half_a_second_are_one(machine, monkeypatch):
     assert work(machine, chosen, 0, 4) == 4
 
 
+def test_work_of_ones_own_threads_is_shared_out_with_one_thread_each(machine, monkeypatch):
+    chosen = threads.Threads()
+    assert work(machine, chosen, 2, 2) == 2                       # what others leave
+    machine.own, machine.all = machine.own + 4, machine.all + 8   # and in the two seconds before it is asked again
+    with chosen.apart() as count:
+        machine.threads = 1                                       # as a thread of the pool sets it
+        assert count == 2 and work(machine, chosen, 4, 0) == 1    # nothing changes meanwhile
+    assert machine.threads == 2 and work(machine, chosen, 4, 0) == 4
+    monkeypatch.undo()
+    with threads.one_thread_each(2) as pool:
+        assert list(pool.map(lambda _: torch.get_num_threads(), range(4))) == [1] * 4
+
+
 @pytest.mark.training
 def test_training_and_reading_ask(toy, monkeypatch):
     from fkp_utils import predict

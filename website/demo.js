@@ -5,6 +5,7 @@
 const view = document.getElementById("view"), pen = view.getContext("2d", { willReadFrequently: true });
 const tell = text => { document.getElementById("status").textContent = text; };
 const LEVELS = [256, 640], LAST_LEVEL = 1280;       // longer sides of the picture that the finder sees; the last if need be
+const LARGE = 24;                                   // least side of a face in a turned picture, pixels of that level
 let net, finder, about, camera = null, shown = 0;   // shown: number of the picture on the canvas
 let result = { name: "", faces: [] };
 
@@ -90,15 +91,23 @@ async function read(grey, place) {
   return { ...boxAround(face.landmarks), ...face };
 }
 
-// Faces at one size of the picture, surest first (nets.finder.Faces.faces).
-async function search(level) {
+// Faces at one size of the picture (nets.finder.Faces.faces), which is seen turned anticlockwise by quarters of the circle.
+async function search(level, quarters) {
   const factor = level / Math.max(view.width, view.height);
   const [w, h] = [view.width, view.height].map(side => Math.max(1, Math.round(side * factor)));
-  const [W, H] = [w, h].map(side => Math.ceil(side / 64) * 64), small = new OffscreenCanvas(w, h), brush = small.getContext("2d");
+  const small = new OffscreenCanvas(w, h), brush = small.getContext("2d");
   brush.imageSmoothingQuality = "high";
   brush.drawImage(view, 0, 0, w, h);
-  const { values } = greyOf(brush.getImageData(0, 0, w, h)), input = new Float32Array(W * H);
-  for (let j = 0; j < h; j++) for (let i = 0; i < w; i++) input[j * W + i] = values[j * w + i] / 255 - 0.5;
+  const { values } = greyOf(brush.getImageData(0, 0, w, h)), across = quarters % 2 ? h : w, down = quarters % 2 ? w : h;
+  // Where the pixel (i, j) of the turned picture lies in the upright one.
+  const upright = (i, j) => [[i, j], [w - 1 - j, i], [w - 1 - i, h - 1 - j], [j, h - 1 - i]][quarters];
+  const [W, H] = [across, down].map(side => Math.ceil(side / 64) * 64), input = new Float32Array(W * H);
+  for (let j = 0; j < down; j++) {
+    for (let i = 0; i < across; i++) {
+      const [x, y] = upright(i, j);
+      input[j * W + i] = values[y * w + x] / 255 - 0.5;
+    }
+  }
   const { data, dims: [, , rows, columns] } = (await finder.run({ images: new ort.Tensor("float32", input, [1, 1, H, W]) })).maps;
   const size = rows * columns, least = Math.log(about.least / (1 - about.least)), found = [];
   for (let k = 0; k < size; k++) {
@@ -108,10 +117,10 @@ async function search(level) {
     for (let y = Math.max(j - 1, 0); y <= Math.min(j + 1, rows - 1); y++) {
       for (let x = Math.max(i - 1, 0); x <= Math.min(i + 1, columns - 1); x++) peak &&= data[y * columns + x] <= data[k];
     }
-    if (!peak) continue;
     const [dx, dy, log, cos, sin] = [1, 2, 3, 4, 5].map(c => data[c * size + k]), side = 32 * 2 ** Math.min(Math.max(log, -3), 6) / factor;
-    const [x, y] = [(i + dx + 0.5) * 4 / factor - 0.5, (j + dy + 0.5) * 4 / factor - 0.5];
-    found.push({ box: [x + 0.5 - side / 2, y + 0.5 - side / 2, side, side], roll: Math.atan2(sin, cos) * 180 / Math.PI, sure: data[k] });
+    if (!peak || (quarters && side * factor < LARGE)) continue;
+    const [x, y] = upright((i + dx + 0.5) * 4 - 0.5, (j + dy + 0.5) * 4 - 0.5).map(value => (value + 0.5) / factor - side / 2);
+    found.push({ box: [x, y, side, side], roll: Math.atan2(sin, cos) * 180 / Math.PI + 90 * quarters, sure: data[k] });
   }
   return found;
 }
@@ -123,7 +132,7 @@ async function findFaces(levels) {
   const found = [];
   for (const level of levels) {
     if (level > 256 && level > 1.5 * Math.max(view.width, view.height)) break;
-    found.push(...await search(level));
+    for (const quarters of level === LEVELS[0] ? [0, 1, 2, 3] : [0]) found.push(...await search(level, quarters));
   }
   const kept = [];
   for (const face of found.sort((a, b) => b.sure - a.sure)) if (!kept.some(other => same(face, other))) kept.push(face);
@@ -250,7 +259,7 @@ async function start() {
   try {
     about = await (await fetch("landmarks.json")).json();
     ort.env.wasm.wasmPaths = new URL("vendor/", location.href).href;
-    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;   // see serve.py
     [net, finder] = [await ort.InferenceSession.create("landmarks.onnx"), await ort.InferenceSession.create("finder.onnx")];
   } catch (error) { return tell(`the networks cannot be loaded: ${error.message}`); }
   document.getElementById("photo").addEventListener("change", event => take(event.target.files[0]));

@@ -27,7 +27,7 @@ FACES = 16                                   # at most in one scene
 # point is known where all faces of the scene are.
 SCENE = Convention("scene", flip=tuple(range(2 * FACES + 1)))
 CUT = Crop(margin=2.4, shift=0.1, size=360)  # a face's box is 150 px wide there
-SIDES = (9, 240)                             # of a face's box, in pixels of a scene of 256
+SIDES = (9, 240)                             # of a face's box, pixels: at least; at most in a scene of 256
 # scikit-image's pictures without people: these to train, the others (moon, retina, cell, ...) to judge.
 # Other people in the photos of iBUG 300-W; see bench/shipped_files/find_unlabelled.py.
 UNLABELLED = Path(__file__).resolve().parents[2] / "data" / "measured" / "unlabelled.json"
@@ -133,18 +133,18 @@ class Scenes(FaceDataset):
         return {"found": 100 * hits / max(faces, 1), "wrong": 100 * wrong / max(complete, 1)}
 
 
-def matched(found: np.ndarray, true: np.ndarray) -> np.ndarray:
+def matched(found: np.ndarray, true: np.ndarray, reach: float = 1 / 3, ratio: float = 1.6) -> np.ndarray:
     """For each true face (k, 2, 2) the index of the found one (n, 2, 2) that is it, or -1.
 
-    Its centre is at most a third of a side away and its size within a factor of 1.6; the nearest first, each once.
+    Its centre is at most `reach` sides away and its size within a factor of `ratio`; the nearest first, each once.
     """
     answer = np.full(len(true), -1)
     if not len(found) or not len(true):
         return answer
     side = 2 * np.linalg.norm(true[:, 1] - true[:, 0], axis=-1)
     distance = np.linalg.norm(true[:, None, 0] - found[None, :, 0], axis=-1) / side[:, None]
-    ratio = 2 * np.linalg.norm(found[:, 1] - found[:, 0], axis=-1)[None] / side[:, None]
-    distance[(distance > 1 / 3) | (np.abs(np.log(ratio)) > np.log(1.6))] = np.inf
+    larger = 2 * np.linalg.norm(found[:, 1] - found[:, 0], axis=-1)[None] / side[:, None]
+    distance[(distance > reach) | (np.abs(np.log(larger)) > np.log(ratio))] = np.inf
     while np.isfinite(distance).any():
         k, n = np.unravel_index(distance.argmin(), distance.shape)
         answer[k] = n
@@ -182,9 +182,9 @@ class _Composer:
                 complete &= self._paste(rng, picture, found, side, place, cell=cell)
         else:
             many = int(rng.integers(1, 9)) if kind == "collage" else int(rng.integers(0, 4))
-            most = SIDES[1] / max(1, many) ** 0.5
+            most = self.unit * max(SIDES[1] / max(1, many) ** 0.5, 30)
             for _ in range(many):
-                side = self.unit * np.exp(rng.uniform(np.log(SIDES[0]), np.log(max(most, 30))))
+                side = np.exp(rng.uniform(np.log(SIDES[0]), np.log(most)))
                 self._paste(rng, picture, found, side, self._place(rng, side), alone=True,
                             painted=kind == "empty" or rng.random() < .08)
         return self._degrade(rng, picture), found, complete

@@ -5,8 +5,11 @@ more threads run than there are processors, those that are waited for are often 
 take up to fifty times as long as one (`bench/speed/together.py`). So each takes what the others leave free.
 """
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import torch
@@ -54,7 +57,30 @@ class Threads:
             torch.set_num_threads(wanted)
 
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[int]:
+        """While threads of one's own share out the work: yields how many there should be, with one of PyTorch's each."""
+        self.adapt()
+        before, fixed = torch.get_num_threads(), self.fixed
+        self.fixed = True
+        try:
+            yield before
+        finally:
+            torch.set_num_threads(before)
+            self.fixed = fixed
+
+
 _threads = Threads()
+
+
+def one_thread_each(count: int) -> ThreadPoolExecutor:
+    """`count` threads, each of which computes with one of PyTorch's."""
+    return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+
+
+def threads_apart() -> contextlib.AbstractContextManager[int]:
+    """How many threads of one's own may share out independent work; see `Threads.apart` and `one_thread_each`."""
+    return _threads.apart()
 
 
 def adapt_threads() -> None:

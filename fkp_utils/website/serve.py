@@ -1,0 +1,51 @@
+"""The website at http://localhost:8000, for the demo.
+
+    python -m fkp_utils.website.serve [port]
+
+Needs no package. Unlike `python -m http.server` it sends the two headers without which browsers give a page no threads
+(https://web.dev/articles/coop-coep); the demo works without them, too, only slower.
+"""
+
+import functools
+import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+SITE = Path(__file__).resolve().parents[2] / "website"
+
+
+class _Isolated(SimpleHTTPRequestHandler):
+    """Files of a folder, as pages that may share memory between threads."""
+
+    def end_headers(self):
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def server(port: int = 0, site: Path = SITE) -> ThreadingHTTPServer:
+    """A server for this machine only; port 0 is any that is free. OSError where the port is taken."""
+    return ThreadingHTTPServer(("127.0.0.1", port), functools.partial(_Isolated, directory=str(site)))
+
+
+def main() -> int:
+    """Command line; serves until Ctrl-C."""
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
+    try:
+        http = server(port)
+    except OSError as error:
+        print(f"serve: port {port}: {error.strerror}; name another one", file=sys.stderr)
+        return 1
+    print(f"http://localhost:{port}/ until Ctrl-C")
+    try:
+        http.serve_forever()
+    except KeyboardInterrupt:
+        http.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
