@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 export PYTHONPATH := $(CURDIR)
+# One thread each: more would wait for those of the other processes.
+UNIT_TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests
 
 .DEFAULT_GOAL := help
 .PHONY: help figures notebooks test check bench lab data site serve clean
@@ -34,11 +36,11 @@ notebooks: $(READY) ## as figures, and keep the outputs in the notebooks
 	@$(BIN)/python -m fkp_utils.website.run_notebooks --store
 
 test: $(READY) ## unit tests and the notebooks' stored outputs
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests
+	@$(UNIT_TESTS)
 	@$(BIN)/python -m pytest -q notebooks
 
 check: $(READY) ## ruff, mypy and the tests that take no training and no browser (a minute or two)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests -m "not training and not browser"
+	@$(UNIT_TESTS) -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
 	@for name in epoch step memory baseline heatmaps predict photos camera embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done

@@ -21,7 +21,7 @@ WEIGHTS = "finder.safetensors"
 LEVELS = (256, 640, 1280)            # longer sides at which photos are searched
 LARGE = 24                           # least side of a face in the turned looks, pixels there; smaller: at the next size
 ENLARGED = 1.5                       # more than so many times a photo is enlarged for the first of them only
-LEAST = 0.35                         # confidence of a face
+LEAST = Faces.least                  # confidence of a face
 
 
 @cache
@@ -46,6 +46,9 @@ def find_faces(photo: np.ndarray, finder: Trained | None = None, least: float = 
     around an upright face, turned about their centres by the roll in degrees, clockwise on the screen.
     """
     run = finder or _default()
+    target = run.target
+    if not isinstance(target, Faces):
+        raise ValueError(f"{run.recipe.title} finds landmarks, not faces")
     grey, found = Image.fromarray(photo).convert("L"), []
     for k, level in enumerate(levels):
         factor = level / max(grey.size)
@@ -53,7 +56,7 @@ def find_faces(photo: np.ndarray, finder: Trained | None = None, least: float = 
             break
         width, height = (max(1, round(side * factor)) for side in grey.size)
         small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR))
-        faces = torch.cat([_turned_search(run, small, quarters) for quarters in (range(4) if k == 0 else [0])])
+        faces = torch.cat([_turned_search(run, target, small, quarters) for quarters in (range(4) if k == 0 else [0])])
         faces = faces[faces[:, 4] >= least]
         scale = torch.tensor([grey.width / width, grey.height / height])
         faces[:, :2] = (faces[:, :2] + 0.5) * scale - 0.5
@@ -65,15 +68,13 @@ def find_faces(photo: np.ndarray, finder: Trained | None = None, least: float = 
     return np.c_[kept[:, :2] + 0.5 - side / 2, side, side, kept[:, 3:]]
 
 
-def _turned_search(run: Trained, picture: np.ndarray, quarters: int) -> torch.Tensor:
+def _turned_search(run: Trained, target: Faces, picture: np.ndarray, quarters: int) -> torch.Tensor:
     """Faces (k, 5) as `Faces.faces` gives them, in a grayscale picture (h, w) that the net sees turned anticlockwise."""
-    if not isinstance(run.target, Faces):
-        raise ValueError(f"{run.recipe.title} finds landmarks, not faces")
     seen = np.rot90(picture, quarters)
     height, width = seen.shape
     # The net wants multiples of 64; more of the same grey is no face.
     padded = np.pad(seen, ((0, -height % 64), (0, -width % 64)), constant_values=128)
-    x, y, side, roll, confidence = run.target.faces(run.logits(torch.from_numpy(padded)[None, None]))[0].cpu().unbind(1)
+    x, y, side, roll, confidence = target.faces(run.logits(torch.from_numpy(padded)[None, None]))[0].cpu().unbind(1)
     for _ in range(quarters):                             # what is at (x, y) after a quarter was at (height - 1 - y, x) before
         x, y, height, width = height - 1 - y, x, width, height
     faces = torch.stack([x, y, side, (roll + 90 * quarters + 180) % 360 - 180, confidence], 1)

@@ -18,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from skimage import data
+from test_project import PROJECT
 
 from fkp_utils import predict
 from fkp_utils.landmarks import IBUG_68
@@ -26,7 +27,10 @@ from fkp_utils.nets.weights import load_weights
 from fkp_utils.website.demo import LIBRARIES
 from fkp_utils.website.serve import server
 
-PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT / "bench" / "speed"))
+
+from camera import fake_camera
+
 SITE = PROJECT / "website"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update",
@@ -223,12 +227,7 @@ def test_demo_names_what_is_no_picture(demo, tmp_path):
 @pytest.fixture
 def webcam(playwright, tmp_path):
     """A page of a browser whose camera shows the astronaut."""
-    picture = Image.fromarray(data.astronaut()[:384]).resize((640, 480))
-    picture.save(tmp_path / "frame.jpg", quality=92)
-    (tmp_path / "film.mjpeg").write_bytes((tmp_path / "frame.jpg").read_bytes() * 5)
-    fake = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-video-capture={tmp_path / 'film.mjpeg'}"]
-    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake])
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *fake_camera(tmp_path)])
     yield chromium.new_context(permissions=["camera"]).new_page()
     chromium.close()
 

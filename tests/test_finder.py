@@ -231,11 +231,11 @@ def test_a_turned_look_gives_places_in_the_upright_picture(quarters, roll):
         def faces(self, output, most=100):
             y, x = divmod(int(output.flatten().argmax()), output.shape[-1])
             return torch.tensor([[[x, y, 30.0, 0.0, 1.0], [x, y, 10.0, 0.0, 1.0]]])
-    run = SimpleNamespace(target=Brightest((64, 64)), logits=lambda images: images)
+    run = SimpleNamespace(logits=lambda images: images)
     picture = np.zeros((50, 90), np.uint8)
     picture[17, 30] = 255
     large, small = [30, 17, 30, roll, 1], [30, 17, 10, roll, 1]
-    assert _turned_search(run, picture, quarters).tolist() == ([large] if quarters else [large, small])
+    assert _turned_search(run, Brightest((64, 64)), picture, quarters).tolist() == ([large] if quarters else [large, small])
 
 
 def test_other_weights_are_no_finder():

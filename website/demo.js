@@ -91,14 +91,19 @@ async function read(grey, place) {
   return { ...boxAround(face.landmarks), ...face };
 }
 
-// Faces at one size of the picture (nets.finder.Faces.faces), which is seen turned anticlockwise by quarters of the circle.
-async function search(level, quarters) {
+// The picture at one size: its greys, and the factor by which it was scaled.
+function scaled(level) {
   const factor = level / Math.max(view.width, view.height);
   const [w, h] = [view.width, view.height].map(side => Math.max(1, Math.round(side * factor)));
   const small = new OffscreenCanvas(w, h), brush = small.getContext("2d");
   brush.imageSmoothingQuality = "high";
   brush.drawImage(view, 0, 0, w, h);
-  const { values } = greyOf(brush.getImageData(0, 0, w, h)), across = quarters % 2 ? h : w, down = quarters % 2 ? w : h;
+  return { ...greyOf(brush.getImageData(0, 0, w, h)), factor };
+}
+
+// Faces in it (nets.finder.Faces.faces), when it is seen turned anticlockwise by quarters of the circle.
+async function search({ values, width: w, height: h, factor }, quarters) {
+  const across = quarters % 2 ? h : w, down = quarters % 2 ? w : h;
   // Where the pixel (i, j) of the turned picture lies in the upright one.
   const upright = (i, j) => [[i, j], [w - 1 - j, i], [w - 1 - i, h - 1 - j], [j, h - 1 - i]][quarters];
   const [W, H] = [across, down].map(side => Math.ceil(side / 64) * 64), input = new Float32Array(W * H);
@@ -132,7 +137,8 @@ async function findFaces(levels) {
   const found = [];
   for (const level of levels) {
     if (level > 256 && level > 1.5 * Math.max(view.width, view.height)) break;
-    for (const quarters of level === LEVELS[0] ? [0, 1, 2, 3] : [0]) found.push(...await search(level, quarters));
+    const picture = scaled(level);
+    for (const quarters of level === LEVELS[0] ? [0, 1, 2, 3] : [0]) found.push(...await search(picture, quarters));
   }
   const kept = [];
   for (const face of found.sort((a, b) => b.sure - a.sure)) if (!kept.some(other => same(face, other))) kept.push(face);

@@ -33,7 +33,7 @@ from skimage.feature import Cascade
 from fkp_utils import predict
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.images import read_photo
-from fkp_utils.datasets.scenes import BACKDROPS, matched, points_of
+from fkp_utils.datasets.scenes import BACKDROPS, matched, points_at, points_of
 from fkp_utils.detection import LEAST, WEIGHTS, find_faces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
@@ -69,8 +69,8 @@ def as_they_are(faces: IBugFaces) -> Iterator[Example]:
     """The photos."""
     bystanders = json.loads(BYSTANDERS.read_text())
     for name, landmarks in zip(faces.names, faces.truth):
-        x, y, side, roll = np.array(bystanders.get(name, []), float).reshape(-1, 4).T
-        others = points_of(np.stack([x + 0.5 - side / 2, y + 0.5 - side / 2, side, side], 1), roll)
+        places = np.array(bystanders.get(name, []), float).reshape(-1, 4)
+        others = points_at(places[:, :2], places[:, 2], places[:, 3])
         yield Example(read_photo(faces.folder / name), landmarks[None], others)
 
 
@@ -230,8 +230,7 @@ def detectors() -> dict[str, Detector]:
 def matches(boxes: np.ndarray, example: Example) -> tuple[np.ndarray, np.ndarray]:
     """For each face of a picture the index of the box that is its own, or -1; and the indices of boxes around nobody."""
     side = np.sqrt(np.prod(boxes[:, 2:4], 1))
-    squares = np.c_[boxes[:, :2] + boxes[:, 2:4] / 2 - side[:, None] / 2, side, side]
-    found = points_of(squares, np.zeros(len(boxes)))
+    found = points_at(boxes[:, :2] + boxes[:, 2:4] / 2 - 0.5, side, np.zeros(len(boxes)))
     own = matched(found, points_of(*upright_boxes(example.faces, IBUG_68)), reach=0.5, ratio=2)
     rest = np.setdiff1d(np.arange(len(boxes)), own)
     return own, np.delete(rest, [n for n in matched(found[rest], example.others, reach=0.5, ratio=2) if n >= 0])
@@ -366,9 +365,9 @@ def main() -> None:
     faces = IBugFaces(options.real, "val")
     photos = [at_most(example, 640) for example in as_they_are(faces)]
     sets = sets_of(photos, range(30, 360, 30), every=2)
-    third = sets_of(photos[::3], range(30, 181, 30))
-    some = [example for title in ("photos as they are", "turned by 60", "turned by 150", "24 px between the jaw's ends",
-                                  "scenes of 4 to 16 photos") for example in third[title]]
+    third = photos[::3]
+    some = [*third, *(rotated(example, degrees) for degrees in (60, 150) for example in third),
+            *(jaw_width(example, 24) for example in third), *sheets(third)]
     none = [example for title in NO_FACES for example in sets[title]]
     write_json(MEASURED, {"curves": trade_offs(some, none, load_weights(WEIGHTS)),
                           "chosen": {"finder": LEAST, "finder and landmarks": predict.DOUBTFUL}})

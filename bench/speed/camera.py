@@ -22,7 +22,14 @@ from tables import publish
 from fkp_utils.website.serve import SITE, server
 
 SECONDS = 15
-FLAGS = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+
+
+def fake_camera(folder: Path) -> list[str]:
+    """Chromium's flags for a camera that shows the astronaut, 640x480: frame.jpg in `folder`, again and again."""
+    frame, film = folder / "frame.jpg", folder / "film.mjpeg"
+    Image.fromarray(data.astronaut()[:384]).resize((640, 480)).save(frame, quality=92)
+    film.write_bytes(frame.read_bytes() * 5)
+    return ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
 
 
 def frames_a_second(page, address: str) -> float:
@@ -39,11 +46,8 @@ def main() -> None:
     plain = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(SITE)))
     rows = []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        frame, film = Path(folder) / "frame.jpg", Path(folder) / "film.mjpeg"
-        Image.fromarray(data.astronaut()[:384]).resize((640, 480)).save(frame, quality=92)
-        film.write_bytes(frame.read_bytes() * 5)
         chromium = driver.chromium.launch(executable_path=shutil.which("chromium"),
-                                          args=[*FLAGS, f"--use-file-for-fake-video-capture={film}"])
+                                          args=["--no-sandbox", "--disable-gpu", *fake_camera(Path(folder))])
         for way, http in (("one thread", plain), ("threads, as `make serve` allows", server())):
             threading.Thread(target=http.serve_forever, daemon=True).start()
             context = chromium.new_context(permissions=["camera"])

@@ -28,9 +28,9 @@ FACES = 16                                   # at most in one scene
 SCENE = Convention("scene", flip=tuple(range(2 * FACES + 1)))
 CUT = Crop(margin=2.4, shift=0.1, size=360)  # a face's box is 150 px wide there
 SIDES = (9, 240)                             # of a face's box, pixels: at least; at most in a scene of 256
-# scikit-image's pictures without people: these to train, the others (moon, retina, cell, ...) to judge.
 # Other people in the photos of iBUG 300-W; see bench/shipped_files/find_unlabelled.py.
 UNLABELLED = Path(__file__).resolve().parents[2] / "data" / "measured" / "unlabelled.json"
+# scikit-image's pictures without people: these to train, the others (moon, retina, cell, ...) to judge.
 BACKDROPS = ("brick", "chelsea", "coffee", "coins", "grass", "motorcycle_left", "page", "rocket")
 
 
@@ -42,9 +42,13 @@ def _backdrops() -> list[np.ndarray]:
 
 def points_of(boxes: np.ndarray, rolls: np.ndarray) -> np.ndarray:
     """Centre and upper middle (N, 2, 2) of boxes (N, 4) turned by `rolls` (N,) degrees about their centres."""
-    centre = boxes[:, :2] + boxes[:, 2:] / 2 - 0.5
+    return points_at(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5, boxes[:, 3], rolls)
+
+
+def points_at(centre: np.ndarray, sides: np.ndarray, rolls: np.ndarray) -> np.ndarray:
+    """The same of boxes with a centre (N, 2) and a side (N,), as `UNLABELLED` has them."""
     angle = np.deg2rad(rolls)
-    up = np.stack([np.sin(angle), -np.cos(angle)], 1) * boxes[:, 3:] / 2
+    up = np.stack([np.sin(angle), -np.cos(angle)], 1) * sides[:, None] / 2
     return np.stack([centre, centre + up], 1)
 
 
@@ -59,8 +63,8 @@ def _unlabelled(faces: IBugFaces) -> list[tuple[np.ndarray, bool]]:
     table, answer = json.loads(UNLABELLED.read_text()), []
     for name, box in zip(faces.names, faces.boxes):
         row = table.get(name, {"faces": [], "more": False})
-        x, y, side, roll = np.array(row["faces"], float).reshape(-1, 4).T
-        points = points_of(np.stack([x - side / 2 + 0.5, y - side / 2 + 0.5, side, side], 1), roll)
+        places = np.array(row["faces"], float).reshape(-1, 4)
+        points = points_at(places[:, :2], places[:, 2], places[:, 3])
         answer.append((faces.crop.to_crop(points.reshape(1, -1, 2), box[None]).reshape(-1, 2, 2), row["more"]))
     return answer
 

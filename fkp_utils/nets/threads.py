@@ -56,7 +56,6 @@ class Threads:
         if wanted != torch.get_num_threads():
             torch.set_num_threads(wanted)
 
-
     @contextlib.contextmanager
     def apart(self) -> Iterator[int]:
         """While threads of one's own share out the work: yields how many there should be, with one of PyTorch's each."""
