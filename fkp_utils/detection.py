@@ -56,7 +56,7 @@ def find_faces(photo: np.ndarray, finder: Trained | None = None, least: float = 
             break
         width, height = (max(1, round(side * factor)) for side in grey.size)
         small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR))
-        faces = torch.cat([_turned_search(run, target, small, quarters) for quarters in (range(4) if k == 0 else [0])])
+        faces = _search(run, target, small, range(4) if k == 0 else range(1))
         faces = faces[faces[:, 4] >= least]
         scale = torch.tensor([grey.width / width, grey.height / height])
         faces[:, :2] = (faces[:, :2] + 0.5) * scale - 0.5
@@ -68,14 +68,20 @@ def find_faces(photo: np.ndarray, finder: Trained | None = None, least: float = 
     return np.c_[kept[:, :2] + 0.5 - side / 2, side, side, kept[:, 3:]]
 
 
-def _turned_search(run: Trained, target: Faces, picture: np.ndarray, quarters: int) -> torch.Tensor:
-    """Faces (k, 5) as `Faces.faces` gives them, in a grayscale picture (h, w) that the net sees turned anticlockwise."""
-    seen = np.rot90(picture, quarters)
-    height, width = seen.shape
-    # The net wants multiples of 64; more of the same grey is no face.
-    padded = np.pad(seen, ((0, -height % 64), (0, -width % 64)), constant_values=128)
-    x, y, side, roll, confidence = target.faces(run.logits(torch.from_numpy(padded)[None, None]))[0].cpu().unbind(1)
-    for _ in range(quarters):                             # what is at (x, y) after a quarter was at (height - 1 - y, x) before
-        x, y, height, width = height - 1 - y, x, width, height
-    faces = torch.stack([x, y, side, (roll + 90 * quarters + 180) % 360 - 180, confidence], 1)
-    return faces[side >= LARGE] if quarters else faces
+def _search(run: Trained, target: Faces, picture: np.ndarray, turns: range) -> torch.Tensor:
+    """Faces (k, 5) as `Faces.faces` gives them, in a picture (h, w) that the net sees turned anticlockwise by quarters."""
+    views = [np.rot90(picture, quarters) for quarters in turns]
+    # All views have one size for the net, which wants multiples of 64; more of the same grey is no face.
+    height, width = (max(-(-view.shape[axis] // 64) * 64 for view in views) for axis in (0, 1))
+    padded = np.full((len(views), 1, height, width), 128, np.uint8)
+    for blank, view in zip(padded[:, 0], views):
+        blank[:view.shape[0], :view.shape[1]] = view
+    found = []
+    for quarters, view, faces in zip(turns, views, target.faces(run.logits(torch.from_numpy(padded))).cpu()):
+        x, y, side, roll, confidence = faces.unbind(1)
+        height, width = view.shape
+        for _ in range(quarters):                         # what is at (x, y) after a quarter was at (height - 1 - y, x) before
+            x, y, height, width = height - 1 - y, x, width, height
+        upright = torch.stack([x, y, side, (roll + 90 * quarters + 180) % 360 - 180, confidence], 1)
+        found.append(upright[side >= LARGE] if quarters else upright)
+    return torch.cat(found)

@@ -137,6 +137,13 @@ def turned(points: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
 
 
+def box_corners(boxes: np.ndarray, rolls: np.ndarray) -> np.ndarray:
+    """Corners (N, 4, 2) of boxes (N, 4) turned by `rolls` (N,) degrees about their centres, clockwise from the upper left."""
+    centre = (boxes[:, None, :2] + boxes[:, None, 2:] / 2) - 0.5
+    reach = boxes[:, None, 2:] / 2 * [[-1, -1], [1, -1], [1, 1], [-1, 1]]
+    return turned(reach, rolls) + centre
+
+
 def upright_boxes(landmarks: np.ndarray, convention: Convention) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (N, 4) around faces (N, n, 2) as if they stood upright, and the rolls (N,) to turn them by about their centres.
 

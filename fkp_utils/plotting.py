@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image, ImageDraw
 
-from .landmarks import Convention, turned
+from .landmarks import Convention, box_corners
 from .metrics import error_curve
 
 DPI = 110                            # of a figure on screen
@@ -236,12 +236,10 @@ def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence
     larger = max(1, min(4, round(480 / max(photo.shape[:2]))))
     picture = Image.fromarray(photo)
     picture = picture.resize([larger * side for side in picture.size], Image.Resampling.BICUBIC) if larger > 1 else picture
-    for points, (left, top, width, height), roll in zip(landmarks, boxes, rolls):
-        corners = np.array([[left, top], [left + width, top], [left + width, top + height], [left, top + height]]) - 0.5
-        centre = corners.mean(0)
-        corners = turned((corners - centre)[None], np.array([roll]))[0] + centre
+    for points, box, roll in zip(landmarks, boxes, rolls):
+        [corners] = box_corners(np.asarray(box)[None], np.array([roll]))
         shapes = np.concatenate([points, corners])
-        size = larger * max(np.sqrt(np.prod(np.ptp(points, 0))), 0.3 * np.sqrt(width * height), 1)
+        size = larger * max(np.sqrt(np.prod(np.ptp(points, 0))), 0.3 * np.sqrt(np.prod(box[2:])), 1)
         fine = 4 if size < 400 else 2 if size < 1000 else 1
         stroke = max(1.0, size / 130)
         low = np.maximum(np.floor(larger * shapes.min(0) - 4 * stroke), 0).astype(int)

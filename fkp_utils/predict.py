@@ -31,7 +31,7 @@ from .datasets.images import read_photo
 from .detection import find_faces
 from .errors import DatasetError
 from .files import replacing, write_json
-from .landmarks import Convention, upright_boxes
+from .landmarks import Convention, box_corners, upright_boxes
 from .nets.threads import one_thread_each, threads_apart
 from .nets.trained import Trained
 from .nets.weights import load_weights
@@ -41,6 +41,8 @@ BATCH = 16                                   # faces looked at together
 GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 DOUBTFUL = 0.65
+HOPELESS = 0.5                               # in a box that a detector proposes: no second look would make a face of it
+AGAIN = 0.1                                  # sides by which a box must move for a second look; a fifth of all faces get one
 DISAGREEMENT = 10                            # confidence is 1/e where an answer and its mirror image differ by 1 in so many
 PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".mpo"}
 
@@ -114,11 +116,11 @@ def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
 
 
 def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained,
-                       rolls: np.ndarray | None = None) -> list[Face]:
-    """One face a box, looked at twice: the second time upright and in the box that the first answer asks for.
+                       rolls: np.ndarray | None = None, least: float = 0.0) -> list[Face]:
+    """One face a box, looked at once, and again where that pays: upright, in the box that the first answer asks for.
 
-    A detector's boxes are less regular than those the nets were trained on; `bench/real_photos/shipped.py` measures what the
-    second look gains.
+    A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
+    look gains nothing (`bench/real_photos/finder.py`): it is given to those whose corners lie more than `AGAIN` sides away.
 
     Parameters
     ----------
@@ -126,13 +128,17 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
     run : trained net
     rolls : float (k,), degrees by which the boxes are turned about their centres (default: none)
+    least : confidence of a first answer that a second look may follow
     """
     rolls = np.zeros(len(boxes)) if rolls is None else rolls
     found, sure = _look(pictures, boxes, rolls, run)
     if run.convention.box:
-        collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box follows from that
         better, upright = upright_boxes(found, run.convention)
-        found, sure = _look(pictures, np.where(collapsed[:, None], boxes, better), np.where(collapsed, rolls, upright), run)
+        moved = np.linalg.norm(box_corners(boxes, rolls) - box_corners(better, upright), axis=-1).mean(1)
+        collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box follows from that
+        again = np.flatnonzero((moved > AGAIN * better[:, 2]) & ~collapsed & (sure >= least)).tolist()
+        if again:
+            found[again], sure[again] = _look([pictures[k] for k in again], better[again], upright[again], run)
     return [Face(box, points, float(confidence), float(roll), run.convention)
             for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
 
@@ -187,7 +193,8 @@ def _landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Tra
     found: list[list[Face]] = [[] for _ in arrays]
     for start in range(0, len(jobs), BATCH):
         owners, given, rolls = zip(*jobs[start:start + BATCH])
-        for k, face in zip(owners, landmarks_in_boxes([greys[k] for k in owners], np.stack(given), run, np.array(rolls))):
+        pictures, least = [greys[k] for k in owners], HOPELESS if boxes is None else 0.0
+        for k, face in zip(owners, landmarks_in_boxes(pictures, np.stack(given), run, np.array(rolls), least)):
             if boxes is not None:
                 found[k].append(face)
             elif face.confidence >= DOUBTFUL:

@@ -11,7 +11,7 @@ from fkp_utils import predict
 from fkp_utils.datasets import Scenes
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.datasets.scenes import FACES, SCENE, faces_of, matched, points_of
-from fkp_utils.detection import _turned_search, find_faces
+from fkp_utils.detection import _search, find_faces
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets.finder import STRIDE, UNIT, Faces, distinct
@@ -224,18 +224,19 @@ def test_boxes_are_those_that_the_landmarks_ask_for(collins):
     assert np.abs(np.array([left, top]) - boxes[0, :2]).max() < 0.15 * width
 
 
-@pytest.mark.parametrize("quarters, roll", [(0, 0), (1, 90), (2, -180), (3, -90)])
-def test_a_turned_look_gives_places_in_the_upright_picture(quarters, roll):
+@pytest.mark.parametrize("turns, rolls", [(range(1), [0]), (range(1, 2), [90]), (range(4), [0, 90, -180, -90])])
+def test_turned_looks_give_places_in_the_upright_picture(turns, rolls):
     """The only bright pixel, taken for an upright face in what the net sees."""
     class Brightest(Faces):
         def faces(self, output, most=100):
-            y, x = divmod(int(output.flatten().argmax()), output.shape[-1])
-            return torch.tensor([[[x, y, 30.0, 0.0, 1.0], [x, y, 10.0, 0.0, 1.0]]])
+            assert output.shape[1] == 1 and output.shape[-2] % 64 == output.shape[-1] % 64 == 0
+            places = [divmod(int(view.argmax()), output.shape[-1]) for view in output.flatten(1)]
+            return torch.tensor([[[x, y, 30.0, 0.0, 1.0], [x, y, 10.0, 0.0, 1.0]] for y, x in places])
     run = SimpleNamespace(logits=lambda images: images)
     picture = np.zeros((50, 90), np.uint8)
     picture[17, 30] = 255
-    large, small = [30, 17, 30, roll, 1], [30, 17, 10, roll, 1]
-    assert _turned_search(run, Brightest((64, 64)), picture, quarters).tolist() == ([large] if quarters else [large, small])
+    expected = [[30, 17, side, roll, 1] for roll in rolls for side in (30, 10) if side == 30 or roll == 0]
+    assert _search(run, Brightest((64, 64)), picture, turns).tolist() == expected
 
 
 def test_other_weights_are_no_finder():

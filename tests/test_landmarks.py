@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention, box_around, roll, upright_boxes
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention, box_around, box_corners, roll, upright_boxes
 
 FIVE = Convention("five", (1, 0, 2, 4, 3), (0, 1), {"eyes": (0, 1), "nose": (2,)}, (((0, 2, 1), False),))
 
@@ -63,6 +63,13 @@ def test_roll_is_the_turn_of_the_line_between_partners():
             turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
             [found] = roll((face * [0.6, 1] @ turn.T + [100, 50])[None], convention)
             assert abs((found - degrees + 180) % 360 - 180) < 1e-9
+
+
+def test_corners_of_a_box_turn_about_its_centre():
+    boxes, rolls = np.array([[0.0, 0, 10, 20]] * 2), np.array([0.0, 90])
+    upright, quarter = box_corners(boxes, rolls)
+    np.testing.assert_allclose(upright, [[-0.5, -0.5], [9.5, -0.5], [9.5, 19.5], [-0.5, 19.5]])
+    np.testing.assert_allclose(quarter, [[14.5, 4.5], [14.5, 14.5], [-5.5, 14.5], [-5.5, 4.5]])
 
 
 def test_upright_boxes_turn_with_the_face():

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fkp_utils.nets.models import NETS, FaceNet, HeatmapResNet, NoseNet, UNet, count_parameters, keypoint_resnet18, make_net
+from fkp_utils.nets import models
+from fkp_utils.nets.models import FaceNet, HeatmapLite, HeatmapResNet, NoseNet, UNet, count_parameters, keypoint_resnet18
 
 
 def test_nosenet_prints_as_in_the_writeup():
@@ -65,8 +66,19 @@ def test_heatmap_resnet_answers_with_a_quarter_of_the_side(size):
         HeatmapResNet(features=8)(torch.zeros(1, 1, size, size + 4))
 
 
+def test_heatmap_lite_goes_down_as_efficientnet_lite0():
+    """4,652,008 weights are published, less the head, the last block, and two of the stem's three colours."""
+    net = HeatmapLite(features=8)
+    head, colours = 320 * 1280 + 2 * 1280 + 1281 * 1000, 2 * 9 * 32
+    last = 192 * 1152 + 9 * 1152 + 1152 * 320 + 2 * (1152 + 1152 + 320)
+    assert count_parameters(net.stem) + count_parameters(net.blocks) == 4_652_008 - head - last - colours
+    assert HeatmapLite(features=8)(torch.zeros(2, 1, 64, 96)).shape == (2, 68, 16, 24)
+    with pytest.raises(ValueError, match="64x100"):
+        net(torch.zeros(1, 1, 64, 100))
+
+
 def test_nets_are_made_by_name():
-    for name in NETS:
-        assert type(make_net(name, 8, 68)).__name__ == name
+    for name in models.NETS:
+        assert type(models.make_net(name, 8, 68)).__name__ == name
     with pytest.raises(ValueError, match="no net 'VGG'; there are NoseNet"):
-        make_net("VGG", 8, 68)
+        models.make_net("VGG", 8, 68)

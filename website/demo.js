@@ -4,8 +4,6 @@
 
 const view = document.getElementById("view"), pen = view.getContext("2d", { willReadFrequently: true });
 const tell = text => { document.getElementById("status").textContent = text; };
-const LEVELS = [256, 640], LAST_LEVEL = 1280;       // longer sides of the picture that the finder sees; the last if need be
-const LARGE = 24;                                   // least side of a face in a turned picture, pixels of that level
 let net, finder, about, camera = null, shown = 0;   // shown: number of the picture on the canvas
 let result = { name: "", faces: [] };
 
@@ -25,6 +23,13 @@ function rollOf(points) {
     if (dx * ahead[0] + dy * ahead[1] > 0) { x += dx; y += dy; }
   });
   return Math.atan2(y, x) * 180 / Math.PI;
+}
+
+const centreOf = ({ box: [x, y, w, h] }) => [x + w / 2 - 0.5, y + h / 2 - 0.5];
+
+function corners(place) {
+  const [x, y] = centreOf(place), [, , w, h] = place.box;
+  return [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([a, b]) => turned([a * w / 2, b * h / 2], place.roll)).map(([a, b]) => [x + a, y + b]);
 }
 
 // The box that a detector would draw around landmarks if the face stood upright (landmarks.upright_boxes).
@@ -76,18 +81,21 @@ async function look(grey, place, mirrored = true) {
   const two = !mirrored ? one : about.flip.map(k => [S - 1 - data[2 * (n + k)], data[2 * (n + k) + 1]]);
   const mean = one.map((p, k) => [(p[0] + two[k][0]) / 2, (p[1] + two[k][1]) / 2]);
   const [left, right] = about.eye_corners.map(k => mean[k]), eyes = Math.max(Math.hypot(left[0] - right[0], left[1] - right[1]), 1e-6);
-  const apart = one.map((p, k) => Math.exp(-10 * Math.hypot(p[0] - two[k][0], p[1] - two[k][1]) / eyes));
-  const { box: [x, y, w, h], roll } = place, scale = about.margin * Math.max(w, h) / S;
+  const apart = one.map((p, k) => Math.exp(-about.disagreement * Math.hypot(p[0] - two[k][0], p[1] - two[k][1]) / eyes));
+  const { box: [, , w, h], roll } = place, [x, y] = centreOf(place), scale = about.margin * Math.max(w, h) / S;
   const landmarks = mean.map(p => {
     const [dx, dy] = turned([(p[0] + 0.5 - S / 2) * scale, (p[1] + 0.5 - S / 2) * scale + about.shift * h], roll);
-    return [x + w / 2 - 0.5 + dx, y + h / 2 - 0.5 + dy];
+    return [x + dx, y + dy];
   });
   return { landmarks, confidence: apart.reduce((sum, value) => sum + value, 0) / n };
 }
 
-// The second look is upright, in the box that the first one's landmarks ask for.
+// Where the first look's landmarks ask for another box, a second look follows in that one, upright (predict.landmarks_in_boxes).
 async function read(grey, place) {
-  const better = boxAround((await look(grey, place)).landmarks), face = await look(grey, better);
+  const first = await look(grey, place), better = boxAround(first.landmarks), from = corners(place), to = corners(better);
+  const moved = from.reduce((sum, [x, y], k) => sum + Math.hypot(x - to[k][0], y - to[k][1]), 0) / 4;
+  const again = first.confidence >= about.hopeless && moved > about.again * better.box[2];
+  const face = again ? await look(grey, better) : first;
   return { ...boxAround(face.landmarks), ...face };
 }
 
@@ -122,33 +130,37 @@ async function search({ values, width: w, height: h, factor }, quarters) {
     for (let y = Math.max(j - 1, 0); y <= Math.min(j + 1, rows - 1); y++) {
       for (let x = Math.max(i - 1, 0); x <= Math.min(i + 1, columns - 1); x++) peak &&= data[y * columns + x] <= data[k];
     }
-    const [dx, dy, log, cos, sin] = [1, 2, 3, 4, 5].map(c => data[c * size + k]), side = 32 * 2 ** Math.min(Math.max(log, -3), 6) / factor;
-    if (!peak || (quarters && side * factor < LARGE)) continue;
-    const [x, y] = upright((i + dx + 0.5) * 4 - 0.5, (j + dy + 0.5) * 4 - 0.5).map(value => (value + 0.5) / factor - side / 2);
+    const [dx, dy, log, cos, sin] = [1, 2, 3, 4, 5].map(c => data[c * size + k]), side = about.unit * 2 ** Math.min(Math.max(log, -3), 6) / factor;
+    if (!peak || (quarters && side * factor < about.large)) continue;
+    const [a, b] = [i + dx, j + dy].map(value => (value + 0.5) * about.stride - 0.5);
+    const [x, y] = upright(a, b).map(value => (value + 0.5) / factor - side / 2);
     found.push({ box: [x, y, side, side], roll: Math.atan2(sin, cos) * 180 / Math.PI + 90 * quarters, sure: data[k] });
   }
   return found;
 }
 
-const middle = ({ box: [x, y, w, h] }) => [x + w / 2, y + h / 2];
-const same = (a, b) => Math.hypot(middle(a)[0] - middle(b)[0], middle(a)[1] - middle(b)[1]) < 0.5 * Math.max(a.box[2], b.box[2]);
+function same(a, b) {
+  const [[x, y], [u, v]] = [centreOf(a), centreOf(b)];
+  return Math.hypot(x - u, y - v) < about.same * Math.max(a.box[2], b.box[2]);
+}
 
 async function findFaces(levels) {
   const found = [];
   for (const level of levels) {
-    if (level > 256 && level > 1.5 * Math.max(view.width, view.height)) break;
+    if (level > about.levels[0] && level > about.enlarged * Math.max(view.width, view.height)) break;
     const picture = scaled(level);
-    for (const quarters of level === LEVELS[0] ? [0, 1, 2, 3] : [0]) found.push(...await search(picture, quarters));
+    for (const quarters of level === about.levels[0] ? [0, 1, 2, 3] : [0]) found.push(...await search(picture, quarters));
   }
   const kept = [];
   for (const face of found.sort((a, b) => b.sure - a.sure)) if (!kept.some(other => same(face, other))) kept.push(face);
   return kept.sort((a, b) => b.box[2] - a.box[2]);
 }
 
-async function find(levels = LEVELS) {
-  const grey = greyOf(pen.getImageData(0, 0, view.width, view.height)), faces = [];
-  let places = await findFaces(levels);
-  if (!places.length && levels === LEVELS && Math.max(view.width, view.height) > 640) places = await findFaces([LAST_LEVEL]);
+// Faces at the first `many` sizes; at the last, which takes long, only where there are none at the others.
+async function find(many = about.levels.length - 1) {
+  const grey = greyOf(pen.getImageData(0, 0, view.width, view.height)), faces = [], last = about.levels.at(-1);
+  let places = await findFaces(about.levels.slice(0, many));
+  if (!places.length && many > 1 && Math.max(view.width, view.height) > about.levels.at(-2)) places = await findFaces([last]);
   for (const { box, roll } of places) {
     const face = await read(grey, { box, roll });
     if (face.confidence >= about.doubtful) faces.push(face);
@@ -158,8 +170,9 @@ async function find(levels = LEVELS) {
 
 // ------------------------------------------------------------------ the page
 
-function draw({ box: [x, y, w, h], roll, landmarks }) {
-  const size = Math.max(w, h), centre = [x + w / 2 - 0.5, y + h / 2 - 0.5], width = Math.max(1, size / 130);
+function draw({ box, roll, landmarks }) {
+  // Wide enough to be seen where the page shows the picture smaller, and not too wide for a small face.
+  const size = Math.max(box[2], box[3]), width = Math.max(1, size / 130, Math.min(Math.max(view.width, view.height) / 600, size / 40));
   const path = (points, closed) => {
     pen.beginPath();
     for (const [px, py] of points) pen.lineTo(px + 0.5, py + 0.5);
@@ -169,7 +182,7 @@ function draw({ box: [x, y, w, h], roll, landmarks }) {
   pen.lineWidth = width;
   pen.lineJoin = "round";
   pen.strokeStyle = "#ffd43b";
-  path([[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([a, b]) => turned([a * w / 2, b * h / 2], roll)).map(([a, b]) => [a + centre[0], b + centre[1]]), true);
+  path(corners({ box, roll }), true);
   pen.strokeStyle = "#7df9ff";
   for (const [index, closed] of about.lines) path(index.map(k => landmarks[k]), closed);
   pen.fillStyle = "#ff4136";
@@ -227,7 +240,7 @@ async function film() {
     show(video, video.videoWidth, video.videoHeight);
     const mine = shown, before = faces;
     if (!faces.length || frame % 50 === 49) {                      // looked for anew, also for who has come
-      faces = await find(frame % 3 ? LEVELS.slice(0, 1) : LEVELS);
+      faces = await find(frame % 3 ? 1 : undefined);
     } else {                                                       // followed: one look each, where the last frame had them
       const grey = greyOf(pen.getImageData(0, 0, view.width, view.height));
       faces = [];
@@ -236,7 +249,7 @@ async function film() {
         const next = { ...boxAround(seen.landmarks), ...seen, confidence: judged ? seen.confidence : face.confidence };
         if (next.confidence >= about.doubtful && !faces.some(other => same(next, other))) faces.push(next);
       }
-      if (faces.length < before.length) faces = await find(LEVELS.slice(0, 1));
+      if (faces.length < before.length) faces = await find(1);
     }
     if (mine !== shown) break;                                     // a photo has taken the frame's place
     finish("camera", faces);

@@ -1,9 +1,9 @@
-"""The write-up's four networks, layer by layer as it prints them, and two of our own.
+"""The write-up's four networks, layer by layer as it prints them, and three of our own.
 
 NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
 2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
 mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two;
-FinderNet finds faces in whole photos.
+HeatmapLite does so with a smaller and faster network, and FinderNet finds faces in whole photos.
 All take float images in [-0.5, 0.5].
 """
 
@@ -114,8 +114,7 @@ class UNet(nn.Module):
         self.in_channels = in_channels
 
     def forward(self, x):
-        if x.shape[-2] % 16 or x.shape[-1] % 16:
-            raise ValueError(f"UNet takes pictures whose sides are multiples of 16, got {x.shape[-2]}x{x.shape[-1]}")
+        _check_multiple("UNet", x, 16)
         if x.shape[1] == 1:
             x = x.expand(-1, self.in_channels, -1, -1)
         skips = []
@@ -133,6 +132,20 @@ class UNet(nn.Module):
 def _conv_norm_relu(in_channels: int, features: int, kernel: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(in_channels, features, kernel, padding=kernel // 2, bias=False),
                          nn.BatchNorm2d(features), nn.ReLU(inplace=True))
+
+
+def _up(levels: list[torch.Tensor], smooth: nn.ModuleList, **how) -> torch.Tensor:
+    """The way up a feature pyramid: from the smallest level on, enlarge as F.interpolate does, add the next one, smooth."""
+    up = levels.pop()
+    for layer in smooth:
+        level = levels.pop()
+        up = layer(F.interpolate(up, size=level.shape[-2:], **how) + level)
+    return up
+
+
+def _check_multiple(name: str, x: torch.Tensor, factor: int) -> None:
+    if x.shape[-2] % factor or x.shape[-1] % factor:
+        raise ValueError(f"{name} takes pictures whose sides are multiples of {factor}, got {x.shape[-2]}x{x.shape[-1]}")
 
 
 class HeatmapResNet(nn.Module):
@@ -155,17 +168,68 @@ class HeatmapResNet(nn.Module):
         self.conv = nn.Conv2d(features, n_landmarks, 1)
 
     def forward(self, x):
-        if x.shape[-2] % 32 or x.shape[-1] % 32:
-            raise ValueError(f"HeatmapResNet takes pictures whose sides are multiples of 32, got {x.shape[-2]}x{x.shape[-1]}")
+        _check_multiple("HeatmapResNet", x, 32)
         x, levels = self.stem(x), []
         for layer, side in zip((self.layer1, self.layer2, self.layer3, self.layer4), self.sides):
             x = layer(x)
             levels.append(side(x))
-        up = levels.pop()
-        for smooth in self.smooth:
-            level = levels.pop()
-            up = smooth(F.interpolate(up, size=level.shape[-2:], mode="bilinear", align_corners=False) + level)
-        return self.conv(up)
+        return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
+
+
+class _MBConv(nn.Module):
+    """Inverted residual as EfficientNet-Lite has it: wider by 1x1, `kernel` a channel, narrower; no squeeze, ReLU6."""
+
+    def __init__(self, channels: int, features: int, kernel: int, stride: int, expansion: int):
+        super().__init__()
+        wide = expansion * channels
+        widen = [] if expansion == 1 else [nn.Conv2d(channels, wide, 1, bias=False), _norm(wide), nn.ReLU6(inplace=True)]
+        look = nn.Conv2d(wide, wide, kernel, stride, kernel // 2, groups=wide, bias=False)
+        self.layers = nn.Sequential(*widen, look, _norm(wide), nn.ReLU6(inplace=True),
+                                    nn.Conv2d(wide, features, 1, bias=False), _norm(features))
+        self.shortcut = stride == 1 and channels == features
+
+    def forward(self, x):
+        return x + self.layers(x) if self.shortcut else self.layers(x)
+
+
+def _norm(features: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(features, eps=1e-3)            # EfficientNet's
+
+
+class HeatmapLite(nn.Module):
+    """EfficientNet-Lite0 down, a feature pyramid up: (b, 1, h, w) -> heatmaps (b, n_landmarks, h / 4, w / 4).
+
+    HeatmapResNet with a fifth of the weights. The way down is EfficientNet (Tan, Le, ICML 2019) in its form for phones
+    (github.com/tensorflow/tpu, efficientnet/lite) without its last block, so that it can start from weights learned on
+    ImageNet (`bench/shipped_files/imagenet.py`). h and w must be multiples of 32, else ValueError.
+    """
+
+    # (repeats, kernel, stride, expansion, features)
+    BLOCKS = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192))
+    LEVELS = (1, 2, 4, 5)                # of BLOCKS, those at whose end the pyramid takes the features
+
+    def __init__(self, n_landmarks: int = 68, features: int = 64):
+        super().__init__()
+        channels = 32
+        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, stride=2, padding=1, bias=False), _norm(channels),
+                                  nn.ReLU6(inplace=True))
+        self.blocks = nn.ModuleList()
+        for repeats, kernel, stride, expansion, out in self.BLOCKS:
+            self.blocks.append(nn.Sequential(*(_MBConv(out if k else channels, out, kernel, 1 if k else stride, expansion)
+                                               for k in range(repeats))))
+            channels = out
+        self.sides = nn.ModuleList(_conv_norm_relu(self.BLOCKS[k][-1], features, 1) for k in self.LEVELS)
+        self.smooth = nn.ModuleList(_conv_norm_relu(features, features, 3) for _ in range(3))
+        self.conv = nn.Conv2d(features, n_landmarks, 1)
+
+    def forward(self, x):
+        _check_multiple("HeatmapLite", x, 32)
+        x, levels = self.stem(x), []
+        for k, block in enumerate(self.blocks):
+            x = block(x)
+            if k in self.LEVELS:
+                levels.append(self.sides[len(levels)](x))
+        return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
 
 
 class _Inverted(nn.Module):
@@ -224,17 +288,12 @@ class FinderNet(nn.Module):
         self.conv.bias = nn.Parameter(torch.tensor([-4.6, 0, 0, 0, 0, 0]))
 
     def forward(self, x):
-        if x.shape[-2] % 64 or x.shape[-1] % 64:
-            raise ValueError(f"FinderNet takes pictures whose sides are multiples of 64, got {x.shape[-2]}x{x.shape[-1]}")
+        _check_multiple("FinderNet", x, 64)
         x, sides = self.stem(x), []
         for level, side in zip(self.levels, self.sides):
             x = level(x)
             sides.append(side(x))
-        up = sides.pop()
-        for smooth in self.smooth:
-            side = sides.pop()
-            up = smooth(F.interpolate(up, size=side.shape[-2:], mode="nearest") + side)
-        return self.conv(up)
+        return self.conv(_up(sides, self.smooth, mode="nearest"))
 
 
 def he_init(model: nn.Module) -> nn.Module:
@@ -255,7 +314,8 @@ def he_init(model: nn.Module) -> nn.Module:
 NETS: dict[str, Callable[[int, int], nn.Module]] = {         # class: (width, landmarks) -> net
     "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
     "ResNet": lambda width, n: keypoint_resnet18(n), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
-    "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "FinderNet": lambda width, n: FinderNet(width)}
+    "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "HeatmapLite": lambda width, n: HeatmapLite(n, width),
+    "FinderNet": lambda width, n: FinderNet(width)}
 
 
 def make_net(name: str, width: int, n_landmarks: int) -> nn.Module:

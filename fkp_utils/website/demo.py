@@ -24,7 +24,7 @@ from torch import nn
 from .. import detection, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
-from ..nets.finder import Faces
+from ..nets.finder import SAME, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
 
@@ -78,11 +78,13 @@ def export(run: Trained, path: Path) -> int:
 
 
 def description(run: Trained) -> dict:
-    """All that the page has to know of the landmark net besides its weights."""
+    """All that the page has to know of the landmark net and the finder besides their weights."""
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
             "eye_corners": convention.eye_corners, "lines": convention.lines, "doubtful": predict.DOUBTFUL,
-            "least": detection.LEAST}
+            "hopeless": predict.HOPELESS, "again": predict.AGAIN, "disagreement": predict.DISAGREEMENT,
+            "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
+            "stride": STRIDE, "unit": UNIT, "same": SAME}
 
 
 def _halve(model: onnx.ModelProto) -> None:
