@@ -4,7 +4,7 @@
     faces = predict.landmarks("photo.jpg")
     predict.draw("photo.jpg", faces)
 
-    python -m fkp_utils.predict PHOTO... [--out DIR] [--json] [--csv] [--resume] [--box L,T,W,H[,ROLL]]
+    python -m fkp_utils.predict PHOTO... [--out DIR] [--json] [--csv] [--resume] [--fast] [--box L,T,W,H[,ROLL]]
 """
 
 import argparse
@@ -37,6 +37,7 @@ from .nets.trained import Trained
 from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
+SMALL = "small68.safetensors"                # a few times as fast, and less exact; the demo's net
 BATCH = 16                                   # faces looked at together
 GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
@@ -71,9 +72,9 @@ class Face:
 
 
 @cache
-def default_net() -> Trained:
-    """The net that comes with the project, loaded once."""
-    return load_weights(WEIGHTS)
+def default_net(fast: bool = False) -> Trained:
+    """The net that comes with the project, or the faster one, loaded once."""
+    return load_weights(SMALL if fast else WEIGHTS)
 
 
 def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,7 +165,7 @@ Detector = Callable[[np.ndarray], np.ndarray]
 
 
 def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
-              detector: Detector = find_faces) -> list[Face]:
+              detector: Detector = find_faces, fast: bool = False) -> list[Face]:
     """The faces of a photo: in the order of `boxes` where they are given, else largest first.
 
     Parameters
@@ -174,6 +175,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
         looks for them, and what the net then makes nothing of (confidence below `DOUBTFUL`) is left out
     run : net (default: the one that comes with the project)
     detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or more)
+    fast : by default the smaller net that comes with the project, see data/weights/README.md
 
     Raises
     ------
@@ -182,7 +184,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     ValueError
         When a given box lies nowhere on the photo.
     """
-    return _landmarks_of([_pixels(photo)], boxes, run or default_net(), detector)[0]
+    return _landmarks_of([_pixels(photo)], boxes, run or default_net(fast), detector)[0]
 
 
 def _landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trained, detector: Detector) -> list[list[Face]]:
@@ -355,13 +357,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--box", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
     parser.add_argument("--resume", action="store_true", help="skip photos whose results are newer than they are")
-    parser.add_argument("--weights", default=WEIGHTS, help="another .safetensors file of this project")
+    nets = parser.add_mutually_exclusive_group()
+    nets.add_argument("--fast", action="store_true", help="the smaller net: faster, less exact")
+    nets.add_argument("--weights", help="another .safetensors file of this project")
     options = parser.parse_args(arguments)
     photos = photos_named(options.photos)
     if not photos:
         parser.error("no photos there")
     try:
-        run = load_weights(options.weights)
+        run = load_weights(options.weights) if options.weights else default_net(options.fast)
     except ValueError as error:
         parser.error(str(error))
     places = dict(zip(photos, _places(photos, options.out)))

@@ -37,7 +37,7 @@ def png(fig: Figure) -> bytes:
 
 
 class Panel(ipw.VBox):
-    """Controls above a picture that `draw` makes from their values.
+    """Controls and a note above a picture that `draw` makes from the controls' values.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Panel(ipw.VBox):
         self.picture, self.note = ipw.Image(format="png"), ipw.HTML()
         for control in controls.values():
             control.observe(lambda change: self.refresh(), "value")
-        super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.picture, self.note])
+        super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.note, self.picture])
         self.refresh()
 
     def refresh(self) -> None:
@@ -60,7 +60,7 @@ class Panel(ipw.VBox):
         self.picture.value = png(self.draw(**{name: control.value for name, control in self.controls.items()}))
 
     def tell(self, text: str) -> None:
-        """Say something below the picture: plain text, which may come from a file's name."""
+        """Say something above the picture: plain text, which may come from a file's name."""
         self.note.value = html.escape(text)
 
     def _repr_mimebundle_(self, **kwargs):
@@ -194,7 +194,7 @@ def own_photo(example: np.ndarray) -> Panel:
                 photo = read_photo(io.BytesIO(bytes(upload[0]["content"])))
             except DatasetError as error:
                 panel.tell(f"{upload[0]['name']}: {str(error).partition(': ')[2]}")
-                return plotting.photo_figure(example, "no face found")
+                return Figure((6, 0.3))
         faces = predict.landmarks(photo)
         if panel is not None:
             panel.tell(f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces))

@@ -155,6 +155,7 @@ def test_a_blur_spreads_a_pixel_over_five_by_five():
 
 @pytest.mark.parametrize("augment, values, expected", [
     (Augment(gamma=1.0), {"gamma": 1.0}, 0.25**2 - 0.5), (Augment(gamma=1.0), {"gamma": 0.0}, 0.25**0.5 - 0.5),
+    (Augment(gamma=2.0), {"gamma": 0.75}, 0.25**2 - 0.5),
     (Augment(contrast=0.4), {"contrast": 1.0}, -0.35), (Augment(brightness=0.1), {"brightness": 0.0}, -0.35),
     (Augment(contrast=0.4, brightness=0.1), {"contrast": 0.75, "brightness": 1.0}, -0.2),
     (Augment(brightness=1.0), {"brightness": 0.0}, -0.5)])

@@ -89,6 +89,11 @@ def test_down_in_a_turned_crop_is_where_the_face_says():
     np.testing.assert_allclose(below, [49.5, 79.5])
 
 
+@pytest.mark.parametrize("roll", [1, 30, 45, 90, -135])
+def test_a_turned_crop_is_filled_to_its_corners(roll):
+    assert (Crop(1.4, 0.1, 64).cut(Image.new("L", (300, 300), 200), np.array([100.0, 100, 80, 80]), roll=roll) == 200).all()
+
+
 def test_a_turned_crop_shows_what_its_points_say():
     """A bright spot in the picture lies in the crop where `to_crop` puts it, to a tenth of a pixel."""
     y, x = np.mgrid[:300, :400]

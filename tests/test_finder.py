@@ -84,6 +84,17 @@ def test_focal_loss_by_hand():
     assert float(Faces((16, 16)).loss(output, scene())) == pytest.approx(p**2 * np.log1p(np.exp(2)) / 4, rel=1e-5)
 
 
+@pytest.mark.parametrize("side, logit, expected", [
+    (8, 0, 0.5**2 * np.log(2) / 4), (8, -50, 50 / 4),           # (1 - p)^2 * ln(1 + e^-logit), a quarter of a face
+    (7.9, -50, 0)])                                             # too small to be asked for
+def test_loss_of_a_face_by_hand(side, logit, expected):
+    """A face on a pixel of the maps, whose offset, size and roll are right, so that its confidence is all that is wrong."""
+    face = (4 * 4 + 1.5, 3 * 4 + 1.5, side, 90.0)
+    output = maps(face, size=(32, 32), background=-50.0)
+    output[0, 0, 3, 4] = logit
+    assert float(Faces((32, 32)).loss(output, scene(face))) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
 def test_regression_by_hand():
     """One face, everywhere answered with zeros: smooth L1 (beta 0.1) of offset (0.25 px of the map), log-size and roll."""
     output = torch.zeros(1, 6, 8, 8)
@@ -231,12 +242,28 @@ def test_turned_looks_give_places_in_the_upright_picture(turns, rolls):
         def faces(self, output, most=100):
             assert output.shape[1] == 1 and output.shape[-2] % 64 == output.shape[-1] % 64 == 0
             places = [divmod(int(view.argmax()), output.shape[-1]) for view in output.flatten(1)]
-            return torch.tensor([[[x, y, 30.0, 0.0, 1.0], [x, y, 10.0, 0.0, 1.0]] for y, x in places])
+            return torch.tensor([[[x, y, 24.0, 0.0, 1.0], [x, y, 23.5, 0.0, 1.0]] for y, x in places])
     run = SimpleNamespace(logits=lambda images: images)
-    picture = np.zeros((50, 90), np.uint8)
+    picture = np.zeros((65, 90), np.uint8)
     picture[17, 30] = 255
-    expected = [[30, 17, side, roll, 1] for roll in rolls for side in (30, 10) if side == 30 or roll == 0]
+    expected = [[30, 17, side, roll, 1] for roll in rolls for side in (24, 23.5) if side == 24 or roll == 0]
     assert _search(run, Brightest((64, 64)), picture, turns).tolist() == expected
+
+
+@pytest.mark.parametrize("size, seen", [
+    ((500, 1000), [(4, 256, 256), (1, 320, 640), (1, 640, 1280)]), ((213, 426), [(4, 256, 256)]),          # 1.5 * 426 = 639
+    ((320, 427), [(4, 256, 256), (1, 512, 640)]), ((854, 854), [(4, 256, 256), (1, 640, 640), (1, 1280, 1280)]),
+    ((853, 853), [(4, 256, 256), (1, 640, 640)])])
+def test_sizes_at_which_a_photo_is_searched(size, seen):
+    """Its longer side 256 (in four turns), 640 and 1280 pixels, multiples of 64; after the first enlarged by at most 1.5."""
+    shapes = []
+
+    def logits(images):
+        shapes.append((len(images), *images.shape[2:]))
+        return torch.full((len(images), 6, images.shape[2] // 4, images.shape[3] // 4), -10.0)
+
+    run = SimpleNamespace(logits=logits, target=Faces((64, 64)))
+    assert find_faces(np.zeros((*size, 3), np.uint8), run).shape == (0, 6) and shapes == seen
 
 
 def test_other_weights_are_no_finder():

@@ -40,7 +40,7 @@ def test_point_errors_and_mean_shape():
 
 
 def test_error_curve_counts_faces_below_each_threshold():
-    x, y = error_curve(np.array([1., 5., 30.]), limit=20, steps=21)
+    x, y = error_curve(np.array([1., 5., 30.]), steps=21)
     assert (x[1], y[0], y[1], y[5], y[20]) == (1, 0, pytest.approx(1 / 3), pytest.approx(2 / 3), pytest.approx(2 / 3))
 
 

@@ -22,7 +22,7 @@ def _small():
     """The small net does as well for files, in a third of the time."""
     small = load_weights("small68.safetensors")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predict, "default_net", lambda: small)
+        patch.setattr(predict, "default_net", lambda fast=False: small)
         yield
 
 

@@ -330,6 +330,20 @@ def test_one_landmark_that_differs_costs_a_68th():
     assert sure[0] == pytest.approx(67 / 68, rel=1e-4)
 
 
+def test_fast_is_the_small_net(tmp_path, capsys):
+    photo = free_portraits()["Eileen Collins"]
+    [usual], [fast] = predict.landmarks(photo), predict.landmarks(photo, fast=True)
+    [small] = predict.landmarks(photo, run=load_weights("small68.safetensors"))
+    np.testing.assert_array_equal(fast.landmarks, small.landmarks)
+    assert 0.5 < nme(fast.landmarks[None], usual.landmarks[None], IBUG_68)[0] < 8
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    assert predict.main([str(tmp_path / "photo.png"), "--fast", "--json"]) == 0
+    [written] = json.loads((tmp_path / "photo.landmarks.json").read_text())["faces"]
+    np.testing.assert_allclose(written["landmarks"], fast.landmarks, atol=0.01)
+    with pytest.raises(SystemExit):
+        predict.main([str(tmp_path / "photo.png"), "--fast", "--weights", "ibug68.safetensors"])
+
+
 @pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.2, 1.5), (0.0, 1.8)])
 def test_a_poor_box_is_mended_by_the_second_look(move, larger):
     photo = free_portraits()["Eileen Collins"]

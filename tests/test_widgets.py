@@ -122,7 +122,7 @@ def test_heatmap_explorer(tiny, embedded):
 
 
 def test_own_photo(tiny, monkeypatch):
-    monkeypatch.setattr(predict, "default_net", lambda: tiny)
+    monkeypatch.setattr(predict, "default_net", lambda fast=False: tiny)
     monkeypatch.setattr(predict, "DOUBTFUL", 0.0)
     portraits = free_portraits()
     panel = widgets.own_photo(portraits["Grace Hopper"])
@@ -148,7 +148,7 @@ def test_layer_explorer(wild):
 
 
 def test_a_files_name_is_shown_as_text(tiny, monkeypatch):
-    monkeypatch.setattr(predict, "default_net", lambda: tiny)
+    monkeypatch.setattr(predict, "default_net", lambda fast=False: tiny)
     panel = widgets.own_photo(free_portraits()["Grace Hopper"])
     upload = {"name": "<img src=x onerror=alert(1)>.jpg", "type": "", "size": 1, "content": memoryview(b"no picture"),
               "last_modified": pd.Timestamp(0).to_pydatetime()}

@@ -28,7 +28,6 @@ from ..nets.finder import SAME, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
 
-WEIGHTS = "small68.safetensors"
 # npm package: {file in it: SHA-256}; they go to vendor/ under their own names.
 LIBRARIES = {
     "onnxruntime-web@1.22.0": {
@@ -132,7 +131,7 @@ def _known(path: Path, digest: str) -> bool:
 def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
     site = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "website"
-    run = load_weights(WEIGHTS)
+    run = load_weights(predict.SMALL)
     try:
         size = export(run, site / "landmarks.onnx")
         found = export(load_weights(detection.WEIGHTS), site / "finder.onnx")
