@@ -21,7 +21,7 @@ WEIGHTS = "finder.safetensors"
 LEVELS = (256, 640, 1280)            # longer sides at which photos are searched
 LARGE = 24                           # least side of a face in the turned looks, pixels there; smaller: at the next size
 ENLARGED = 1.5                       # more than so many times a photo is enlarged for the first of them only
-LEAST = Faces.least                  # confidence of a face
+LEAST = 0.3                          # confidence of a face; lower than where the finder is alone: the landmark net judges, too
 
 
 @cache

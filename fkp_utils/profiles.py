@@ -60,6 +60,10 @@ FULL = {
     "lite": Recipe("Part 5, small", "HeatmapLite", (160, 160), epochs=40, batch=16, lr=1e-3, target="heatmaps",
                    loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=96, schedule="cosine", weight_decay=0.05,
                    ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
+    "lite_large": Recipe("Part 5, small net, larger pictures", "HeatmapLite", (224, 224), epochs=20, batch=16, lr=5e-4,
+                         target="heatmaps", loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=96,
+                         schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1,
+                         channels_last=True, bf16=True),
     # Where faces are in a whole photo, at any size and angle.
     "finder": Recipe("Finder", "FinderNet", (256, 256), epochs=16, batch=16, lr=2e-3, data="scenes", target="faces",
                      loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,
