@@ -104,4 +104,4 @@ def test_training_and_reading_ask(toy, monkeypatch):
     assert asked == ["step"] * 4
     run.landmarks(torch.zeros(1, 1, 60, 80, dtype=torch.uint8))
     predict.landmarks(torch.zeros(60, 80, 3, dtype=torch.uint8).numpy(), [[10, 10, 40, 40]], predict.default_net())
-    assert asked[4:] == ["look"] * 3
+    assert asked[4:] in (["look"] * 2, ["look"] * 3)         # the second look at the face follows if that pays

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -186,8 +187,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 packed.extract(member, folder, filter="data")
 
 
-def _install(archive: Path, source: Source, target: Path) -> None:
-    """Unpack beside `target`, check, rename."""
+def _install(archive: Path, source: Source, target: Path, remember: Callable[[], None]) -> None:
+    """Unpack beside `target`, check, remember the archive that proved to be the dataset, rename."""
     beside = target.with_name(f".{target.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -196,6 +197,7 @@ def _install(archive: Path, source: Source, target: Path) -> None:
         if marker is None:
             raise DatasetError(f"{archive}: has no {source.marker}")
         source.check(marker.parent)
+        remember()                                              # before the folder is there, with which all is done
         replace_folder(marker.parent, target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -220,8 +222,7 @@ def get(source: Source, folder: Path) -> Path:
         try:
             fetch(url, archive)
             found = _refuse_changed(archive, url, records)
-            _install(archive, source, target)
-            write_json(records, {**_recorded(records), url: found})          # only what proved to be the dataset is remembered
+            _install(archive, source, target, partial(write_json, records, {**_recorded(records), url: found}))
         except requests.RequestException as error:
             troubles.append(f"{url}: {error}")
             continue
