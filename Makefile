@@ -39,7 +39,7 @@ test: $(READY) ## unit tests and the notebooks' stored outputs
 	@$(UNIT_TESTS)
 	@$(BIN)/python -m pytest -q notebooks
 
-check: $(READY) ## ruff, mypy and the tests that take no training and no browser (a minute or two)
+check: $(READY) ## ruff, mypy and the tests that take no training and no browser (half a minute to two)
 	@$(UNIT_TESTS) -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)

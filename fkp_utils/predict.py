@@ -37,7 +37,7 @@ from .nets.trained import Trained
 from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
-SMALL = "small68.safetensors"                # a few times as fast, and less exact; the demo's net
+SMALL = "small68.safetensors"                # faster, and nearly as exact; the demo's net
 BATCH = 16                                   # faces looked at together
 GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.

@@ -3,7 +3,7 @@
     python bench/real_photos/mixture.py FOLDER_WITH_REAL_DATA
 
 Short trainings on as many scenes each, a share of them made of the embedded faces; two seeds. Scored on scenes made of the
-validation photos, and on these photos as they are. Writes bench/real_photos/mixture.md. About 20 minutes on 2 cores.
+validation photos, and on these photos as they are. Writes bench/real_photos/mixture.md. About ten minutes on 2 cores.
 """
 
 import argparse

