@@ -21,6 +21,12 @@ _WILD = Augment(rotate=30, shift=0.08, scale=0.15, flip=0.5, brightness=0.2, con
                 occlude=0.3)
 _resnet = Recipe("Part 3, write-up", "ResNet", (224, 224), epochs=16, batch=128, lr=1e-3, augment=_WRITEUP_AUGMENT,
                  channels_last=True, bf16=True)
+# Parts 3 and 4 joined: a residual network that answers with heatmaps.
+_pyramid = Recipe("Part 5, both joined", "HeatmapResNet", (128, 128), epochs=75, batch=16, lr=1e-3, target="heatmaps",
+                  loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128, schedule="cosine", weight_decay=0.05,
+                  ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True)
+# The same with a net for phones and browsers, which starts from ImageNet (bench/shipped_files/imagenet.py).
+_lite = replace(_pyramid, title="Part 5, small", net="HeatmapLite", size=(160, 160), epochs=40, width=96)
 # The write-up does not say how high its heatmaps are. With 0.008, as a kernel of sum one gives it, three epochs (half
 # an hour) on the real photos end with 160 times the loss of an all-zero answer.
 _unet = Recipe("Part 4, write-up", "UNet", (224, 224), epochs=20, batch=16, lr=1e-3, target="heatmaps", heatmap_scale=10.0,
@@ -47,23 +53,11 @@ FULL = {
     "unet_improved": replace(_unet, title="Part 4, improved", size=(96, 96), epochs=12, width=16, loss="cross_entropy",
                              heatmap_scale=None, sigma=2.0, l1_weight=0.3, schedule="cosine", ema=0.998, augment=_WILD,
                              margin=1.4, box_shift=0.1),
-    # Parts 3 and 4 joined: a residual network that answers with heatmaps.
-    "pyramid": Recipe("Part 5, both joined", "HeatmapResNet", (128, 128), epochs=75, batch=16, lr=1e-3, target="heatmaps",
-                      loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128, schedule="cosine",
-                      weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
+    "pyramid": _pyramid,
     # A second stage, started from the first one's weights.
-    "pyramid_large": Recipe("Part 5, larger pictures", "HeatmapResNet", (160, 160), epochs=30, batch=16, lr=5e-4,
-                            target="heatmaps", loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=128,
-                            schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1,
-                            channels_last=True, bf16=True),
-    # The same with a net for phones and browsers, which starts from ImageNet (bench/shipped_files/imagenet.py).
-    "lite": Recipe("Part 5, small", "HeatmapLite", (160, 160), epochs=40, batch=16, lr=1e-3, target="heatmaps",
-                   loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=96, schedule="cosine", weight_decay=0.05,
-                   ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True),
-    "lite_large": Recipe("Part 5, small net, larger pictures", "HeatmapLite", (224, 224), epochs=20, batch=16, lr=5e-4,
-                         target="heatmaps", loss="cross_entropy", sigma=1.0, stride=4, l1_weight=0.3, width=96,
-                         schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1,
-                         channels_last=True, bf16=True),
+    "pyramid_large": replace(_pyramid, title="Part 5, larger pictures", size=(160, 160), epochs=30, lr=5e-4),
+    "lite": _lite,
+    "lite_large": replace(_lite, title="Part 5, small net, larger pictures", size=(224, 224), epochs=20, lr=5e-4),
     # Where faces are in a whole photo, at any size and angle.
     "finder": Recipe("Finder", "FinderNet", (256, 256), epochs=16, batch=16, lr=2e-3, data="scenes", target="faces",
                      loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,

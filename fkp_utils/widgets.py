@@ -36,6 +36,11 @@ def png(fig: Figure) -> bytes:
     return file.getvalue()
 
 
+def _blank() -> Figure:
+    """In the place of a picture that there is not, or not yet."""
+    return Figure((6, 0.3))
+
+
 class Panel(ipw.VBox):
     """Controls and a note above a picture that `draw` makes from the controls' values.
 
@@ -117,7 +122,7 @@ class LiveTraining(Panel):
         self.result: Trained | None = None
         self.error: BaseException | None = None
         self.button = ipw.Button(description="stop after this epoch", icon="stop")
-        super().__init__(lambda: Figure((6, 0.3)) if self.history is None
+        super().__init__(lambda: _blank() if self.history is None
                          else plotting.loss_curves(self.history, title=recipe.title))
         self.children = [self.button, *self.children]
         self._stopped = threading.Event()
@@ -194,7 +199,7 @@ def own_photo(example: np.ndarray) -> Panel:
                 photo = read_photo(io.BytesIO(bytes(upload[0]["content"])))
             except DatasetError as error:
                 panel.tell(f"{upload[0]['name']}: {str(error).partition(': ')[2]}")
-                return Figure((6, 0.3))
+                return _blank()
         faces = predict.landmarks(photo)
         if panel is not None:
             panel.tell(f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces))

@@ -94,8 +94,8 @@ async function look(grey, place, mirrored = true) {
 async function read(grey, place) {
   const first = await look(grey, place), better = boxAround(first.landmarks), from = corners(place), to = corners(better);
   const moved = from.reduce((sum, [x, y], k) => sum + Math.hypot(x - to[k][0], y - to[k][1]), 0) / 4;
-  const again = first.confidence >= about.hopeless && moved > about.again * better.box[2];
-  const face = again ? await look(grey, better) : first;
+  if (first.confidence < about.hopeless || moved <= about.again * better.box[2]) return { ...better, ...first };
+  const face = await look(grey, better);
   return { ...boxAround(face.landmarks), ...face };
 }
 

@@ -176,24 +176,25 @@ class HeatmapResNet(nn.Module):
         return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
 
 
-class _MBConv(nn.Module):
-    """Inverted residual as EfficientNet-Lite has it: wider by 1x1, `kernel` a channel, narrower; no squeeze, ReLU6."""
+class _Inverted(nn.Module):
+    """Inverted residual (Sandler et al., "MobileNetV2", CVPR 2018): wider by 1x1, `kernel` a channel, narrower by 1x1."""
 
-    def __init__(self, channels: int, features: int, kernel: int, stride: int, expansion: int):
+    def __init__(self, channels: int, features: int, kernel: int, stride: int = 1, expansion: int = 2,
+                 activation: type[nn.Module] = nn.ReLU, eps: float = 1e-5):
         super().__init__()
         wide = expansion * channels
-        widen = [] if expansion == 1 else [nn.Conv2d(channels, wide, 1, bias=False), _norm(wide), nn.ReLU6(inplace=True)]
+
+        def normed(conv):
+            return conv, nn.BatchNorm2d(conv.out_channels, eps=eps)
+
+        widen = [] if expansion == 1 else [*normed(nn.Conv2d(channels, wide, 1, bias=False)), activation(inplace=True)]
         look = nn.Conv2d(wide, wide, kernel, stride, kernel // 2, groups=wide, bias=False)
-        self.layers = nn.Sequential(*widen, look, _norm(wide), nn.ReLU6(inplace=True),
-                                    nn.Conv2d(wide, features, 1, bias=False), _norm(features))
+        self.layers = nn.Sequential(*widen, *normed(look), activation(inplace=True),
+                                    *normed(nn.Conv2d(wide, features, 1, bias=False)))
         self.shortcut = stride == 1 and channels == features
 
     def forward(self, x):
         return x + self.layers(x) if self.shortcut else self.layers(x)
-
-
-def _norm(features: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(features, eps=1e-3)            # EfficientNet's
 
 
 class HeatmapLite(nn.Module):
@@ -207,16 +208,18 @@ class HeatmapLite(nn.Module):
     # (repeats, kernel, stride, expansion, features)
     BLOCKS = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192))
     LEVELS = (1, 2, 4, 5)                # of BLOCKS, those at whose end the pyramid takes the features
+    EPS = 1e-3                           # of EfficientNet's batch normalisation
 
     def __init__(self, n_landmarks: int = 68, features: int = 64):
         super().__init__()
         channels = 32
-        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, stride=2, padding=1, bias=False), _norm(channels),
-                                  nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, stride=2, padding=1, bias=False),
+                                  nn.BatchNorm2d(channels, eps=self.EPS), nn.ReLU6(inplace=True))
         self.blocks = nn.ModuleList()
         for repeats, kernel, stride, expansion, out in self.BLOCKS:
-            self.blocks.append(nn.Sequential(*(_MBConv(out if k else channels, out, kernel, 1 if k else stride, expansion)
-                                               for k in range(repeats))))
+            self.blocks.append(nn.Sequential(*(
+                _Inverted(out if k else channels, out, kernel, 1 if k else stride, expansion, nn.ReLU6, self.EPS)
+                for k in range(repeats))))
             channels = out
         self.sides = nn.ModuleList(_conv_norm_relu(self.BLOCKS[k][-1], features, 1) for k in self.LEVELS)
         self.smooth = nn.ModuleList(_conv_norm_relu(features, features, 3) for _ in range(3))
@@ -230,21 +233,6 @@ class HeatmapLite(nn.Module):
             if k in self.LEVELS:
                 levels.append(self.sides[len(levels)](x))
         return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
-
-
-class _Inverted(nn.Module):
-    """Inverted residual (Sandler et al., "MobileNetV2", CVPR 2018): wider by 1x1, looked around by 5x5 a channel, narrower."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        wide = 2 * channels
-        self.layers = nn.Sequential(
-            *_conv_norm_relu(channels, wide, 1),
-            nn.Conv2d(wide, wide, 5, padding=2, groups=wide, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True),
-            nn.Conv2d(wide, channels, 1, bias=False), nn.BatchNorm2d(channels))
-
-    def forward(self, x):
-        return x + self.layers(x)
 
 
 class _Residual(nn.Module):
@@ -274,12 +262,15 @@ class FinderNet(nn.Module):
             return nn.Sequential(nn.Conv2d(channels, features, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(features),
                                  nn.ReLU(inplace=True), *(block(features) for _ in range(blocks)))
 
+        def inverted(channels):
+            return _Inverted(channels, channels, kernel=5)
+
         half, deep = width // 2, 3 * width
         self.stem = nn.Sequential(nn.Conv2d(1, half, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(half),
                                   nn.ReLU(inplace=True))
-        self.levels = nn.ModuleList([down(half, width, _Inverted, 0), down(width, 2 * width, _Residual, 1),
-                                     down(2 * width, deep, _Inverted, 3), down(deep, deep, _Inverted, 3),
-                                     down(deep, deep, _Inverted, 2)])
+        self.levels = nn.ModuleList([down(half, width, inverted, 0), down(width, 2 * width, _Residual, 1),
+                                     down(2 * width, deep, inverted, 3), down(deep, deep, inverted, 3),
+                                     down(deep, deep, inverted, 2)])
         self.sides = nn.ModuleList(_conv_norm_relu(channels, features, 1) for channels, features in
                                    ((width, width), (2 * width, width), (deep, width), (deep, width), (deep, width)))
         self.smooth = nn.ModuleList(_conv_norm_relu(width, width, 3) for _ in range(4))
