@@ -1,8 +1,9 @@
-# make help lists the targets. PROFILE and DATA choose how long to train and on what. With CHECK=1 `make figures` fails when
+# make help lists the targets. PROFILE and DATA choose how long to train and on what, TORCH which build of PyTorch. With CHECK=1 `make figures` fails when
 # a number or a figure differs from the stored one.
 PROFILE ?= quick
 DATA ?=
 PYTHON ?= python3
+TORCH ?= default
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -11,22 +12,17 @@ export PYTHONPATH := $(CURDIR)
 UNIT_TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests
 
 .DEFAULT_GOAL := help
-.PHONY: help figures notebooks test check bench lab data site serve clean
+.PHONY: help figures notebooks test check bench lab reset data site serve clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  TORCH=cpu: PyTorch without CUDA, 2 GB of packages instead of 6 (Linux)"
 	@echo "  PROFILE=quick|full (now $(PROFILE)); DATA=folder with the real datasets (now $(or $(DATA),the embedded faces))"
 
 $(READY): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -c 'import shutil, sys; sys.exit(shutil.disk_usage(".").free < 4e9)' \
-		|| { echo "Less than 4 GB of disk are free here; the packages need about 3: make room and try again"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
-		|| { echo "Python lacks venv support; install it first (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the packages of requirements.txt (minutes, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PYTHON) -m fkp_utils.course.install $(VENV) --torch $(TORCH)
 	@touch $(READY)
 
 figures: $(READY) ## run the notebooks and build the website
@@ -46,7 +42,10 @@ bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour
 	@for name in epoch step memory baseline heatmaps predict photos camera embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(BIN)/python -m fkp_utils.course.lab
+
+reset: $(READY) ## bring the notebooks back to how they came (says what goes, and asks)
+	@$(BIN)/python -m fkp_utils.course.reset
 
 data: $(READY) ## download the official datasets (ACCEPT_TERMS=1 accepts their terms)
 	@$(BIN)/python -m fkp_utils.datasets.download

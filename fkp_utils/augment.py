@@ -90,6 +90,7 @@ class Augment:
     gamma : largest logarithm (base 2) of the exponent
     noise : largest standard deviation of added noise
     blur : probability of a soft blur
+    coarse : probability of losing detail as a small face has that is enlarged: 2, 4 or 8 pixels become one; never with blur
     occlude : probability of a random patch over part of the face
     """
 
@@ -108,6 +109,11 @@ class Augment:
     noise: float = 0
     blur: float = 0
     occlude: float = 0
+    coarse: float = 0
+
+    def __post_init__(self):
+        if self.blur + self.coarse > 1:
+            raise ValueError(f"blur {self.blur:g} and coarse {self.coarse:g} exclude each other, together they are more than 1")
 
     def sample(self, faces: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """All random numbers of a batch: uniform in [0, 1), a row a face, (faces, columns).
@@ -153,6 +159,8 @@ class Augment:
         if self.blur:
             soft = F.avg_pool2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
             images = torch.where(per_image(uniform["blur"] < self.blur), soft, images)
+        if self.coarse:
+            images = self._coarsen(images, (1 - uniform["blur"]) / self.coarse)
         if self.occlude:
             images = self._patch(images, uniform)
         if self.noise:
@@ -166,6 +174,17 @@ class Augment:
         y, x = (((uniform[name] * side).long()[:, None] + torch.arange(side, device=images.device)) % side
                 for name, side in (("noise_y", h), ("noise_x", w)))
         return _noise(h, w).to(images.device)[y[:, :, None], x[:, None, :]][:, None]
+
+    @staticmethod
+    def _coarsen(images, uniform):
+        """Pictures made smaller by 2, 4 and 8 and enlarged again, for the thirds of [0, 1) that `uniform` (b,) falls into."""
+        changed = images.clone()
+        for k, factor in enumerate((2, 4, 8)):
+            which = (k <= 3 * uniform) & (3 * uniform < k + 1)
+            if which.any():
+                small = F.avg_pool2d(images[which], factor, ceil_mode=True)
+                changed[which] = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return changed
 
     def _patch(self, images, uniform):
         """Cover a random rectangle of at most 0.4 x 0.4 of the picture with one grey."""

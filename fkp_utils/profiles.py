@@ -27,6 +27,9 @@ _pyramid = Recipe("Part 5, both joined", "HeatmapResNet", (128, 128), epochs=75,
                   ema=0.998, augment=_WILD, margin=1.4, box_shift=0.1, channels_last=True, bf16=True)
 # The same with a net for phones and browsers, which starts from ImageNet (bench/shipped_files/imagenet.py).
 _lite = replace(_pyramid, title="Part 5, small", net="HeatmapLite", size=(160, 160), epochs=40, width=96)
+# And one that may take as long as HeatmapResNet: the next size of that family, which also learns to read enlarged small faces.
+_lite2 = replace(_lite, title="Part 5, starting from ImageNet", net="HeatmapLite2", epochs=30,
+                 augment=replace(_WILD, coarse=0.25))
 # The write-up does not say how high its heatmaps are. With 0.008, as a kernel of sum one gives it, three epochs (half
 # an hour) on the real photos end with 160 times the loss of an all-zero answer.
 _unet = Recipe("Part 4, write-up", "UNet", (224, 224), epochs=20, batch=16, lr=1e-3, target="heatmaps", heatmap_scale=10.0,
@@ -58,6 +61,8 @@ FULL = {
     "pyramid_large": replace(_pyramid, title="Part 5, larger pictures", size=(160, 160), epochs=30, lr=5e-4),
     "lite": _lite,
     "lite_large": replace(_lite, title="Part 5, small net, larger pictures", size=(224, 224), epochs=20, lr=5e-4),
+    "lite2": _lite2,
+    "lite2_large": replace(_lite2, title="Part 5, from ImageNet, larger pictures", size=(224, 224), epochs=20, lr=5e-4),
     # Where faces are in a whole photo, at any size and angle.
     "finder": Recipe("Finder", "FinderNet", (256, 256), epochs=16, batch=16, lr=2e-3, data="scenes", target="faces",
                      loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,

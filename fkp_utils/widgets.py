@@ -4,6 +4,7 @@ Each function returns a `Panel`. In JupyterLab it reacts; where no front end is 
 its current picture is shown instead.
 """
 
+import asyncio
 import base64
 import html
 import io
@@ -114,7 +115,8 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
 class LiveTraining(Panel):
     """A training that draws its curves while it runs, with a button that ends it after the current epoch.
 
-    `fit` runs in a thread of its own, so that the button works; `wait` gives its result. Arguments as `fit`'s.
+    `fit` runs in a thread of its own. `await live.finished()` gives its result and lets the kernel handle the button meanwhile,
+    as ipykernel 7.4 does in cells that await; `wait()` blocks. Arguments as `fit`'s.
     """
 
     def __init__(self, model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, checkpoints=None):
@@ -147,6 +149,16 @@ class LiveTraining(Panel):
         """End the training after the current epoch."""
         self._stopped.set()
         self.button.disabled = True
+
+    async def finished(self) -> Trained:
+        """The result, once it is there; as `wait`, but the kernel goes on with messages from the front end."""
+        try:
+            while self._thread.is_alive():
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:                    # what interrupting the kernel raises here
+            self.stop()
+            raise
+        return self.wait()
 
     def wait(self) -> Trained:
         """The result, once it is there; raises what `fit` raised. Ctrl-C here ends the training, too, after its epoch."""
@@ -208,8 +220,11 @@ def own_photo(example: np.ndarray) -> Panel:
         return predict.draw(photo, faces)
 
     panel = None
+    hint = ipw.HTML("up to 200 MB where JupyterLab was started with <code>make lab</code>, else 10 MB; larger ones, and many at once: "
+                    "put them into <code>data/personal/</code>")
     panel = Panel(draw, upload=ipw.FileUpload(accept="image/*", multiple=False),
                   show=ipw.ToggleButtons(options=["landmarks", "heatmaps"]))
+    panel.children = [panel.children[0], hint, *panel.children[1:]]
     return panel
 
 

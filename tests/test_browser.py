@@ -12,6 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -266,26 +267,56 @@ def test_the_cameras_last_frame_is_not_drawn_over_a_new_photo(filming, tmp_path)
 # ---------------------------------------------------------------- JupyterLab
 
 
+STOP = """
+import time
+from toy import ToyFaces
+from fkp_utils import widgets
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.trained import new_model
+
+class Slow(ToyFaces):
+    def batch(self, indices):
+        time.sleep(0.05)
+        return super().batch(indices)
+
+recipe = Recipe("long", "NoseNet", (60, 80), epochs=3000, batch=4, lr=1e-3, data="imm_nose")
+live = widgets.LiveTraining(new_model(recipe), Slow(4), ToyFaces(4), recipe)
+live"""
+PLAYGROUND = """
+import numpy as np
+from fkp_utils import widgets
+widgets.Panel(lambda grey: widgets.plotting.face_grid([np.full((60, 80), grey, np.uint8)]), grey=widgets._slider(0, 255, 9, "grey"))"""
+UPLOAD = """
+from skimage import data
+from fkp_utils import widgets
+widgets.own_photo(data.astronaut()[:256, 100:356])"""
+
+
 @pytest.fixture
 def lab(tmp_path, embedded):
-    """The address of a JupyterLab over a copy of the notebooks, with the shortest profile."""
+    """The address of a JupyterLab as `make lab` starts it, over a copy of the notebooks, with the shortest profile."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    for name in ("notebooks", "fkp_utils"):
+    for name in ("notebooks", "fkp_utils", "data/weights"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    for name, cells in (("stop", [STOP, "print('epochs:', len((await live.finished()).history))"]), ("saved", [PLAYGROUND]),
+                        ("upload", [UPLOAD])):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}})
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
     settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     settings.parent.mkdir(parents=True)
     settings.write_text('{"windowingMode": "none"}')                  # else cells out of sight are not drawn
     environment = {**os.environ, "FKP_PROFILE": "smoke", "FKP_DATA": str(embedded), "HOME": str(tmp_path),
-                   "PYTHONPATH": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+                   "PYTHONPATH": f"{tmp_path}:{PROJECT / 'tests'}", "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
                    "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
                    "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.ip=127.0.0.1",
-               "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={tmp_path / 'notebooks'}",
+    command = [sys.executable, "-m", "fkp_utils.course.lab", "--no-browser", "--allow-root", f"--port={port}",
+               "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--ServerApp.password=",
                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url="]
     with open(tmp_path / "lab.log", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     for _ in range(120):
         try:
@@ -298,13 +329,21 @@ def lab(tmp_path, embedded):
     server.wait(20)
 
 
-def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
+def _opened(page, lab, notebook):
     page.set_default_timeout(120_000)
-    page.goto(f"{lab}/lab/tree/1_nose_tip.ipynb")
+    page.goto(f"{lab}/lab/tree/{notebook}")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()         # who runs cells sooner is asked for a kernel
+
+
+def _run_all(page, lab, notebook):
+    _opened(page, lab, notebook)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
+    _run_all(page, lab, "1_nose_tip.ipynb")
     picture = page.locator(".widget-image").first
     picture.wait_for(state="attached")
     picture.scroll_into_view_if_needed()
@@ -313,3 +352,42 @@ def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
     page.keyboard.press("ArrowRight")
     page.wait_for_function("before => document.querySelector('.widget-image').src !== before", arg=before)
     assert not any("Traceback" in text for text in page.locator(".jp-OutputArea-output").all_inner_texts())
+
+
+def test_live_training_stops_under_run_all(page, lab):
+    _run_all(page, lab, "stop.ipynb")
+    page.get_by_role("button", name="stop after this epoch").click()
+    page.wait_for_function("[...document.querySelectorAll('.jp-OutputArea-output')].some(e => /epochs: \\d+/.test(e.innerText))",
+                           timeout=30_000)                              # all of them would take two and a half minutes
+    epochs = int(page.locator(".jp-OutputArea-output", has_text="epochs:").last.inner_text().split()[-1])
+    assert 1 <= epochs < 1000
+
+
+def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(page, lab):
+    _run_all(page, lab, "saved.ipynb")
+    page.locator(".widget-image").wait_for()
+    page.keyboard.press("Control+s")
+    path = f"{lab}/api/contents/saved.ipynb"
+    page.wait_for_function("path => fetch(path).then(r => r.json()).then(m => m.content.cells[0].outputs.length > 0)", arg=path)
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+    page.get_by_text("No Kernel | Unknown").or_(page.get_by_text("No Kernel", exact=True)).first.wait_for()
+    _opened(page, lab, "saved.ipynb?reset")
+    output = page.locator(".jp-OutputArea-output").first
+    expect(output.locator("img")).to_be_visible()
+    assert "model not found" not in output.inner_text()
+
+
+def test_a_photo_above_10_mb_is_read_and_the_next_one_too(page, lab, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (2100, 2100, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    assert (tmp_path / "noise.png").stat().st_size > 12e6
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    _run_all(page, lab, "upload.ipynb")
+    note = page.locator(".widget-html-content").last
+    page.locator(".widget-image").wait_for()
+    for name, said in (("noise.png", "0 face(s) found"), ("astronaut.png", "1 face(s) found")):
+        with page.expect_file_chooser() as chosen:
+            page.locator(".widget-upload").click()
+        chosen.value.set_files(tmp_path / name)
+        expect(note).to_contain_text(said)

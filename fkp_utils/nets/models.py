@@ -235,6 +235,12 @@ class HeatmapLite(nn.Module):
         return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
 
 
+class HeatmapLite2(HeatmapLite):
+    """HeatmapLite with the way down of EfficientNet-Lite2: a tenth wider, a fifth deeper, half again as much work."""
+
+    BLOCKS = ((1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88), (4, 5, 1, 6, 120), (5, 5, 2, 6, 208))
+
+
 class _Residual(nn.Module):
     """Two 3x3 convolutions and a shortcut (He et al., 2016)."""
 
@@ -306,7 +312,7 @@ NETS: dict[str, Callable[[int, int], nn.Module]] = {         # class: (width, la
     "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
     "ResNet": lambda width, n: keypoint_resnet18(n), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
     "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "HeatmapLite": lambda width, n: HeatmapLite(n, width),
-    "FinderNet": lambda width, n: FinderNet(width)}
+    "HeatmapLite2": lambda width, n: HeatmapLite2(n, width), "FinderNet": lambda width, n: FinderNet(width)}
 
 
 def make_net(name: str, width: int, n_landmarks: int) -> nn.Module:

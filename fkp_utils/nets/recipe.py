@@ -92,7 +92,7 @@ class Recipe:
 
 # What `width` is of, where a net has one.
 WIDTH = {"UNet": "First layer", "HeatmapResNet": "Feature pyramid", "HeatmapLite": "Feature pyramid",
-         "FinderNet": "Feature pyramid"}
+         "HeatmapLite2": "Feature pyramid", "FinderNet": "Feature pyramid"}
 
 
 def _one_of(what: str, value: str, known) -> None:
