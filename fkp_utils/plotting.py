@@ -1,7 +1,7 @@
 """Every figure of the course. Functions take arrays, return a matplotlib Figure and save nothing.
 
-Images are (h, w) uint8 or float arrays; landmarks (n, 2) in their pixels. Truth is green,
-prediction red, in every figure.
+Images are (h, w) uint8 or float arrays; landmarks (n, 2) in their pixels. Truth is drawn as blue dots,
+prediction as orange crosses, in every figure (`palette`).
 """
 
 from collections.abc import Sequence
@@ -11,29 +11,50 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 
 from .landmarks import Convention, box_corners
 from .metrics import error_curve
+from .nets.stages import Stage
+from .palette import BLUE, BOX, GREEN, GRID, INK, LINE, NUMBER, ORANGE, PREDICTION, SERIES, SOFT, TRUTH
 
 DPI = 110                            # of a figure on screen
-TRUTH, PREDICTION, ACCENT = "#19c37d", "#ff4136", "#3b6fd4"
-LINE, BOX = "#7df9ff", "#ffd43b"
 
 
 def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
+def _chart(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty chart in the palette's colours: no frame but the two axes, a light grid behind the data."""
+    fig = _figure(width, height)
+    ax = fig.subplots()
+    ax.set_prop_cycle(color=SERIES)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(SOFT)
+    ax.tick_params(which="both", colors=SOFT, labelcolor=INK)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    ax.grid(color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    return fig, ax
+
+
+def _legend(ax: Axes, **how) -> None:
+    ax.legend(fontsize=8, frameon=False, labelcolor=INK, **how)
+
+
 def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
               convention: Convention | None = None) -> None:
     """Draw one face with its landmarks into `ax`, joined by the convention's lines if it is given."""
     ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else None)
-    for points, colour in ((truth, TRUTH), (prediction, PREDICTION)):
+    for points, colour, mark in ((truth, TRUTH, "o"), (prediction, PREDICTION, "x")):
         if points is None:
             continue
-        size = 34 if len(points) == 1 else 5
-        ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, linewidths=0, zorder=3)
+        size, wide = (34, 2) if len(points) == 1 else (7, 1)
+        ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, marker=mark, linewidths=wide if mark == "x" else 0, zorder=3)
         for index, closed in convention.lines if convention else ():
             path = points[[*index, index[0]] if closed else list(index)]
             ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.75)
@@ -69,7 +90,7 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Con
     ax = fig.subplots()
     show_face(ax, image, landmarks, convention=convention)
     for k, (x, y) in enumerate(landmarks):
-        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6.5, color="#ffe066")
+        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6.5, color=NUMBER)
     if marked is not None:
         x, y = landmarks[marked]
         ax.scatter(x, y, s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
@@ -88,7 +109,7 @@ def face_with_options(image: np.ndarray, landmarks: np.ndarray, convention: Conv
     show_face(ax, image, landmarks if shown else None, title=title, convention=convention)
     if numbers:
         for k, (x, y) in enumerate(landmarks):
-            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6, color="#ffe066", clip_on=True)
+            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6, color=NUMBER, clip_on=True)
     return fig
 
 
@@ -98,8 +119,8 @@ def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, 
     fig = _figure(7.6, 3.6)
     face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
     show_face(face, image, truth, prediction, title, convention)
-    drawn = bars.barh(list(regions), list(regions.values()), color=ACCENT)
-    bars.bar_label(drawn, fmt="%.1f", padding=3, fontsize=8)
+    drawn = bars.barh(list(regions), list(regions.values()), color=BLUE)
+    bars.bar_label(drawn, color=INK, fmt="%.1f", padding=3, fontsize=8)
     bars.invert_yaxis()
     bars.margins(x=0.15)
     bars.set_xlabel("NME, %")
@@ -114,8 +135,8 @@ def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, me
     for ax in (left, right):
         show_face(ax, image)
         ax.imshow(heatmap, cmap="inferno", alpha=0.55, extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="nearest")
-        ax.scatter(*peak, marker="s", s=46, facecolors="none", edgecolors="#4dd2ff", label="argmax", zorder=3)
-        ax.scatter(*mean, marker="+", s=80, c=TRUTH, label="read off", zorder=3)
+        ax.scatter(*peak, marker="s", s=46, facecolors="none", edgecolors=TRUTH, label="argmax", zorder=3)
+        ax.scatter(*mean, marker="+", s=80, c=PREDICTION, label="read off", zorder=3)
     reach = max(6.0, 3.5 * w / heatmap.shape[1])
     right.set_xlim(mean[0] - reach, mean[0] + reach)
     right.set_ylim(mean[1] + reach, mean[1] - reach)
@@ -144,35 +165,35 @@ def feature_maps(image: np.ndarray, maps: np.ndarray, weight: np.ndarray, title:
     return fig
 
 
-def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: str = "", ylabel: str = "loss") -> Figure:
-    """Training and validation loss of each epoch on a log scale, with the mean shape's loss as a line."""
-    fig = _figure(6.4, 4)
-    ax = fig.subplots()
-    ax.plot(history.epoch, history.train_loss, color=ACCENT, marker="o", markersize=3, label="training")
-    ax.plot(history.epoch, history.val_loss, color="#e07b1a", marker="o", markersize=3, label="validation")
-    if mean_shape is not None:
-        ax.axhline(mean_shape, color="0.45", linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
+def _epochs(ax: Axes, ylabel: str) -> None:
     ax.set_yscale("log")
     ax.set_xlabel("epoch")
-    ax.set_ylabel(f"{ylabel} (log scale)")
-    ax.set_title(title, fontsize=10)
-    ax.grid(alpha=0.25, which="both")
-    ax.legend(fontsize=8)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylabel(ylabel)
+    ax.grid(which="minor", color=GRID, linewidth=0.4)
+
+
+def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: str = "", ylabel: str = "loss") -> Figure:
+    """Training and validation loss of each epoch on a log scale, with the mean shape's loss as a line."""
+    fig, ax = _chart(6.4, 4)
+    ax.plot(history.epoch, history.train_loss, color=BLUE, marker="o", markersize=3, label="training")
+    ax.plot(history.epoch, history.val_loss, color=ORANGE, marker="o", markersize=3, label="validation")
+    if mean_shape is not None:
+        ax.axhline(mean_shape, color=SOFT, linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
+    _epochs(ax, f"{ylabel} (log scale)")
+    ax.set_title(title, fontsize=10, color=INK)
+    _legend(ax)
     return fig
 
 
 def compare_recipes(histories: dict[str, pd.DataFrame], mean_shape: float, ylabel: str) -> Figure:
     """Validation error of each epoch, in pixels or whatever `ylabel` says, for several recipes."""
-    fig = _figure(6.4, 4)
-    ax = fig.subplots()
+    fig, ax = _chart(6.4, 4)
     for name, history in histories.items():
         ax.plot(history.epoch, history.val_error, label=name, linewidth=1.6)
-    ax.axhline(mean_shape, color="0.45", linestyle="--", linewidth=1.2, label="mean shape")
-    ax.set_yscale("log")
-    ax.set_xlabel("epoch")
-    ax.set_ylabel(f"{ylabel} (log scale)")
-    ax.grid(alpha=0.25, which="both")
-    ax.legend(fontsize=8)
+    ax.axhline(mean_shape, color=SOFT, linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
+    _epochs(ax, f"{ylabel} (log scale)")
+    _legend(ax)
     return fig
 
 
@@ -212,13 +233,29 @@ def filters(weight: np.ndarray, title: str = "") -> Figure:
     return fig
 
 
+def strongest_filters(weights: dict[str, np.ndarray], count: int = 12) -> Figure:
+    """The kernels with the largest weights of each layer, a row a layer: {layer: (out, in, k, k)}."""
+    fig = _figure(0.72 * count + 0.9, 0.95 * len(weights) + 0.3)
+    axes = fig.subplots(len(weights), count, squeeze=False)
+    for row, (name, weight) in zip(axes, weights.items()):
+        kernels = weight.reshape(-1, *weight.shape[2:])
+        chosen = np.argsort(-np.square(kernels).sum((1, 2)), kind="stable")[:count]
+        span = float(np.abs(kernels[chosen]).max())
+        for ax, k in zip(row, chosen):
+            ax.imshow(kernels[k], cmap="RdBu_r", vmin=-span, vmax=span)
+            ax.set_title("%d on %d" % divmod(int(k), weight.shape[1]), fontsize=7)
+            ax.set_xticks([])
+            ax.set_yticks([])
+        row[0].set_ylabel(name, fontsize=8)
+    return fig
+
+
 def error_by_view(errors: np.ndarray, views: Sequence[str], unit: str) -> Figure:
     """Mean error of each group of pictures as bars; `views` names the group of each error."""
     table = pd.DataFrame({"view": views, "error": errors}).groupby("view").error.mean()
-    fig = _figure(6.4, 3)
-    ax = fig.subplots()
-    bars = ax.barh(table.index, table.values, color=ACCENT)
-    ax.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
+    fig, ax = _chart(6.4, 3)
+    bars = ax.barh(table.index, table.values, color=BLUE)
+    ax.bar_label(bars, color=INK, fmt="%.1f", padding=3, fontsize=8)
     ax.set_xlabel(f"mean error ({unit})")
     ax.invert_yaxis()
     return fig
@@ -319,9 +356,8 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
 
     curves : name -> columns "threshold", "lost", "wrong"; chosen : name -> the threshold in use, which is marked
     """
-    fig = _figure(6, 3.8)
-    ax = fig.subplots()
-    for colour, (name, curve) in zip((ACCENT, PREDICTION), curves.items()):
+    fig, ax = _chart(6, 3.8)
+    for colour, (name, curve) in zip(SERIES, curves.items()):
         wrong, lost = (np.array(curve[column]) for column in ("wrong", "lost"))
         ax.plot(wrong, lost, color=colour, marker=".", label=name)
         k = int(np.abs(np.array(curve["threshold"]) - chosen[name]).argmin())
@@ -331,25 +367,22 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
     ax.set_xlabel("wrong faces in 100 pictures")
     ax.set_ylabel("faces lost, %")
     ax.set_ylim(-0.3, 12)                                    # beyond that no threshold is of use
-    ax.legend(frameon=False)
-    ax.grid(alpha=0.25)
+    _legend(ax)
     return fig
 
 
 def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     """Cumulative error distribution of each net: the share of faces (y) whose NME is at most x percent."""
-    fig = _figure(6.4, 4)
-    ax = fig.subplots()
+    fig, ax = _chart(6.4, 4)
     for name, values in errors.items():
-        colour, style = ("0.45", "--") if name.lower().startswith("mean") else (None, "-")
+        colour, style = (SOFT, "--") if name.lower().startswith("mean") else (None, "-")
         x, y = error_curve(values, limit)
         ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
     ax.set_xlabel("NME, % of the distance between the outer eye corners")
     ax.set_ylabel("share of faces")
     ax.set_xlim(0, limit)
     ax.set_ylim(0, 1)
-    ax.grid(alpha=0.25)
-    ax.legend(fontsize=8, loc="lower right")
+    _legend(ax, loc="lower right")
     return fig
 
 
@@ -360,16 +393,15 @@ def ablation(rows: dict[str, dict], title: str) -> Figure:
     """
     base = rows["reference"]["nme"]
     changes = {name: row["nme"] - base for name, row in rows.items() if name != "reference"}
-    fig = _figure(7.2, 0.3 * len(changes) + 1.1)
-    ax = fig.subplots()
-    bars = ax.barh(list(changes), list(changes.values()), color=[PREDICTION if d > 0 else TRUTH for d in changes.values()])
-    ax.bar_label(bars, fmt="%+.2f", padding=3, fontsize=8)
-    ax.axvline(0, color="0.3", linewidth=1)
+    fig, ax = _chart(7.2, 0.3 * len(changes) + 1.1)
+    bars = ax.barh(list(changes), list(changes.values()), color=[ORANGE if d > 0 else GREEN for d in changes.values()])
+    ax.bar_label(bars, color=INK, fmt="%+.2f", padding=3, fontsize=8)
+    ax.axvline(0, color=SOFT, linewidth=1)
     ax.margins(x=0.15)
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=8)
     ax.set_xlabel(f"change of the validation NME in points (reference: {base:.2f} %)")
-    ax.set_title(title, fontsize=10)
+    ax.set_title(title, fontsize=10, color=INK)
     return fig
 
 
@@ -378,25 +410,88 @@ def calibration(confidences: np.ndarray, errors: np.ndarray, groups: int = 8) ->
     order = np.argsort(confidences)
     parts = [part for part in np.array_split(order, groups) if len(part)]
     centre = [np.median(confidences[part]) for part in parts]
-    fig = _figure(6.4, 4)
-    ax = fig.subplots()
-    ax.scatter(confidences, errors, s=6, color="0.6", linewidths=0, label="one face")
-    for share, colour, label in ((50, ACCENT, "median of an eighth of the faces"), (90, "#e07b1a", "nine in ten are below")):
+    fig, ax = _chart(6.4, 4)
+    ax.scatter(confidences, errors, s=6, color=SOFT, alpha=0.5, linewidths=0, label="one face")
+    for share, colour, label in ((50, BLUE, "median of an eighth of the faces"), (90, ORANGE, "nine in ten are below")):
         ax.plot(centre, [np.percentile(errors[part], share) for part in parts], color=colour, marker="o", label=label)
     ax.set_ylim(0, 1.05 * np.percentile(errors, 99.5))
     ax.set_xlabel("confidence")
     ax.set_ylabel("NME, %")
-    ax.grid(alpha=0.25)
-    ax.legend(fontsize=8)
+    _legend(ax)
     return fig
 
 
 def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
     """Error of each region of the face, one group of bars a net: {net: {region: percent}}."""
-    fig = _figure(6.4, 3.4)
-    ax = fig.subplots()
-    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75)
+    fig, ax = _chart(6.4, 3.4)
+    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, color=[SOFT, *SERIES] if len(regions) > 1 else [BLUE])
     ax.set_ylabel("NME, %")
-    ax.grid(alpha=0.25, axis="y")
-    ax.legend(fontsize=8)
+    ax.grid(visible=False, axis="x")
+    _legend(ax)
+    return fig
+
+
+def _bar(stage: Stage) -> tuple[float, float]:
+    """Width and height of a stage's bar: logarithms of its channels and of its picture's height, or of its features."""
+    channels, height = stage.shape[:2] if len(stage.shape) == 3 else (1, stage.shape[0])
+    return 0.1 + 0.085 * np.log2(channels + 1), 0.3 + 0.5 * np.log2(height)
+
+
+def network(stages: Sequence[Stage]) -> Figure:
+    """A net's shapes from left to right: a bar a stage, high as its pictures and wide as its channels are many (logarithms).
+
+    Blue is a convolution or a block of them, grey pooling, orange what enlarges, green a fully connected layer.
+    """
+    fig = _figure(max(5.5, 0.55 * len(stages) + 0.6), 3.2)
+    ax = fig.subplots()
+    many = len(stages) > 12
+    bottom = -max(_bar(stage)[1] for stage in stages) / 2
+    for k, stage in enumerate(stages):
+        wide, high = _bar(stage)
+        larger = k and len(stage.shape) == 3 and stage.shape[1] > stages[k - 1].shape[1]
+        colour = GREEN if len(stage.shape) == 1 else SOFT if "Pool" in stage.kind else ORANGE if larger else BLUE
+        ax.add_patch(Rectangle((k - wide / 2, -high / 2), wide, high, facecolor=colour, linewidth=0))
+        ax.text(k, high / 2 + 0.15, "\n".join(map(str, stage.shape)), ha="center", va="bottom", fontsize=7, color=SOFT)
+        turned = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"} if many else {"ha": "center"}
+        ax.text(k, bottom - 0.25, stage.name, va="top", fontsize=8, color=INK, **turned)
+    ax.set_xlim(-0.8, len(stages) - 0.3)
+    ax.set_ylim(bottom - (1.9 if many else 0.8), -bottom + 1.5)
+    ax.set_axis_off()
+    return fig
+
+
+def teaser(photo: np.ndarray, crop: np.ndarray, heatmaps: np.ndarray, drawn: np.ndarray) -> Figure:
+    """Three squares side by side: a photo (h, w, 3), the heatmaps (n, height, width) over a crop (s, s), and what was found."""
+    fig = Figure(figsize=(10.8, 3.6), dpi=DPI)
+    together = (heatmaps / np.maximum(heatmaps.max((1, 2), keepdims=True), 1e-12)).max(0)
+    for k, picture in enumerate((photo, crop, drawn)):
+        ax = fig.add_axes((k / 3 + 0.003 * (k > 0), 0, 1 / 3 - 0.006 * (k < 2), 1))
+        show_face(ax, picture)
+        ax.set_aspect("auto")
+        if k == 1:
+            h, w = crop.shape[:2]
+            ax.imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.3 + together, 0, 1), aspect="auto",
+                      extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
+    return fig
+
+
+def recipes_compared(rows: dict[str, dict[str, dict[str, float]]]) -> Figure:
+    """Each part's error in percent of the mean shape's, a panel a kind of faces: {faces: {part: {recipe: percent}}}."""
+    fig = _figure(9.2, 3.4)
+    for ax, (faces, parts) in zip(fig.subplots(1, len(rows), sharey=True, squeeze=False)[0], rows.items()):
+        for k, (part, recipes) in enumerate(parts.items()):
+            for j, (name, percent) in enumerate(recipes.items()):
+                [bar] = ax.barh([k + 0.38 * (j - 0.5)], [percent], height=0.34, color=(SOFT, BLUE)[j], label=name if k == 0 else None)
+                ax.annotate(f"{percent:.0f}", (percent, bar.get_y() + 0.17), xytext=(4, 0), textcoords="offset points", va="center",
+                            fontsize=8, color=INK)
+        ax.axvline(100, color=ORANGE, linestyle="--", linewidth=1.2, label="mean shape")
+        ax.set_yticks(range(len(parts)), list(parts))
+        ax.set_title(faces, fontsize=10, color=INK)
+        ax.set_xlim(0, 122)
+        ax.set_xlabel("error, % of the mean shape's", color=INK)
+        ax.spines[["top", "right", "left"]].set_visible(False)
+        ax.spines["bottom"].set_color(SOFT)
+        ax.tick_params(colors=SOFT, labelcolor=INK, length=0)
+    ax.invert_yaxis()
+    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
     return fig

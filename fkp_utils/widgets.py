@@ -220,8 +220,8 @@ def own_photo(example: np.ndarray) -> Panel:
         return predict.draw(photo, faces)
 
     panel = None
-    hint = ipw.HTML("up to 200 MB where JupyterLab was started with <code>make lab</code>, else 10 MB; larger ones, and many at once: "
-                    "put them into <code>data/personal/</code>")
+    hint = ipw.HTML("up to 200 MB where JupyterLab was started with <code>make lab</code>, else 10 MB; larger ones, and many at "
+                    "once: put them into <code>data/personal/</code>")
     panel = Panel(draw, upload=ipw.FileUpload(accept="image/*", multiple=False),
                   show=ipw.ToggleButtons(options=["landmarks", "heatmaps"]))
     panel.children = [panel.children[0], hint, *panel.children[1:]]

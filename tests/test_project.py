@@ -13,7 +13,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["errors", "files", "landmarks", "_torchvision", "metrics", "synthesis", "datasets", "augment", "nets",
+LAYERS = ["errors", "files", "palette", "landmarks", "_torchvision", "metrics", "synthesis", "datasets", "augment", "nets",
           "profiles", "training", "train", "detection", "plotting", "predict", "widgets", "kaggle", "website"]
 
 

@@ -40,7 +40,8 @@ def commands(folder: Path, torch: str, uv: str | None) -> list[list[str]]:
 
 def install(folder: Path, torch: str, run: Callable[[list[str]], object] = subprocess.check_call) -> None:
     """Make the environment; ValueError where the machine lacks the room or the means, before anything is written."""
-    needed, free = gigabytes(torch, platform.system(), platform.machine()), shutil.disk_usage(folder.resolve().parent).free / 1e9
+    needed = gigabytes(torch, platform.system(), platform.machine())
+    free = shutil.disk_usage(folder.resolve().parent).free / 1e9
     smaller = "; TORCH=cpu takes 2 GB" if needed > 2 else ""
     if free < 1.25 * needed:
         raise ValueError(f"{free:.1f} GB of disk are free here; the packages take up to {needed:g} GB and some room to unpack"
