@@ -101,28 +101,28 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Con
     return fig
 
 
-def face_with_options(image: np.ndarray, landmarks: np.ndarray, convention: Convention, shown: bool, numbers: bool,
-                      title: str = "") -> Figure:
-    """One face, with or without its landmarks and their numbers."""
+def face_with_options(image: np.ndarray, landmarks: np.ndarray | None, convention: Convention, shown: bool, numbers: bool,
+                      title: str = "", prediction: np.ndarray | None = None) -> Figure:
+    """One face, with or without its landmarks and their numbers, and what a net says of it."""
     fig = _figure(5.6, 5.6 * image.shape[0] / image.shape[1] + 0.3)
     ax = fig.subplots()
-    show_face(ax, image, landmarks if shown else None, title=title, convention=convention)
-    if numbers:
+    show_face(ax, image, landmarks if shown else None, prediction, title, convention)
+    if numbers and landmarks is not None:
         for k, (x, y) in enumerate(landmarks):
-            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6, color=NUMBER, clip_on=True)
+            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7, color=NUMBER, clip_on=True)
     return fig
 
 
 def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, regions: dict[str, float],
-                  title: str, convention: Convention) -> Figure:
-    """One face with truth and prediction, and beside it the error of each region: {region: percent}."""
+                  title: str, convention: Convention, limit: float) -> Figure:
+    """One face with truth and prediction, and beside it the error of each region, {region: percent}, up to `limit`."""
     fig = _figure(7.6, 3.6)
     face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
     show_face(face, image, truth, prediction, title, convention)
     drawn = bars.barh(list(regions), list(regions.values()), color=BLUE)
     bars.bar_label(drawn, color=INK, fmt="%.1f", padding=3, fontsize=8)
     bars.invert_yaxis()
-    bars.margins(x=0.15)
+    bars.set_xlim(0, 1.15 * limit)
     bars.set_xlabel("NME, %")
     return fig
 
@@ -243,7 +243,7 @@ def strongest_filters(weights: dict[str, np.ndarray], count: int = 12) -> Figure
         span = float(np.abs(kernels[chosen]).max())
         for ax, k in zip(row, chosen):
             ax.imshow(kernels[k], cmap="RdBu_r", vmin=-span, vmax=span)
-            ax.set_title("%d on %d" % divmod(int(k), weight.shape[1]), fontsize=7)
+            ax.set_title("{} on {}".format(*divmod(int(k), weight.shape[1])), fontsize=7)
             ax.set_xticks([])
             ax.set_yticks([])
         row[0].set_ylabel(name, fontsize=8)
@@ -308,6 +308,13 @@ def photo_figure(photo: np.ndarray, title: str = "") -> Figure:
     fig = Figure(figsize=(width, width * h / w + (0.35 if title else 0)), dpi=max(DPI, w / width),
                  layout=ConstrainedLayoutEngine(w_pad=0, h_pad=0))
     show_face(fig.subplots(), photo, title=title)
+    return fig
+
+
+def photo_with_points(photo: np.ndarray, points: np.ndarray | None) -> Figure:
+    """A photo, uint8 (h, w, 3), of 360 px on the screen, and points (n, 2) on it, or None."""
+    fig = Figure(figsize=(360 / DPI, 360 / DPI * photo.shape[0] / photo.shape[1]), dpi=DPI)
+    show_face(fig.add_axes((0, 0, 1, 1)), photo, prediction=points)
     return fig
 
 
@@ -479,11 +486,12 @@ def recipes_compared(rows: dict[str, dict[str, dict[str, float]]]) -> Figure:
     """Each part's error in percent of the mean shape's, a panel a kind of faces: {faces: {part: {recipe: percent}}}."""
     fig = _figure(9.2, 3.4)
     for ax, (faces, parts) in zip(fig.subplots(1, len(rows), sharey=True, squeeze=False)[0], rows.items()):
-        for k, (part, recipes) in enumerate(parts.items()):
+        for k, recipes in enumerate(parts.values()):
             for j, (name, percent) in enumerate(recipes.items()):
-                [bar] = ax.barh([k + 0.38 * (j - 0.5)], [percent], height=0.34, color=(SOFT, BLUE)[j], label=name if k == 0 else None)
-                ax.annotate(f"{percent:.0f}", (percent, bar.get_y() + 0.17), xytext=(4, 0), textcoords="offset points", va="center",
-                            fontsize=8, color=INK)
+                y = k + 0.38 * (j - 0.5)
+                ax.barh([y], [percent], height=0.34, color=(SOFT, BLUE)[j], label=name if k == 0 else None)
+                ax.annotate(f"{percent:.0f}", (percent, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
+                            color=INK)
         ax.axvline(100, color=ORANGE, linestyle="--", linewidth=1.2, label="mean shape")
         ax.set_yticks(range(len(parts)), list(parts))
         ax.set_title(faces, fontsize=10, color=INK)

@@ -16,25 +16,32 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import nn
 
-from . import plotting, predict
+from . import morph, plotting, predict
 from .augment import flip, to_float, turn_and_scale, warp
 from .datasets import FaceDataset, IBugFaces, IMMFaces
 from .datasets.images import read_photo
 from .errors import DatasetError
+from .landmarks import Convention
 from .metrics import nme, region_errors
 from .nets.heatmaps import argmax
 from .nets.recipe import Recipe
 from .nets.trained import Trained
 from .training.loop import fit
 
+DENSITY = 2                              # pixels of a picture for each of the screen's: sharp on good screens
+
 
 def png(fig: Figure) -> bytes:
-    """A figure as PNG."""
+    """A figure as PNG of twice the density."""
     file = io.BytesIO()
-    fig.savefig(file, format="png", facecolor="white")
+    fig.savefig(file, format="png", facecolor="white", dpi=DENSITY * plotting.DPI)
     return file.getvalue()
+
+
+PATIENCE = 0.3                           # seconds after which a panel says that it is at work
 
 
 def _blank() -> Figure:
@@ -55,15 +62,27 @@ class Panel(ipw.VBox):
 
     def __init__(self, draw: Callable[..., Figure], **controls: ipw.Widget):
         self.draw, self.controls = draw, controls
-        self.picture, self.note = ipw.Image(format="png"), ipw.HTML()
+        self.picture, self.note, self.busy = ipw.Image(format="png"), ipw.HTML(), ipw.HTML()
         for control in controls.values():
             control.observe(lambda change: self.refresh(), "value")
-        super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.note, self.picture])
+        super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.note, self.busy,
+                          self.picture])
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw again with the controls' values."""
-        self.picture.value = png(self.draw(**{name: control.value for name, control in self.controls.items()}))
+        """Draw again with the controls' values; what takes longer than `PATIENCE` says so meanwhile."""
+        timer = threading.Timer(PATIENCE, lambda: setattr(self.busy, "value", "working &hellip;"))
+        timer.start()
+        try:
+            fig = self.draw(**{name: control.value for name, control in self.controls.items()})
+        finally:
+            timer.cancel()
+            timer.join()
+            self.busy.value = ""
+        # At its natural size, never stretched; smaller where the window is.
+        self.picture.layout = ipw.Layout(width=f"{round(fig.get_figwidth() * plotting.DPI)}px", height="auto", max_width="100%",
+                                         object_fit="contain", align_self="flex-start")
+        self.picture.value = png(fig)
 
     def tell(self, text: str) -> None:
         """Say something above the picture: plain text, which may come from a file's name."""
@@ -71,12 +90,21 @@ class Panel(ipw.VBox):
 
     def _repr_mimebundle_(self, **kwargs):
         live = super()._repr_mimebundle_(**kwargs) or {}
-        return {**live, "text/plain": "interactive panel", "image/png": base64.b64encode(self.picture.value).decode()}
+        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(_jpeg(self.picture.value)).decode()}
+
+
+def _jpeg(picture: bytes) -> bytes:
+    """A PNG of `png` at a notebook's size, small enough to be kept in its file."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        image.convert("RGB").reduce(DENSITY).save(file, format="jpeg", quality=80)
+    return file.getvalue()
 
 
 def _slider(low: float, high: float, value: float, label: str, step: float = 1) -> ipw.Widget:
     make = ipw.IntSlider if isinstance(step, int) else ipw.FloatSlider
-    return make(value=value, min=low, max=high, step=step, description=label, continuous_update=False)
+    return make(value=value, min=low, max=high, step=step, description=label, continuous_update=False,
+                style={"description_width": "initial"})
 
 
 def dataset_browser(studio: IMMFaces, wild: IBugFaces) -> Panel:
@@ -107,8 +135,8 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
         return plotting.face_grid([faces.images[index], after[0, 0].numpy()], [landmarks[0].numpy(), points[0].numpy()],
                                   titles=["before", "after"], columns=2, convention=faces.convention)
 
-    return Panel(draw, rotation=_slider(-45, 45, 15, "rotation, °"), shift=_slider(-0.3, 0.3, 0.05, "shift", 0.01),
-                 scale=_slider(0.6, 1.5, 1.1, "scale", 0.05), brightness=_slider(-0.4, 0.4, 0.1, "brightness", 0.05),
+    return Panel(draw, rotation=_slider(-45, 45, 15, "rotation, degrees"),
+                 shift=_slider(-0.3, 0.3, 0.05, "shift, widths", 0.01), scale=_slider(0.6, 1.5, 1.1, "scale", 0.05), brightness=_slider(-0.4, 0.4, 0.1, "brightness", 0.05),
                  mirror=ipw.Checkbox(True, description="mirror"))
 
 
@@ -123,7 +151,7 @@ class LiveTraining(Panel):
         self.history: pd.DataFrame | None = None
         self.result: Trained | None = None
         self.error: BaseException | None = None
-        self.button = ipw.Button(description="stop after this epoch", icon="stop")
+        self.button = ipw.Button(description="stop after this epoch", icon="stop", layout=ipw.Layout(width="max-content"))
         super().__init__(lambda: _blank() if self.history is None
                          else plotting.loss_curves(self.history, title=recipe.title))
         self.children = [self.button, *self.children]
@@ -181,9 +209,11 @@ def error_explorer(faces: FaceDataset, predicted: np.ndarray) -> Panel:
         k = order[rank - 1]
         bars = region_errors(predicted[k:k + 1], faces.landmarks[k:k + 1], faces.convention)
         title = f"{faces.names[k].rsplit('/', 1)[-1]}: {errors[k]:.1f} %, number {rank} of {len(errors)}"
-        return plotting.error_details(faces.images[k], faces.landmarks[k], predicted[k], bars, title, faces.convention)
+        return plotting.error_details(faces.images[k], faces.landmarks[k], predicted[k], bars, title, faces.convention, limit)
 
-    return Panel(draw, rank=_slider(1, len(errors), 1, "rank"))
+    # The bars' axis is the same for all faces, so that a better one looks better.
+    limit = max(max(region_errors(p[None], t[None], faces.convention).values()) for p, t in zip(predicted, faces.landmarks))
+    return Panel(draw, rank=_slider(1, len(errors), 1, "from the worst (1) to the best"))
 
 
 def heatmap_explorer(run: Trained, faces: FaceDataset, count: int = 8) -> Panel:
@@ -220,12 +250,37 @@ def own_photo(example: np.ndarray) -> Panel:
         return predict.draw(photo, faces)
 
     panel = None
-    hint = ipw.HTML("up to 200 MB where JupyterLab was started with <code>make lab</code>, else 10 MB; larger ones, and many at "
-                    "once: put them into <code>data/personal/</code>")
+    hint = ipw.HTML("up to 200 MB where JupyterLab was started with <code>make lab</code>, else 10 MB; larger ones, and many "
+                    "at once: put them into <code>data/personal/</code>")
     panel = Panel(draw, upload=ipw.FileUpload(accept="image/*", multiple=False),
-                  show=ipw.ToggleButtons(options=["landmarks", "heatmaps"]))
+                  show=ipw.ToggleButtons(options=["landmarks", "heatmaps"], style={"button_width": "max-content"}))
     panel.children = [panel.children[0], hint, *panel.children[1:]]
     return panel
+
+
+def submission_explorer(images: np.ndarray, points: np.ndarray, confidences: np.ndarray, convention: Convention) -> Panel:
+    """Faces without known landmarks, from the one that a net is least sure of to the surest.
+
+    images : uint8 (N, h, w); points : (N, n, 2) in their pixels; confidences : (N,), 1 where the mirror image says the same
+    """
+    order = np.argsort(confidences, kind="stable")
+
+    def draw(rank):
+        k = order[rank - 1]
+        title = f"face {k}, confidence {confidences[k]:.2f}: number {rank} of {len(order)}"
+        return plotting.face_with_options(images[k], None, convention, True, False, title, points[k])
+
+    return Panel(draw, rank=_slider(1, len(order), 1, "from the least sure (1) to the surest"))
+
+
+def morph_slider(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> Panel:
+    """One face turned into another; each a picture and its landmarks, as `morph.aligned` gives them."""
+    def draw(share, landmarks):
+        shape = (1 - share) * first[1] + share * second[1]
+        return plotting.photo_with_points(morph.to_bytes(morph.between(first, second, share)), shape if landmarks else None)
+
+    return Panel(draw, share=_slider(0.0, 1.0, 0.5, "share of the second face", 0.05),
+                 landmarks=ipw.Checkbox(False, description="show landmarks"))
 
 
 def layer_explorer(model: nn.Module, faces: FaceDataset) -> Panel:

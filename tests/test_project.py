@@ -14,7 +14,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
 LAYERS = ["errors", "files", "palette", "landmarks", "_torchvision", "metrics", "synthesis", "datasets", "augment", "nets",
-          "profiles", "training", "train", "detection", "plotting", "predict", "widgets", "kaggle", "website"]
+          "profiles", "training", "train", "detection", "plotting", "predict", "exercises", "morph", "widgets", "kaggle", "website"]
 
 
 def imports(path: Path) -> set[str]:

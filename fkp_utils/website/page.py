@@ -3,70 +3,97 @@
     python -m fkp_utils.website.page [website]
 """
 
+import json
+import re
 import sys
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
+from .. import palette
 from ..files import write_text
-from ..plotting import DPI
+from ..plotting import DPI, recipes_compared
 from .report import MEASURED, read_report
+from .svg import inline, themed
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = range(1, 6)
-TITLES = {1: "Part 1: nose tip", 2: "Part 2: 58 landmarks", 3: "Part 3: ResNet-18, 68 landmarks",
-          4: "Part 4: heatmaps, 68 landmarks", 5: "Part 5: the competition"}
-_SHORT = {"nme": "{:.2f} %", "mae": "{:.2f} px", "pixels": "{:.1f} px", "mse": "{:.6f}"}
-_COLUMNS = {"epochs": ("Epochs", "{:.0f}"), "mse": ("MSE of coordinates", "{:.6f}"),
-            "pixels": ("Error, px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
+PARTS = {1: "nose tip", 2: "58 landmarks", 3: "ResNet-18", 4: "heatmaps", 5: "competition"}
+_COLUMNS = {"mse": ("MSE", "{:.6f}"), "pixels": ("px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
             "mae": ("MAE, px", "{:.2f}")}
+_VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_MAIN = ("nme", "pixels", "mae")         # of these, the first that a table has is the one that counts
 
 
-def table(rows: list[dict]) -> dict:
-    """Rows of numbers as a table of strings: {"head": [...], "body": [[...], ...]}; columns nobody fills are left out."""
-    used = [key for key in _COLUMNS if any(key in row for row in rows)]
-    body = [[row["net"], *(_COLUMNS[key][1].format(row[key]) if key in row else "" for key in used)] for row in rows]
-    return {"head": ["Net and recipe", *(_COLUMNS[key][0] for key in used)], "body": body}
+def _main(rows: list[dict]) -> str:
+    return next((key for key in _MAIN if any(key in row for row in rows)), "mse")
 
 
-def _empty_row(net: str) -> dict:
-    return {"net": net, "embedded": "", "real": "", "epochs": "", "command": ""}
+def table(embedded: dict | None, real: dict | None) -> dict:
+    """A part's numbers, a row a net: {"groups": [(faces, column heads)], "rows": [{"net", "cells": [(text, is best)]}]}.
+
+    Embedded faces and real photos side by side; last in each group, by how much the number that counts (`_MAIN`) is smaller
+    than the first row's, which looks at no picture.
+    """
+    names = list(dict.fromkeys(row["net"] for report in (embedded, real) if report for row in report["rows"]))
+    rows = {name: {"net": name, "cells": []} for name in names}
+    groups = []
+    for faces, report in (("Embedded faces", embedded), ("Real photos", real)):
+        if not report:
+            continue
+        by_name = {row["net"]: row for row in report["rows"]}
+        used = [key for key in _COLUMNS if any(key in row for row in report["rows"])]
+        main, yardstick = _main(report["rows"]), report["rows"][0]
+        best = {key: min(row[key] for row in report["rows"] if key in row) for key in used}
+        groups.append((faces, [_COLUMNS[key][0] for key in used] + ["change", "epochs"]))
+        for name, row in rows.items():
+            numbers = by_name.get(name, {})
+            row["cells"] += [(_COLUMNS[key][1].format(numbers[key]), numbers[key] == best[key]) if key in numbers else ("", False)
+                             for key in used]
+            change = 100 * (numbers[main] / yardstick[main] - 1) if main in numbers and main in yardstick else 0
+            row["cells"] += [(f"{change:+.0f} %".replace("-", "\u2212") if change else "", False),
+                             (f"{numbers['epochs']:.0f}" if "epochs" in numbers else "", False)]
+    return {"groups": groups, "rows": list(rows.values())}
 
 
-def _short(row: dict) -> str:
-    """A row's most telling numbers: NME and MAE, or what Part 1 has."""
-    for keys in (("nme", "mae"), ("pixels",), ("mse",)):
-        if known := [_SHORT[key].format(row[key]) for key in keys if key in row]:
-            return ", ".join(known)
-    return ""
+def commands(real: dict | None) -> list[tuple[str, str]]:
+    """(net, command) of each number measured on real photos; without one of its own, a net comes from `make figures`."""
+    rows = real["rows"] if real else []
+    pairs = [(row["net"], row.get("command", "make figures PROFILE=full DATA=DATA")) for row in rows]
+    return [(net, command) for net, command in pairs if command]
 
 
-def overview(reports: dict[int, dict], measured: dict[int, dict]) -> list[tuple[int, str, list[dict]]]:
-    """(part, title, rows) of the page's first table: a row a net, its errors on embedded and on real faces side by side."""
-    parts = []
-    for part, title in TITLES.items():
-        rows: dict[str, dict] = {}
-        for kind, report in (("embedded", reports.get(part)), ("real", measured.get(part))):
-            for row in report["rows"] if report else ():
-                cells = rows.setdefault(row["net"], _empty_row(row["net"]))
-                cells[kind] = _short(row)
-                if kind == "real":
-                    epochs = f"{row['epochs']:.0f}" if "epochs" in row else ""
-                    cells |= {"epochs": epochs, "command": row.get("command", "make figures PROFILE=full DATA=DATA")}
-        if part == 5:
-            rows["write-up"] = _empty_row("The write-up's own report") | {"real": "20.77 px", "epochs": "16"}
-        parts.append((part, title, list(rows.values())))
-    return [row for row in parts if row[2]]
+def relative_errors(reports: dict[int, dict]) -> dict[str, dict[str, float]]:
+    """{part: {"write-up": percent, "improved": percent}} of the mean shape's error, for the parts that have all three."""
+    found = {}
+    for part, report in reports.items():
+        main = _main(report["rows"])
+        numbers = {row["net"]: row[main] for row in report["rows"] if main in row}
+        writeup, improved = (next((v for name, v in numbers.items() if word in name), None) for word in ("write-up", "improved"))
+        if part < 5 and writeup and improved:
+            mean = next(iter(numbers.values()))
+            found[f"{part} {PARTS[part]}"] = {"write-up": 100 * writeup / mean, "improved": 100 * improved / mean}
+    return found
+
+
+def headline(measured: dict[int, dict]) -> dict[str, float]:
+    """NME on real photos of the mean shape, of the write-up's ResNet-18 as repeated here, and of the net that ships."""
+    rows = {row["net"]: row["nme"] for part in (3, 5) if part in measured for row in measured[part]["rows"] if "nme" in row}
+    wanted = {"mean": "Mean shape in the box", "writeup": "Part 3, write-up", "shipped": "Weights that come with the project"}
+    return {key: rows[name] for key, name in wanted.items()} if set(wanted.values()) <= rows.keys() else {}
 
 
 def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
-    """Width and height in CSS pixels of each figure of a site, by name, so that the page does not jump while they load."""
+    """Width and height in CSS pixels of each figure and drawing of a site, by name, so that the page does not jump while they load."""
     sizes = {}
     for path in site.glob("*.jpg"):
         with Image.open(path) as image:
             sharpness = image.info.get("dpi", (DPI, DPI))[0] / DPI
             sizes[path.stem] = (round(image.width / sharpness), round(image.height / sharpness))
+    for path in site.glob("*.svg"):
+        width, height = _VIEW.search(path.read_text(encoding="utf-8")).groups()         # type: ignore[union-attr]
+        sizes.setdefault(path.stem, (round(float(width) * DPI / 72), round(float(height) * DPI / 72)))
     return sizes
 
 
@@ -74,11 +101,17 @@ def render(site: Path) -> Path:
     """Write index.html into `site` from the records there and those in data/measured; return its path."""
     reports = {part: report for part in PARTS if (report := read_report(site / "results" / f"part{part}.json"))}
     measured = {part: report for part in PARTS if (report := read_report(MEASURED / f"part{part}.json"))}
+    overview = {faces: relative for faces, of in (("embedded faces, quick", reports), ("real photos, full length", measured))
+                if (relative := relative_errors(of))}
+    results = Markup(inline(themed(recipes_compared(overview), "results"))) if len(overview) == 2 else ""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals["table"] = table
-    page = environment.get_template("index.html.j2").render(reports=reports, measured=measured, sizes=figure_sizes(site),
-                                                            overview=overview(reports, measured))
+    environment.globals |= {"table": table, "commands": commands}
+    numbers = {name: value for report in reports.values() for name, value in report.get("numbers", {}).items()}
+    page = environment.get_template("index.html.j2").render(
+        reports=reports, measured=measured, sizes=figure_sizes(site), results_chart=results, charts={path.stem for path in site.glob("*.svg")}, palette=palette,
+        headline=headline(measured), first=next(iter(reports.values()), None),
+        numbers=Markup(json.dumps(numbers, separators=(",", ":"))))
     write_text(site / "index.html", page)
     return site / "index.html"
 

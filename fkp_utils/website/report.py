@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import nn
 
-from ..files import replacing, write_json
+from ..files import replacing, write_json, write_text
 from ..nets.models import count_parameters
 from ..nets.recipe import Recipe
-from ..plotting import DPI
+from ..nets.stages import stages
+from ..plotting import DPI, network
+from .svg import themed
 
 # Pixels of a saved figure for each of the page's, so that it is crisp on good screens; lines and letters need more than photos.
 SHARPNESS = {"photos": 1.5, "lines": 2.0}
@@ -31,20 +35,36 @@ class Report:
         self.out = Path(out)
         data = "embedded faces" if (Path(root) / "embedded.json").exists() else "real photos"
         self.content: dict[str, Any] = {"part": part, "profile": profile, "data": data, "figures": {}, "models": {},
-                                        "recipes": {}, "rows": []}
+                                        "recipes": {}, "rows": [], "numbers": {}}
 
     def figure(self, name: str, fig: Figure, caption: str) -> Figure:
-        """Save a figure as `name`.jpg and give it back for display; the caption is also its alt text."""
+        """Save a figure as `name`.jpg, a chart as `name`.svg, too, and give it back; the caption is also its alt text."""
         path = self.out / f"{name}.jpg"
+        kind = "photos" if any(ax.images for ax in fig.axes) else "lines"
         with replacing(path) as beside:
-            kind = "photos" if any(ax.images for ax in fig.axes) else "lines"
             fig.savefig(beside, format="jpg", dpi=SHARPNESS[kind] * DPI, facecolor="white", pil_kwargs={"quality": 85})
+        if kind == "lines":
+            write_text(path.with_suffix(".svg"), themed(fig, name))
         self.content["figures"][name] = caption
         return fig
 
-    def model(self, model: nn.Module) -> None:
-        """Record a net's layer list and size."""
-        self.content["models"][type(model).__name__] = {"layers": repr(model), "parameters": count_parameters(model)}
+    def picture(self, name: str, image: np.ndarray, caption: str, quality: int = 85) -> None:
+        """Save an array of pixels, uint8 (h, w) or (h, w, 3), as `name`.jpg."""
+        with replacing(self.out / f"{name}.jpg") as beside:
+            Image.fromarray(image).save(beside, format="jpeg", quality=quality)
+        self.content["figures"][name] = caption
+
+    def model(self, model: nn.Module, size: tuple[int, int]) -> Figure:
+        """Record a net's layer list and number of weights; return the drawing of its stages for pictures of `size`."""
+        name = type(model).__name__
+        self.content["models"][name] = {"layers": repr(model), "parameters": count_parameters(model)}
+        drawing = network(stages(model, size))
+        write_text(self.out / f"{name}.svg", themed(drawing, name))
+        return drawing
+
+    def numbers(self, name: str, content: Any) -> None:
+        """Hand numbers to the page's script, by name; floats are best rounded."""
+        self.content["numbers"][name] = content
 
     def recipe(self, recipe: Recipe) -> None:
         """Record the hyperparameters of a training."""

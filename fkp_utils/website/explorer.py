@@ -1,0 +1,44 @@
+"""Faces with all their heatmaps for the page to play with: two sheets of pictures, and numbers."""
+
+import matplotlib
+import numpy as np
+import torch.nn.functional as F
+
+from ..datasets import IBugFaces
+from ..metrics import nme
+from ..nets.trained import Trained
+
+COUNT, TILE = 24, 24                     # faces; pixels of a heatmap's sides on the sheet
+
+
+def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Some faces from the smallest to the largest error, evenly spread, and what a heatmap net says of each landmark.
+
+    run : net with heatmaps; faces : as it takes them; large : the same faces with more pixels, to be shown
+
+    Returns
+    -------
+    heatmaps, uint8 (COUNT * TILE, n * TILE, 3): a row a face, a column a landmark; faces, uint8 (s, COUNT * s); and the names
+    of landmarks, the lines between them, and of each face the NME, and of each landmark the error (%), the true and the found
+    place in thousandths of the crop's side
+    """
+    found = run.predict(faces)
+    errors = nme(found, faces.landmarks, faces.convention)
+    order = np.argsort(errors, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, min(COUNT, len(order))).round().astype(int)]
+    maps = run.heatmap_target.heatmaps(run.logits(faces.batch(chosen)[0])).cpu()
+    small = F.adaptive_avg_pool2d(maps, TILE)
+    small = small / small.amax((2, 3), keepdim=True).clamp(min=1e-12)
+    sheet = matplotlib.colormaps["inferno"](small.numpy())[..., :3]         # (k, n, TILE, TILE, 3)
+    sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(len(chosen) * TILE, -1, 3)
+    corners = list(faces.convention.eye_corners or (0, 1))
+
+    def of_face(k: int) -> dict:
+        truth, mine = faces.landmarks[k], found[k]
+        scale = np.linalg.norm(truth[corners[0]] - truth[corners[1]])
+        return {"nme": round(float(errors[k]), 2), "errors": (100 * np.linalg.norm(mine - truth, axis=-1) / scale).round(1).tolist(),
+                **{name: (1000 * (points + 0.5) / faces.size[1]).round().astype(int).tolist()
+                   for name, points in (("truth", truth), ("found", mine))}}
+    numbers = {"names": list(faces.convention.names), "lines": [[list(index), closed] for index, closed in faces.convention.lines],
+               "faces": [of_face(int(k)) for k in chosen]}
+    return (255 * sheet).astype(np.uint8), np.hstack([large.images[int(k)] for k in chosen]), numbers
