@@ -59,7 +59,8 @@ def to_shape(image: np.ndarray, landmarks: np.ndarray, shape: np.ndarray) -> np.
     source = LinearNDInterpolator(_framed(shape, size), _framed(landmarks, size))
     y, x = np.mgrid[:size, :size]
     coordinates = source(x, y)[..., ::-1].transpose(2, 0, 1)              # rows, columns
-    return np.stack([map_coordinates(channel, coordinates, order=1, mode="nearest") for channel in image.transpose(2, 0, 1)], -1)
+    channels = [map_coordinates(channel, coordinates, order=1, mode="nearest") for channel in image.transpose(2, 0, 1)]
+    return np.stack(channels, -1)
 
 
 def between(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray], share: float) -> np.ndarray:

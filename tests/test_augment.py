@@ -143,6 +143,28 @@ def test_a_patch_covers_its_rectangle_with_its_grey():
     assert not one(Augment(occlude=0.5), torch.zeros(20, 20), occlude=0.5)[0].any()          # 0.5 is not below 0.5
 
 
+@pytest.mark.parametrize("uniform, factor", [(0.99, 2), (0.75, 4), (0.55, 8)])
+def test_a_coarse_face_has_lost_its_detail(uniform, factor):
+    """One column, as the blur: from 1 down to 1 - coarse, in thirds. Chequers are grey where pixels are merged."""
+    rows = torch.full((1, len(Augment.columns)), 0.5)
+    rows[0, Augment.columns.index("blur")] = uniform
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    board = (((x // (factor // 2) + y // (factor // 2)) % 2).float() - 0.5)[None, None]
+    blocks = (((x // factor + y // factor) % 2).float() - 0.5)[None, None]
+    points = torch.zeros(1, 68, 2)
+    changed, _ = Augment(coarse=0.5)(board, points, IBUG_68, rows)
+    torch.testing.assert_close(changed, torch.zeros_like(changed))
+    kept, _ = Augment(coarse=0.5)(blocks, points, IBUG_68, rows)
+    assert kept.std() > 0.1, "squares as large as what is merged stay"
+    rows[0, Augment.columns.index("blur")] = 0.45                         # below 1 - coarse: as it was
+    torch.testing.assert_close(Augment(coarse=0.5)(board, points, IBUG_68, rows)[0], board)
+
+
+def test_blur_and_coarse_exclude_each_other():
+    with pytest.raises(ValueError, match="more than 1"):
+        Augment(blur=0.6, coarse=0.5)
+
+
 def test_a_blur_spreads_a_pixel_over_five_by_five():
     dark = torch.full((20, 20), -0.5)
     dark[10, 10] = 0.5

@@ -113,28 +113,47 @@ def test_a_figure_opens_large_and_closes(page):
     assert page.locator("dialog[open]").count() == 0
 
 
-def test_the_pairs_edge_follows_the_slider(page):
+def test_pointing_at_a_landmark_shows_its_heatmap_name_and_error(page):
     page.goto((SITE / "index.html").as_uri())
-    slider = page.locator(".pair input").first
-    slider.focus()
-    before = page.locator(".pair .over").first.evaluate("e => getComputedStyle(e).clipPath")
+    numbers = json.loads((SITE / "results" / "part4.json").read_text())["numbers"]["explorer"]
+    slider, stage = page.locator("#explorer input"), page.locator("#explorer svg")
+    stage.scroll_into_view_if_needed()
+    slider.fill("3")
+    box, (x, y) = stage.bounding_box(), numbers["faces"][3]["found"][8]
+    page.mouse.move(box["x"] + x * box["width"] / 1000, box["y"] + y * box["height"] / 1000)
+    said = page.locator("#explorer output")
+    expect(said).to_contain_text(f"{numbers['names'][8]}")
+    expect(said).to_contain_text(f"landmark 8: {numbers['faces'][3]['errors'][8]:.1f} %")
+    shown = page.locator("#explorer .map").evaluate(
+        "({ style }) => [style.opacity, style.backgroundPositionX, style.backgroundPositionY]")
+    assert shown[0] == "1" and float(shown[1][:-1]) == pytest.approx(100 * 8 / 67, abs=0.01)
+    assert float(shown[2][:-1]) == pytest.approx(100 * 3 / (len(numbers["faces"]) - 1), abs=0.01)
+    stage.focus()
     page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    assert page.locator(".pair .over").first.evaluate("e => getComputedStyle(e).clipPath") != before
+    expect(said).to_contain_text("landmark 9:")
 
 
-@pytest.mark.parametrize("page", [{"has_touch": True, "viewport": {"width": 390, "height": 800}}], indirect=True, ids=["touch"])
-def test_the_pairs_edge_follows_a_finger(page):
+def test_the_morphs_slider_shows_another_step(page):
     page.goto((SITE / "index.html").as_uri())
-    slider, over = page.locator(".pair input").first, page.locator(".pair .over").first
-    slider.scroll_into_view_if_needed()
-    clips = []
-    for share in (0.2, 0.8):
-        box = slider.bounding_box()
-        page.touchscreen.tap(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-        clips.append((over.evaluate("e => getComputedStyle(e).clipPath"), float(slider.input_value())))
-    (left, low), (right, high) = clips
-    assert left != right and low < 35 < 65 < high
+    face = page.locator("#morph .face")
+    before = face.evaluate("e => e.style.backgroundPosition")
+    page.locator("#morph input").fill("12")
+    assert face.evaluate("e => e.style.backgroundPosition") == "100% 0%" != before
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 800}}], indirect=True, ids=["phone"])
+def test_strips_of_four_are_two_by_two_on_a_phone(page):
+    page.goto((SITE / "index.html").as_uri())
+    strip = page.locator("a.halves").first
+    first, second = (strip.locator("img").nth(k).bounding_box() for k in (0, 1))
+    outer = strip.bounding_box()
+    assert first["width"] == pytest.approx(2 * outer["width"], abs=1) and second["y"] > first["y"] + first["height"] / 2
+    assert second["x"] == pytest.approx(outer["x"] - outer["width"], abs=1)
+
+
+def test_the_contents_mark_where_one_is(page):
+    page.goto((SITE / "index.html").as_uri() + "#part4")
+    expect(page.locator("nav a[aria-current]")).to_have_text("4 Heatmaps")
 
 
 # ---------------------------------------------------------------- the demo
@@ -285,7 +304,9 @@ live"""
 PLAYGROUND = """
 import numpy as np
 from fkp_utils import widgets
-widgets.Panel(lambda grey: widgets.plotting.face_grid([np.full((60, 80), grey, np.uint8)]), grey=widgets._slider(0, 255, 9, "grey"))"""
+def draw(grey):
+    return widgets.plotting.face_grid([np.full((60, 80), grey, np.uint8)])
+widgets.Panel(draw, grey=widgets._slider(0, 255, 9, "grey"))"""
 UPLOAD = """
 from skimage import data
 from fkp_utils import widgets
@@ -357,10 +378,9 @@ def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
 def test_live_training_stops_under_run_all(page, lab):
     _run_all(page, lab, "stop.ipynb")
     page.get_by_role("button", name="stop after this epoch").click()
-    page.wait_for_function("[...document.querySelectorAll('.jp-OutputArea-output')].some(e => /epochs: \\d+/.test(e.innerText))",
-                           timeout=30_000)                              # all of them would take two and a half minutes
-    epochs = int(page.locator(".jp-OutputArea-output", has_text="epochs:").last.inner_text().split()[-1])
-    assert 1 <= epochs < 1000
+    ended = page.locator(".jp-OutputArea-output", has_text="epochs: ")
+    ended.wait_for(timeout=30_000)                                     # all of them would take two and a half minutes
+    assert 1 <= int(ended.inner_text().split()[-1]) < 1000
 
 
 def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(page, lab):

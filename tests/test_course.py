@@ -52,7 +52,8 @@ def test_too_little_disk_is_said_before_anything_is_made(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("given, expected", [([], "default"), (["TORCH=cpu"], "cpu")])
 def test_make_passes_the_choice_of_pytorch_on(tmp_path, given, expected):
-    done = subprocess.run(["make", "-n", "-C", str(PROJECT), "figures", f"VENV={tmp_path}/v", *given], capture_output=True, text=True)
+    done = subprocess.run(["make", "-n", "-C", str(PROJECT), "figures", f"VENV={tmp_path}/v", *given], capture_output=True,
+                          text=True)
     assert f"-m fkp_utils.course.install {tmp_path}/v --torch {expected}" in done.stdout
 
 
@@ -87,7 +88,8 @@ def clone(tmp_path, monkeypatch):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     for name in ("1_a", "2_b"):
-        nbformat.write(new_notebook(cells=[new_code_cell("1 + 1", id="one"), new_code_cell("# yours", id="two")]), folder / f"{name}.ipynb")
+        cells = [new_code_cell("1 + 1", id="one"), new_code_cell("# yours", id="two")]
+        nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
     author = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "as it came"]):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)

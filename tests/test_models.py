@@ -4,7 +4,16 @@ import pytest
 import torch
 
 from fkp_utils.nets import models
-from fkp_utils.nets.models import FaceNet, HeatmapLite, HeatmapResNet, NoseNet, UNet, count_parameters, keypoint_resnet18
+from fkp_utils.nets.models import (
+    FaceNet,
+    HeatmapLite,
+    HeatmapLite2,
+    HeatmapResNet,
+    NoseNet,
+    UNet,
+    count_parameters,
+    keypoint_resnet18,
+)
 
 
 def test_nosenet_prints_as_in_the_writeup():
@@ -75,6 +84,14 @@ def test_heatmap_lite_goes_down_as_efficientnet_lite0():
     assert HeatmapLite(features=8)(torch.zeros(2, 1, 64, 96)).shape == (2, 68, 16, 24)
     with pytest.raises(ValueError, match="64x100"):
         net(torch.zeros(1, 1, 64, 100))
+
+
+def test_heatmap_lite2_goes_down_as_efficientnet_lite2():
+    """6,092,072 weights are published; less the same parts."""
+    net = HeatmapLite2(features=8)
+    head, colours = 352 * 1280 + 2 * 1280 + 1281 * 1000, 2 * 9 * 32
+    last = 208 * 1248 + 9 * 1248 + 1248 * 352 + 2 * (1248 + 1248 + 352)
+    assert count_parameters(net.stem) + count_parameters(net.blocks) == 6_092_072 - head - last - colours
 
 
 def test_nets_are_made_by_name():

@@ -1,14 +1,19 @@
 """Figures exist, open, have the right size and are not blank."""
 
 import io
+import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from fkp_utils import plotting
+from fkp_utils import palette, plotting
 from fkp_utils.landmarks import IMM_58
+from fkp_utils.nets.models import HeatmapResNet, NoseNet
+from fkp_utils.nets.stages import stages
+from fkp_utils.website.svg import inline, themed
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (6, 60, 80), dtype=np.uint8)
@@ -25,7 +30,7 @@ FIGURES = {
     "filters one": lambda: plotting.filters(RNG.normal(size=(12, 1, 5, 5)), "conv1"),
     "filters many": lambda: plotting.filters(RNG.normal(size=(12, 12, 5, 5)), "conv2"),
     "options": lambda: plotting.face_with_options(IMAGES[0], POINTS[0], IMM_58, True, True, "a face"),
-    "error details": lambda: plotting.error_details(IMAGES[0], POINTS[0], POINTS[1], {"jaw": 3.0, "eyes": 1.0}, "", IMM_58),
+    "error details": lambda: plotting.error_details(IMAGES[0], POINTS[0], POINTS[1], {"jaw": 3.0, "eyes": 1.0}, "", IMM_58, 3),
     "heatmap details": lambda: plotting.heatmap_details(IMAGES[0], RNG.random((15, 20)), POINTS[0, 0], POINTS[0, 0], ""),
     "feature maps": lambda: plotting.feature_maps(IMAGES[0], RNG.random((12, 20, 30)), RNG.normal(size=(12, 1, 5, 5)), "conv1"),
     "ablation": lambda: plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.0}, "better": {"nme": 4.5}}, "all"),
@@ -47,14 +52,58 @@ def test_extremes_are_chosen_by_error():
     assert list(plotting.extremes(ERRORS, 2, worst=False)) == [1, 3]
 
 
-def test_truth_is_green_and_prediction_red():
+def test_truth_is_blue_and_prediction_orange():
     fig = plotting.face_grid(np.zeros((1, 40, 40), np.uint8), [np.array([[10., 20.]])], [np.array([[30., 20.]])])
     file = io.BytesIO()
     fig.savefig(file, format="png")
     rgb = np.asarray(Image.open(file).convert("RGB")).astype(int)
-    green = np.argwhere((rgb[..., 1] - rgb[..., 0]) > 100)[:, 1].mean()
-    red = np.argwhere((rgb[..., 0] - rgb[..., 1]) > 100)[:, 1].mean()
-    assert green < red
+    blue = np.argwhere((rgb[..., 2] - rgb[..., 0]) > 100)[:, 1].mean()
+    orange = np.argwhere((rgb[..., 0] - rgb[..., 2]) > 100)[:, 1].mean()
+    assert blue < orange
+
+
+def _linear(colour: str) -> np.ndarray:
+    """A colour's red, green and blue as amounts of light, by sRGB's curve (IEC 61966-2-1)."""
+    share = np.array([int(colour[k:k + 2], 16) for k in (1, 3, 5)]) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("missing, matrix", [          # H. Brettel, F. Vienot, J. Mollon's simulation as of G. Machado (2009)
+    ("none", np.eye(3)),
+    ("red cones", [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    ("green cones", [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]])])
+def test_colour_blind_readers_tell_truth_from_prediction(missing, matrix):
+    truth, prediction = (np.clip(matrix @ _linear(colour), 0, 1) for colour in (palette.TRUTH, palette.PREDICTION))
+    assert np.abs(truth - prediction).max() > 0.35, missing
+
+
+@pytest.mark.parametrize("k", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["ink", "soft", "blue", "orange", "green", "purple"])
+def test_charts_can_be_read_on_their_paper(name, k):
+    """Contrast as WCAG 2.2 has it: 4.5 for text, 3 for lines."""
+    weights = [0.2126, 0.7152, 0.0722]
+    paper, ink = (float(np.dot(weights, _linear(palette.CHART[which][k]))) for which in ("paper", name))
+    contrast = (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05)
+    assert contrast >= (4.5 if name in ("ink", "soft") else 3)
+
+
+def test_a_charts_colours_follow_the_readers_scheme():
+    fig = plotting.loss_curves(HISTORY, 0.08, "title")
+    text = themed(fig, "loss")
+    assert text == themed(plotting.loss_curves(HISTORY, 0.08, "title"), "loss"), "the same figure, the same characters"
+    ElementTree.fromstring(text)
+    assert "var(--blue)" in text and "prefers-color-scheme:dark" in text and palette.BLUE not in text.split("</style>")[1]
+    assert ">title</text>" in text and "<style>" not in inline(text)
+    assert not re.findall(r' id="([^"]+)"', text.split("</defs>")[-1]), "ids that nothing refers to meet their like in a page"
+
+
+def test_a_nets_stages_are_what_it_computes():
+    found = stages(NoseNet(), (60, 80))
+    assert [(stage.name, stage.shape) for stage in found] == [
+        ("conv1", (12, 56, 76)), ("conv2", (12, 24, 34)), ("conv3", (12, 8, 13)), ("fc1", (100,)), ("fc2", (2,))]
+    names = [stage.name for stage in stages(HeatmapResNet(features=8), (64, 64))]
+    assert names == ["stem", "layer1", "layer2", "layer3", "layer4", "smooth 0", "smooth 1", "smooth 2", "conv"]
+    assert len(plotting.network(found).axes[0].patches) == 5
 
 
 def test_ablation_shows_differences_from_the_reference():

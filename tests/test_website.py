@@ -8,11 +8,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 from PIL import Image
+from toy import ToyFaces
 
+from fkp_utils.landmarks import IBUG_68
 from fkp_utils.website import run_notebooks
-from fkp_utils.website.page import overview, render, table
+from fkp_utils.website.explorer import explorer
+from fkp_utils.website.page import commands, relative_errors, render, table
 from fkp_utils.website.run_notebooks import make_figures, publish, run_notebook
 
 PROJECT = Path(__file__).parents[1]
@@ -136,10 +141,55 @@ def test_wrong_profile_is_a_usage_error():
     assert done.returncode == 2 and "quick" in done.stderr
 
 
-def test_table_leaves_out_columns_nobody_fills():
-    made = table([{"net": "a", "mse": 0.25}, {"net": "b", "nme": 3.0}])
-    assert made["head"] == ["Net and recipe", "MSE of coordinates", "NME, %"]
-    assert made["body"] == [["a", "0.250000", ""], ["b", "", "3.00"]]
+def test_table_puts_numbers_side_by_side_and_marks_the_best():
+    embedded = {"rows": [{"net": "mean", "nme": 20.0, "mae": 8.0}, {"net": "write-up", "nme": 10.0, "mae": 3.0, "epochs": 6.0}]}
+    real = {"rows": [{"net": "mean", "nme": 15.0}, {"net": "improved", "nme": 4.5, "epochs": 30.0}]}
+    made = table(embedded, real)
+    assert made["groups"] == [("Embedded faces", ["NME, %", "MAE, px", "change", "epochs"]),
+                              ("Real photos", ["NME, %", "change", "epochs"])]
+    texts = {row["net"]: [text for text, _ in row["cells"]] for row in made["rows"]}
+    assert texts == {"mean": ["20.00", "8.00", "", "", "15.00", "", ""],
+                     "write-up": ["10.00", "3.00", "\u221250 %", "6", "", "", ""],
+                     "improved": ["", "", "", "", "4.50", "\u221270 %", "30"]}
+    assert [(row["net"], text) for row in made["rows"] for text, best in row["cells"] if best] == [
+        ("write-up", "10.00"), ("write-up", "3.00"), ("improved", "4.50")]
+
+
+def test_the_overview_is_in_percent_of_the_mean_shape():
+    rows = [{"net": name, "nme": nme} for name, nme in (("Mean face", 40.0), ("Net, write-up", 20.0), ("Net, improved", 8.0))]
+    found = relative_errors({2: {"rows": rows}, 3: {"rows": rows[:1]}})
+    assert found == {"2 58 landmarks": {"write-up": 50.0, "improved": 20.0}}
+
+
+def test_commands_are_those_of_the_nets_that_have_one():
+    rows = [{"net": "a", "command": "train a"}, {"net": "b", "command": ""}, {"net": "c"}]
+    assert commands({"rows": rows}) == [("a", "train a"), ("c", "make figures PROFILE=full DATA=DATA")] and commands(None) == []
+
+
+def test_the_explorers_numbers_are_the_nets():
+    """A net that puts every landmark where it is, but number 5 of the second face, 8 px too far to the right."""
+    class Large:
+        images = np.zeros((3, 20, 20), np.uint8)
+
+    faces = ToyFaces(3, size=(48, 48))
+    faces.convention, faces.landmarks = IBUG_68, np.random.default_rng(0).uniform(5, 40, (3, 68, 2)).astype(np.float32)
+    found = faces.landmarks.copy()
+    found[1, 5] += [8, 0]
+
+    class Run:
+        heatmap_target = type("Target", (), {"heatmaps": staticmethod(lambda answers: torch.eye(48).expand(3, 68, 48, 48))})()
+        predict = staticmethod(lambda dataset: found)
+        logits = staticmethod(lambda images: images)
+
+    sheet, pictures, numbers = explorer(Run, faces, Large)
+    assert sheet.shape == (3 * 24, 68 * 24, 3) and pictures.shape == (20, 60)
+    assert (sheet[:24, :24][np.eye(24, dtype=bool)] == sheet[0, 0]).all() and sheet[0, 0].sum() > sheet[0, 5].sum()
+    worst = numbers["faces"][-1]
+    between = np.linalg.norm(faces.landmarks[1, 36] - faces.landmarks[1, 45])
+    assert worst["errors"][5] == pytest.approx(800 / between, abs=0.06)
+    assert worst["nme"] == pytest.approx(800 / 68 / between, abs=0.006)
+    assert worst["found"][5][0] - worst["truth"][5][0] == pytest.approx(1000 * 8 / 48, abs=1.01)
+    assert [face["nme"] for face in numbers["faces"][:2]] == [0, 0] and len(numbers["names"]) == 68
 
 
 class _Page(HTMLParser):
@@ -151,7 +201,7 @@ class _Page(HTMLParser):
         values = dict(attributes)
         if tag == "img":
             self.images.append(values)
-        self.links += [values[k] for k in ("href", "src") if values.get(k)]
+        self.links += [values[k] for k in ("href", "src") if values.get(k) and tag != "meta"]
 
 
 def test_committed_page_has_every_file_it_names_and_no_other():
@@ -160,8 +210,11 @@ def test_committed_page_has_every_file_it_names_and_no_other():
     page.feed((site / "index.html").read_text())
     local = {link for link in page.links if not link.startswith(("#", "data:"))}
     assert all((site / link).exists() for link in local)
-    assert {p.name for p in site.glob("*.jpg")} == {i["src"] for i in page.images}
-    assert all(len(i["alt"]) > 20 for i in page.images)
+    text = (site / "index.html").read_text()
+    assert all(p.name in text for p in site.glob("*.jpg"))
+    assert {p.name for p in site.glob("*.svg")} == {i["src"] for i in page.images if i["src"].endswith(".svg")}
+    assert all(len(i["alt"]) > 20 or i.get("class") == "second" for i in page.images)
+    assert len(text.encode()) + (site / "teaser.jpg").stat().st_size < 400_000, "the first screen"
     assert not re.search(r"(src|href)=\"https?:", (site / "index.html").read_text())
 
 
@@ -182,15 +235,6 @@ def test_writeups_figures_of_parts_1_and_2_are_there():
 
 def test_page_renders_without_any_record(tmp_path):
     assert "Facial keypoint detection" in render(tmp_path).read_text()
-
-
-def test_overview_puts_a_nets_numbers_side_by_side():
-    def report(nme, **more):
-        return {"rows": [{"net": "Mean shape", "nme": 15.0, "mae": 19.8}, {"net": "Net", "nme": nme, "mae": 2.0, **more}]}
-    [(part, title, rows), last] = overview({3: report(9.0)}, {3: report(4.0, epochs=7, command="train it")})
-    assert part == 3 and "ResNet" in title and last[0] == 5
-    assert rows[1] == {"net": "Net", "embedded": "9.00 %, 2.00 px", "real": "4.00 %, 2.00 px", "epochs": "7",
-                       "command": "train it"}
 
 
 def test_the_site_is_small():

@@ -36,9 +36,11 @@ def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarr
     def of_face(k: int) -> dict:
         truth, mine = faces.landmarks[k], found[k]
         scale = np.linalg.norm(truth[corners[0]] - truth[corners[1]])
-        return {"nme": round(float(errors[k]), 2), "errors": (100 * np.linalg.norm(mine - truth, axis=-1) / scale).round(1).tolist(),
+        percent = 100 * np.linalg.norm(mine - truth, axis=-1) / scale
+        return {"nme": round(float(errors[k]), 2), "errors": percent.round(1).tolist(),
                 **{name: (1000 * (points + 0.5) / faces.size[1]).round().astype(int).tolist()
                    for name, points in (("truth", truth), ("found", mine))}}
-    numbers = {"names": list(faces.convention.names), "lines": [[list(index), closed] for index, closed in faces.convention.lines],
+    numbers = {"names": list(faces.convention.names),
+               "lines": [[list(index), closed] for index, closed in faces.convention.lines],
                "faces": [of_face(int(k)) for k in chosen]}
     return (255 * sheet).astype(np.uint8), np.hstack([large.images[int(k)] for k in chosen]), numbers

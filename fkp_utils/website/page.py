@@ -49,8 +49,8 @@ def table(embedded: dict | None, real: dict | None) -> dict:
         groups.append((faces, [_COLUMNS[key][0] for key in used] + ["change", "epochs"]))
         for name, row in rows.items():
             numbers = by_name.get(name, {})
-            row["cells"] += [(_COLUMNS[key][1].format(numbers[key]), numbers[key] == best[key]) if key in numbers else ("", False)
-                             for key in used]
+            row["cells"] += [(_COLUMNS[key][1].format(numbers[key]), numbers[key] == best[key]) if key in numbers
+                             else ("", False) for key in used]
             change = 100 * (numbers[main] / yardstick[main] - 1) if main in numbers and main in yardstick else 0
             row["cells"] += [(f"{change:+.0f} %".replace("-", "\u2212") if change else "", False),
                              (f"{numbers['epochs']:.0f}" if "epochs" in numbers else "", False)]
@@ -70,7 +70,8 @@ def relative_errors(reports: dict[int, dict]) -> dict[str, dict[str, float]]:
     for part, report in reports.items():
         main = _main(report["rows"])
         numbers = {row["net"]: row[main] for row in report["rows"] if main in row}
-        writeup, improved = (next((v for name, v in numbers.items() if word in name), None) for word in ("write-up", "improved"))
+        writeup, improved = (next((number for name, number in numbers.items() if word in name), None)
+                             for word in ("write-up", "improved"))
         if part < 5 and writeup and improved:
             mean = next(iter(numbers.values()))
             found[f"{part} {PARTS[part]}"] = {"write-up": 100 * writeup / mean, "improved": 100 * improved / mean}
@@ -85,7 +86,7 @@ def headline(measured: dict[int, dict]) -> dict[str, float]:
 
 
 def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
-    """Width and height in CSS pixels of each figure and drawing of a site, by name, so that the page does not jump while they load."""
+    """Width and height in CSS pixels of a site's figures and drawings, by name: the page must not jump while they load."""
     sizes = {}
     for path in site.glob("*.jpg"):
         with Image.open(path) as image:
@@ -109,7 +110,8 @@ def render(site: Path) -> Path:
     environment.globals |= {"table": table, "commands": commands}
     numbers = {name: value for report in reports.values() for name, value in report.get("numbers", {}).items()}
     page = environment.get_template("index.html.j2").render(
-        reports=reports, measured=measured, sizes=figure_sizes(site), results_chart=results, charts={path.stem for path in site.glob("*.svg")}, palette=palette,
+        reports=reports, measured=measured, sizes=figure_sizes(site), results_chart=results,
+        charts={path.stem for path in site.glob("*.svg")}, palette=palette,
         headline=headline(measured), first=next(iter(reports.values()), None),
         numbers=Markup(json.dumps(numbers, separators=(",", ":"))))
     write_text(site / "index.html", page)
