@@ -162,6 +162,10 @@ def test_the_contents_mark_where_one_is(page):
 def test_demo_from_a_file_says_what_to_do(page):
     page.goto((SITE / "demo.html").as_uri())
     assert "make serve" in page.locator("#status").inner_text()
+    for name in ("photo", "camera", "example", "png", "json"):
+        assert page.locator(f"#{name}").is_disabled()
+    assert "from a file they cannot" in page.locator(".tools").get_attribute("title")
+    page.wait_for_function("view.width === 512")                        # the example is there to be seen
 
 
 @pytest.fixture
@@ -169,14 +173,14 @@ def demo(page, served):
     if not all((SITE / "vendor" / Path(file).name).exists() for files in LIBRARIES.values() for file in files):
         pytest.skip("the demo's libraries are not here (make site fetches them)")
     page.goto(f"{served}/demo.html")
-    expect(page.locator("#status")).to_have_text("ready", timeout=60_000)
+    expect(page.locator("#status")).to_contain_text("the example: 1 face(s) in", timeout=60_000)
     return page
 
 
 def test_demo_finds_what_python_finds(demo, tmp_path):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     demo.set_input_files("#photo", tmp_path / "astronaut.png")
-    expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
+    expect(demo.locator("#status")).to_contain_text("astronaut.png: 1 face(s) in", timeout=60_000)
     assert demo.evaluate("ort.env.wasm.numThreads") == min(4, os.cpu_count())
     [found] = demo.evaluate("window.faces")
     [expected] = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
@@ -207,7 +211,7 @@ def test_demo_shows_a_phones_photo_upright_and_saves_what_it_found(demo, tmp_pat
     exif[0x0112] = 6
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.jpg", exif=exif, quality=95)
     demo.set_input_files("#photo", tmp_path / "phone.jpg")
-    expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
+    expect(demo.locator("#status")).to_contain_text("phone.jpg: 1 face(s) in", timeout=60_000)
     assert demo.evaluate("[view.width, view.height]") == [340, 300]
     with demo.expect_download() as download:
         demo.locator("#json").click()
@@ -235,13 +239,24 @@ def test_a_photo_can_be_dropped_or_pasted(demo, kind):
     file = io.BytesIO()
     Image.fromarray(data.astronaut()[:300, 60:400]).save(file, "PNG")
     demo.evaluate(DROP.replace("KIND", f'"{kind}"'), ["mine.png", list(file.getvalue())])
-    expect(demo.locator("#status")).to_contain_text("1 face(s) in", timeout=60_000)
+    expect(demo.locator("#status")).to_contain_text("mine.png: 1 face(s) in", timeout=60_000)
 
 
 def test_demo_names_what_is_no_picture(demo, tmp_path):
     (tmp_path / "notes.jpg").write_text("no picture")
     demo.set_input_files("#photo", tmp_path / "notes.jpg")
     expect(demo.locator("#status")).to_contain_text("notes.jpg is not a picture", timeout=30_000)
+    assert demo.evaluate("window.faces.length") == 0 and demo.locator("#png").is_disabled()
+    assert not demo.evaluate("[...pen.getImageData(0, 0, view.width, view.height).data].some(value => value)"), "the old face is gone"
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 700}}], indirect=True, ids=["wide"])
+def test_a_portrait_fits_the_window(demo, tmp_path):
+    Image.new("RGB", (600, 1500), (90, 90, 90)).save(tmp_path / "tall.png")
+    demo.set_input_files("#photo", tmp_path / "tall.png")
+    expect(demo.locator("#status")).to_contain_text("tall.png: no face found", timeout=60_000)
+    box = demo.locator("#view").bounding_box()
+    assert box["height"] <= 0.8 * 700 + 1 and box["width"] == pytest.approx(0.4 * box["height"], rel=0.02)
 
 
 @pytest.fixture
@@ -258,7 +273,7 @@ def filming(webcam, served):
     if not (SITE / "vendor" / "ort.wasm.min.js").exists():
         pytest.skip("the demo's libraries are not here (make site fetches them)")
     webcam.goto(f"{served}/demo.html")
-    expect(webcam.locator("#status")).to_have_text("ready", timeout=60_000)
+    expect(webcam.locator("#status")).to_contain_text("the example: 1 face(s) in", timeout=60_000)
     webcam.locator("#camera").click()
     expect(webcam.locator("#status")).to_contain_text("1 face(s), ", timeout=60_000)
     return webcam
@@ -268,9 +283,14 @@ def test_demo_follows_the_face_before_the_camera(filming, tmp_path):
     [found] = filming.evaluate("window.faces")
     [expected] = predict.landmarks(np.asarray(Image.open(tmp_path / "frame.jpg")), run=load_weights("small68.safetensors"))
     assert nme(np.array([found["landmarks"]]), expected.landmarks[None], IBUG_68)[0] < 5
-    expect(filming.locator("#status")).to_contain_text("frames a second; press camera again to stop")
-    filming.locator("#camera").click()
+    expect(filming.locator("#status")).to_contain_text("frames a second")
+    button, view = filming.locator("#camera"), filming.locator("#view")
+    expect(button).to_have_text("stop the camera")
+    assert view.evaluate("e => getComputedStyle(e).transform").startswith("matrix(-1,"), "as in a mirror"
+    button.click()
     filming.wait_for_function("camera === null")
+    expect(button).to_have_text("camera")
+    assert view.evaluate("e => getComputedStyle(e).transform") == "none"
 
 
 def test_the_cameras_last_frame_is_not_drawn_over_a_new_photo(filming, tmp_path):

@@ -181,11 +181,11 @@ function draw({ box, roll, landmarks }) {
   };
   pen.lineWidth = width;
   pen.lineJoin = "round";
-  pen.strokeStyle = "#ffd43b";
+  pen.strokeStyle = about.colours.box;
   path(corners({ box, roll }), true);
-  pen.strokeStyle = "#7df9ff";
+  pen.strokeStyle = about.colours.line;
   for (const [index, closed] of about.lines) path(index.map(k => landmarks[k]), closed);
-  pen.fillStyle = "#ff4136";
+  pen.fillStyle = about.colours.point;
   for (const [px, py] of landmarks) {
     pen.beginPath();
     pen.arc(px + 0.5, py + 0.5, Math.max(1.2, 1.1 * width), 0, 7);
@@ -212,7 +212,12 @@ async function photo(url, name) {
   stopCamera();
   const image = new Image();
   image.src = url;
-  try { await image.decode(); } catch { return tell(`${name} is not a picture that this browser can read`); }
+  try { await image.decode(); } catch {
+    pen.clearRect(0, 0, view.width, view.height);                  // no face of another photo beside this message
+    shown += 1;
+    finish(name, []);
+    return tell(`${name} is not a picture that this browser can read`);
+  }
   show(image, image.naturalWidth, image.naturalHeight);            // upright: browsers follow the EXIF orientation
   finish(name, []);
   tell("looking for faces");
@@ -220,17 +225,29 @@ async function photo(url, name) {
   const start = performance.now(), mine = shown, faces = await find();
   if (mine !== shown) return;                                      // another photo has come meanwhile
   finish(name, faces);
-  tell(faces.length ? `${faces.length} face(s) in ${Math.round(performance.now() - start)} ms` : `${name}: no face found`);
+  const sure = faces.map(face => face.confidence.toFixed(2)).join(", ");
+  tell(faces.length ? `${name}: ${faces.length} face(s) in ${Math.round(performance.now() - start)} ms, confidence ${sure}` : `${name}: no face found`);
 }
 
 function stopCamera() {
   if (camera) camera.getTracks().forEach(track => track.stop());
-  camera = null;
+  filming(null);
+}
+
+// The camera's stream, or none: the button says what it does next, and one sees oneself as in a mirror.
+function filming(stream) {
+  const button = document.getElementById("camera");
+  camera = stream;
+  button.textContent = stream ? "stop the camera" : "camera";
+  button.setAttribute("aria-pressed", String(!!stream));
+  view.classList.toggle("mirrored", !!stream);
 }
 
 async function film() {
   if (camera) return stopCamera();
-  try { camera = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } }); } catch (error) { return tell(`no camera: ${error.message}`); }
+  let stream;
+  try { stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } }); } catch (error) { return tell(`no camera: ${error.message}`); }
+  filming(stream);
   const video = document.createElement("video"), times = [];
   video.srcObject = camera;
   video.muted = true;
@@ -256,7 +273,7 @@ async function film() {
     times.push(performance.now());
     if (times.length > 20) times.shift();
     const rate = times.length > 1 ? 1000 * (times.length - 1) / (times.at(-1) - times[0]) : 0;
-    tell(`${faces.length} face(s), ${rate.toFixed(0)} frames a second; press camera again to stop`);
+    tell(`${faces.length} face(s), ${rate.toFixed(0)} frames a second`);
     await new Promise(requestAnimationFrame);
   }
 }
@@ -272,6 +289,9 @@ function take(file) {
 }
 
 async function start() {
+  const example = new Image();
+  example.src = "example.jpeg";
+  await example.decode().then(() => show(example, example.naturalWidth, example.naturalHeight), () => {});
   if (location.protocol === "file:") return;                       // the page's own text says what to do
   tell("loading the networks");
   if (!window.ort) return tell("Libraries are missing: give the command make site once; it fetches them with npm");
@@ -293,7 +313,9 @@ async function start() {
   document.addEventListener("dragover", event => event.preventDefault());
   document.addEventListener("drop", event => { event.preventDefault(); take(event.dataTransfer.files[0]); });
   document.addEventListener("paste", event => take([...event.clipboardData.files].find(file => file.type.startsWith("image/"))));
-  tell("ready");
+  for (const id of ["photo", "example", "camera"]) document.getElementById(id).disabled = false;
+  document.querySelector(".tools").removeAttribute("title");
+  await photo("example.jpeg", "the example");
 }
 
 start();

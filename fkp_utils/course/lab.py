@@ -28,7 +28,8 @@ def without_widgets(model: dict, **kwargs) -> None:
 def main() -> None:
     """Start JupyterLab."""
     folder = Path(__file__).resolve().parents[2] / "notebooks"
-    settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}", f"--ServerApp.root_dir={folder}",
+    settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}",
+                f"--ServerApp.root_dir={folder}",
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
     LabApp.launch_instance([*settings, *sys.argv[1:]])
 

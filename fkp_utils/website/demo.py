@@ -21,7 +21,7 @@ from PIL import Image
 from skimage import data
 from torch import nn
 
-from .. import detection, predict
+from .. import detection, palette, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
 from ..nets.finder import SAME, STRIDE, UNIT, Faces
@@ -83,7 +83,8 @@ def description(run: Trained) -> dict:
             "eye_corners": convention.eye_corners, "lines": convention.lines, "doubtful": predict.DOUBTFUL,
             "hopeless": predict.HOPELESS, "again": predict.AGAIN, "disagreement": predict.DISAGREEMENT,
             "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
-            "stride": STRIDE, "unit": UNIT, "same": SAME}
+            "stride": STRIDE, "unit": UNIT, "same": SAME,
+            "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION}}
 
 
 def _halve(model: onnx.ModelProto) -> None:
