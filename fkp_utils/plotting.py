@@ -90,7 +90,7 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Con
     ax = fig.subplots()
     show_face(ax, image, landmarks, convention=convention)
     for k, (x, y) in enumerate(landmarks):
-        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=6.5, color=NUMBER)
+        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7.5, color=NUMBER)
     if marked is not None:
         x, y = landmarks[marked]
         ax.scatter(x, y, s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)

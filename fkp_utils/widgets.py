@@ -104,7 +104,7 @@ def _jpeg(picture: bytes) -> bytes:
 def _slider(low: float, high: float, value: float, label: str, step: float = 1) -> ipw.Widget:
     make = ipw.IntSlider if isinstance(step, int) else ipw.FloatSlider
     return make(value=value, min=low, max=high, step=step, description=label, continuous_update=False,
-                style={"description_width": "initial"})
+                style={"description_width": "initial"}, layout=ipw.Layout(width=f"{240 + 8 * len(label)}px", max_width="100%"))
 
 
 def dataset_browser(studio: IMMFaces, wild: IBugFaces) -> Panel:

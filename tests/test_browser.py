@@ -247,7 +247,8 @@ def test_demo_names_what_is_no_picture(demo, tmp_path):
     demo.set_input_files("#photo", tmp_path / "notes.jpg")
     expect(demo.locator("#status")).to_contain_text("notes.jpg is not a picture", timeout=30_000)
     assert demo.evaluate("window.faces.length") == 0 and demo.locator("#png").is_disabled()
-    assert not demo.evaluate("[...pen.getImageData(0, 0, view.width, view.height).data].some(value => value)"), "the old face is gone"
+    drawn = demo.evaluate("[...pen.getImageData(0, 0, view.width, view.height).data].some(value => value)")
+    assert not drawn, "the old face is gone"
 
 
 @pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 700}}], indirect=True, ids=["wide"])

@@ -82,6 +82,21 @@ def test_saved_notebooks_keep_pictures_and_lose_dead_widgets():
     lab.without_widgets({"type": "file", "content": "text"})
 
 
+@pytest.mark.training
+@pytest.mark.parametrize("stored, passes", [("3\n", True), ("4\n", False)])
+def test_a_notebook_that_was_run_and_saved_passes(tmp_path, stored, passes):
+    """Its first run had something to do, and a bar; what it prints is compared all the same."""
+    shutil.copy(PROJECT / "notebooks" / "conftest.py", tmp_path)
+    bar = new_output("display_data", {lab.WIDGET: {"model_id": "2"}, "text/plain": "cropping faces: 100%"})
+    outputs = [bar, new_output("stream", name="stderr", text="50%"), new_output("stream", name="stdout", text=stored)]
+    notebook = new_notebook(cells=[new_code_cell("print(1 + 2)", outputs=outputs, execution_count=1)], metadata={
+        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    nbformat.write(notebook, tmp_path / "1_run.ipynb")
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:cacheprovider", "1_run.ipynb"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode == 0) == passes and ("1 passed" if passes else "1 failed") in done.stdout
+
+
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """A git repository with two notebooks."""
