@@ -220,7 +220,7 @@ def filters(weight: np.ndarray, title: str = "") -> Figure:
     out_channels, in_channels = weight.shape[:2]
     grid = weight.swapaxes(0, 1) if in_channels == 1 else weight
     rows, columns = grid.shape[:2]
-    fig = _figure(min(8, 0.6 * columns + 0.4), min(8, 0.6 * rows + 0.4) if rows > 1 else 1.2)
+    fig = _figure(*((min(6, 0.6 * side + 0.4) for side in (columns, rows)) if rows > 1 else (min(8, 0.6 * columns + 0.4), 1.2)))
     axes = fig.subplots(rows, columns, squeeze=False)
     limit = float(np.abs(weight).max())
     for row, line in zip(axes, grid):

@@ -11,6 +11,7 @@ from PIL import Image
 from skimage import data
 from test_project import LAYERS, PACKAGE, PROJECT, imports
 
+from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.nets.weights import SHIPPED
 
 TEXT = (PROJECT / "README.md").read_text()
@@ -55,10 +56,11 @@ def test_every_make_target_exists(target):
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """A folder with photo.jpg, as a user would have it, from which the package can be imported."""
+    """A folder with photo.jpg and other.jpg, as a user would have it, from which the package can be imported."""
     if not SHIPPED:
         pytest.fail("no weights come with the project")
     Image.fromarray(data.astronaut()).save(tmp_path / "photo.jpg", quality=95)
+    Image.fromarray(free_portraits()["Grace Hopper"]).save(tmp_path / "other.jpg", quality=95)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

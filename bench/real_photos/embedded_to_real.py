@@ -96,8 +96,8 @@ def main() -> None:
         rows = [old for old in rows if any(old[key] != row[key] for key in ("net", "start", "faces"))] + [row]
         rows.sort(key=lambda row: (row["net"], row["start"], row["faces"]))
         write_json(RESULTS, {"rows": rows})
-        about = ("Made by `python bench/real_photos/embedded_to_real.py DATA`: nets of 128 px that have seen embedded faces only, on "
-                 "all 2,208 real\ntraining photos of iBUG. The mean shape of the embedded faces, in each box, has "
+        about = ("Made by `python bench/real_photos/embedded_to_real.py DATA`: nets of 128 px that have seen embedded faces "
+                 "only, on all 2,208 real\ntraining photos of iBUG. The mean shape of the embedded faces, in each box, has "
                  f"{row['mean_shape']:.2f} %.")
         write_text(TABLE, f"# What generated faces teach\n\n{about}\n\n{table(rows)}\n")
         print(row, flush=True)

@@ -3,7 +3,6 @@
     python -m fkp_utils.website.page [website]
 """
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -108,12 +107,12 @@ def render(site: Path) -> Path:
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {"table": table, "commands": commands}
-    numbers = {name: value for report in reports.values() for name, value in report.get("numbers", {}).items()}
+    numbers = ",".join(f"{name}:{line}" for report in reports.values() for name, line in report.get("numbers", {}).items())
     page = environment.get_template("index.html.j2").render(
         reports=reports, measured=measured, sizes=figure_sizes(site), results_chart=results,
         charts={path.stem for path in site.glob("*.svg")}, palette=palette,
         headline=headline(measured), first=next(iter(reports.values()), None),
-        numbers=Markup(json.dumps(numbers, separators=(",", ":"))))
+        numbers=Markup(f"{{{numbers}}}"))
     write_text(site / "index.html", page)
     return site / "index.html"
 

@@ -63,8 +63,8 @@ class Report:
         return drawing
 
     def numbers(self, name: str, content: Any) -> None:
-        """Hand numbers to the page's script, by name; floats are best rounded."""
-        self.content["numbers"][name] = content
+        """Hand numbers to the page's script, by name, as a line of JSON; floats are best rounded."""
+        self.content["numbers"][name] = json.dumps(content, separators=(",", ":"))
 
     def recipe(self, recipe: Recipe) -> None:
         """Record the hyperparameters of a training."""
