@@ -33,7 +33,7 @@ from .errors import DatasetError
 from .files import replacing, write_json
 from .landmarks import Convention, box_corners, upright_boxes
 from .nets.threads import one_thread_each, threads_apart
-from .nets.trained import Trained
+from .nets.trained import Trained, fused, laid_out
 from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
@@ -74,7 +74,8 @@ class Face:
 @cache
 def default_net(fast: bool = False) -> Trained:
     """The net that comes with the project, or the faster one, loaded once."""
-    return load_weights(SMALL if fast else WEIGHTS)
+    run = load_weights(SMALL if fast else WEIGHTS)
+    return replace(run, model=laid_out(fused(run.model), run.recipe))
 
 
 def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

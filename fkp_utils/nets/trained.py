@@ -1,11 +1,14 @@
 """A net together with all that its answers need: how pictures are cut and scaled, and how outputs become landmarks."""
 
+import copy
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..augment import to_float
 from ..datasets import FaceDataset, registered
@@ -49,6 +52,20 @@ def new_model(recipe: Recipe) -> nn.Module:
     torch.manual_seed(recipe.seed)
     net = make_net(recipe.net, recipe.width, registered(recipe.data).convention.size)
     return he_init(net) if recipe.he_init else net
+
+
+def fused(model: nn.Module) -> nn.Module:
+    """A copy of a net for answering only, whose batch normalisations are part of the convolutions before them.
+
+    In a net of depthwise convolutions they take a third of the time: each reads and writes all of a layer's pictures.
+    """
+    model = copy.deepcopy(model).eval()
+    for part in model.modules():
+        if isinstance(part, nn.Sequential):
+            for k, (layer, norm) in enumerate(pairwise(list(part))):
+                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    part[k], part[k + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+    return model
 
 
 @dataclass
