@@ -425,7 +425,7 @@ def test_a_photo_above_10_mb_is_read_and_the_next_one_too(page, lab, tmp_path):
     assert (tmp_path / "noise.png").stat().st_size > 12e6
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
     _run_all(page, lab, "upload.ipynb")
-    note = page.locator(".widget-html-content").last
+    note = page.locator(".widget-html-content").nth(1)
     page.locator(".widget-image").wait_for()
     for name, said in (("noise.png", "0 face(s) found"), ("astronaut.png", "1 face(s) found")):
         with page.expect_file_chooser() as chosen:
