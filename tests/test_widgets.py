@@ -1,7 +1,9 @@
 """Each widget is driven through its values without a browser, and has a picture where there is none."""
 
+import asyncio
 import base64
 import io
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -136,6 +138,86 @@ def test_own_photo(tiny, monkeypatch):
     panel.controls["upload"].set_trait("value", ({**upload, "name": "notes.txt", "content": memoryview(b"no picture"),
                                                   "last_modified": pd.Timestamp(0).to_pydatetime()},))
     assert "notes.txt: not a picture" in panel.note.value
+
+
+def test_pictures_are_twice_as_dense_as_they_are_shown(wild):
+    panel = widgets.error_explorer(wild, wild.landmarks + 1)
+    width = int(panel.picture.layout.width.removesuffix("px"))
+    assert Image.open(io.BytesIO(panel.picture.value)).width == pytest.approx(2 * width, abs=2)
+    kept = Image.open(io.BytesIO(base64.b64decode(panel._repr_mimebundle_()["image/jpeg"])))
+    assert kept.width == pytest.approx(width, abs=2)
+
+
+def test_the_error_explorers_axis_is_the_same_for_all_faces(wild):
+    predicted = wild.landmarks.copy()
+    predicted[3] += 20
+    panel, limits = widgets.error_explorer(wild, predicted), []
+    panel.draw = lambda rank, draw=panel.draw: limits.append((fig := draw(rank)).axes[1].get_xlim()) or fig
+    pictures(panel, "rank", [2, len(wild), 1])
+    assert len(set(limits)) == 1 and limits[0][0] == 0
+
+
+@pytest.mark.parametrize("seconds, said", [(0.5, ["working &hellip;", ""]), (0.0, [])])
+def test_a_slow_panel_says_that_it_is_at_work(seconds, said):
+    def draw(wait):
+        time.sleep(wait)
+        return widgets.Figure((1, 1))
+
+    panel, heard = widgets.Panel(draw, wait=widgets._slider(0, 1, 0, "wait", 0.5)), []
+    panel.busy.observe(lambda change: heard.append(change["new"]), "value")
+    panel.controls["wait"].value = seconds
+    assert heard == said
+
+
+def test_submission_explorer_starts_with_the_least_sure():
+    images, points = np.zeros((3, 40, 40), np.uint8), np.random.default_rng(0).uniform(5, 35, (3, 68, 2))
+    panel, titles = widgets.submission_explorer(images, points, np.array([0.9, 0.4, 0.7]), IBUG_68), []
+    panel.draw = lambda rank, draw=panel.draw: titles.append((fig := draw(rank)).axes[0].get_title()) or fig
+    pictures(panel, "rank", [2, 3, 1])
+    assert [title.split(":")[0] for title in titles] == ["face 2, confidence 0.70", "face 0, confidence 0.90",
+                                                         "face 1, confidence 0.40"]
+
+
+def test_morph_slider_goes_from_one_face_to_the_other():
+    points = np.random.default_rng(0).uniform(8, 55, (68, 2))
+    dark, bright = (np.full((64, 64, 3), grey) for grey in (0.2, 0.8))
+    panel = widgets.morph_slider((dark, points), (bright, points))
+    drawn = pictures(panel, "share", [0, 0.5, 1])
+    greys = [np.asarray(Image.open(io.BytesIO(picture)).convert("L")).mean() for picture in drawn]
+    np.testing.assert_allclose(greys, [51, 127.5, 204], atol=2)
+    assert len(set(pictures(panel, "landmarks", [False, True]))) == 2
+
+
+@pytest.mark.training
+def test_finished_waits_for_the_training_and_lets_others_run():
+    faces, recipe = ToyFaces(8), replace(TOY, epochs=30)
+
+    async def both():
+        live, turns = widgets.LiveTraining(new_model(recipe), faces, faces, recipe), []
+
+        async def other():
+            while live.result is None:
+                turns.append(1)
+                await asyncio.sleep(0.01)
+        run, _ = await asyncio.gather(live.finished(), other())
+        return run, turns
+    run, turns = asyncio.run(both())
+    assert len(run.history) == 30 and len(turns) > 1
+
+
+@pytest.mark.training
+def test_interrupting_finished_ends_the_training():
+    faces, recipe = ToyFaces(8), replace(TOY, epochs=100_000)
+
+    async def interrupted():
+        live = widgets.LiveTraining(new_model(recipe), faces, faces, recipe)
+        waiting = asyncio.create_task(live.finished())
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return live.wait()
+    assert len(asyncio.run(interrupted()).history) < 100_000
 
 
 def test_layer_explorer(wild):
