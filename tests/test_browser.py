@@ -409,7 +409,8 @@ def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(pag
     page.locator(".widget-image").wait_for()
     page.keyboard.press("Control+s")
     path = f"{lab}/api/contents/saved.ipynb"
-    page.wait_for_function("path => fetch(path).then(r => r.json()).then(m => m.content?.cells[0].outputs.length > 0)", arg=path)
+    saved = "path => fetch(path).then(r => r.json()).then(m => m.content?.cells[0].outputs.length > 0)"
+    page.wait_for_function(saved, arg=path)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
     page.get_by_text("No Kernel | Unknown").or_(page.get_by_text("No Kernel", exact=True)).first.wait_for()
