@@ -18,7 +18,7 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements.txt"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"          # as pytorch.org/get-started has it
-TRIED = "3.11, 3.12 and 3.13"
+TRIED = "3.11 and 3.12"
 
 
 def gigabytes(torch: str, system: str, machine: str) -> float:
