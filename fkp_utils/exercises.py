@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .landmarks import IBUG_68, Convention
+from .metrics import mae
 from .nets.heatmaps import gaussian_heatmaps
 
 Answer = Callable[..., Any]
@@ -296,16 +297,11 @@ def check_submission_order(yours: Answer) -> Verdict:
         "still a table: one value a row is wanted": lambda p: p.reshape(len(p), -1)})
 
 
-def mean_absolute_error(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """The competition's score: the mean absolute difference of all x and y, in pixels."""
-    return float(np.abs(predicted - truth).mean())
-
-
 def check_mae(yours: Answer) -> Verdict:
     """your_mae(predicted (N, n, 2), truth (N, n, 2)) -> pixels."""
     truth = _faces(3)
     cases = [(truth + np.random.default_rng(1).normal(0.5, 4, truth.shape), truth)]
-    return check(yours, mean_absolute_error, cases, {
+    return check(yours, mae, cases, {
         "the mean distance: the score takes x and y one by one": lambda p, t: np.linalg.norm(p - t, axis=-1).mean(),
         "squared, not absolute": lambda p, t: np.square(p - t).mean(),
         "the root of the mean square": lambda p, t: np.sqrt(np.square(p - t).mean()),

@@ -29,7 +29,8 @@ def normalised_mse(predicted: np.ndarray, truth: np.ndarray, size: tuple[int, in
     return float(np.nanmean(((predicted - truth) / (size[1], size[0])) ** 2))
 
 
-def _relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.ndarray:
+def relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.ndarray:
+    """Distance of each landmark in percent of the face's inter-ocular distance, (N, n); ValueError as `nme`."""
     if convention.eye_corners is None:
         raise ValueError(f"convention {convention.name!r} has no eye corners, whose distance the NME is measured in")
     left, right = convention.eye_corners
@@ -50,7 +51,7 @@ def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.
     The inter-ocular distance is that of the outer eye corners (Sagonas et al., 2013). A face of which one
     of them is unknown has no NME: NaN. ValueError where the convention has no eye corners.
     """
-    return _mean_of_known(_relative_errors(predicted, truth, convention))
+    return _mean_of_known(relative_errors(predicted, truth, convention))
 
 
 def mean_nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> float:
@@ -81,5 +82,5 @@ def region_errors(predicted: np.ndarray, truth: np.ndarray, convention: Conventi
     """
     if not convention.regions:
         return {}
-    relative = _relative_errors(predicted, truth, convention)
+    relative = relative_errors(predicted, truth, convention)
     return {name: float(_mean_of_known(relative[:, list(index)].ravel())) for name, index in convention.regions.items()}

@@ -110,17 +110,13 @@ def write(pictures: np.ndarray, path: Path, seconds: float = 0.06) -> None:
             first.save(beside, save_all=True, append_images=more, duration=round(1000 * seconds), loop=0)
 
 
-def _photos(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in predict.PHOTOS)
-
-
 def _run(options: argparse.Namespace) -> int:
     if not options.mean:
         first, second = (find(read_photo(path), path, options.size) for path in options.photos)
         write(frames(first, second, options.frames), options.out)
         return 0
     faces = []
-    for path in tqdm(_photos(options.mean), "finding faces", disable=None):
+    for path in tqdm(predict.photos_named([str(options.mean)]), "finding faces", disable=None):
         try:
             faces.append(find(read_photo(path), path.name, options.size))
         except (ValueError, DatasetError) as error:

@@ -318,6 +318,14 @@ def photo_with_points(photo: np.ndarray, points: np.ndarray | None) -> Figure:
     return fig
 
 
+def _superimpose(ax: Axes, heatmaps: np.ndarray, size: tuple[int, int], least: float) -> None:
+    """Heatmaps (n, height, width) over a face of `size`, each scaled to its own peak; `least` is how opaque their floor is."""
+    maps, (h, w) = np.clip(heatmaps, 0, None), size
+    together = (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).max(0)
+    ax.imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(least + together, 0, 1),
+              extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
+
+
 def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points=None, titles=None,
                     convention: Convention | None = None) -> Figure:
     """Faces beside their heatmaps, all landmarks' maps superimposed, each scaled to its own peak.
@@ -327,14 +335,10 @@ def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
     """
     fig = _figure(5.6, 2.95 * len(images))
     for k, row in enumerate(fig.subplots(len(images), 2, squeeze=False)):
-        maps = np.clip(heatmaps[k], 0, None)
-        together = (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).max(0)
         show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "",
                   convention=convention)
-        show_face(row[1], images[k], title=f"{len(maps)} heatmaps, superimposed")
-        h, w = images[k].shape[:2]
-        row[1].imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.25 + together, 0, 1),
-                      extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
+        show_face(row[1], images[k], title=f"{len(heatmaps[k])} heatmaps, superimposed")
+        _superimpose(row[1], heatmaps[k], images[k].shape[:2], 0.25)
     return fig
 
 
@@ -470,15 +474,12 @@ def network(stages: Sequence[Stage]) -> Figure:
 def teaser(photo: np.ndarray, crop: np.ndarray, heatmaps: np.ndarray, drawn: np.ndarray) -> Figure:
     """Three squares side by side: a photo (h, w, 3), the heatmaps (n, height, width) over a crop (s, s), and what was found."""
     fig = Figure(figsize=(10.8, 3.6), dpi=DPI)
-    together = (heatmaps / np.maximum(heatmaps.max((1, 2), keepdims=True), 1e-12)).max(0)
     for k, picture in enumerate((photo, crop, drawn)):
         ax = fig.add_axes((k / 3 + 0.003 * (k > 0), 0, 1 / 3 - 0.006 * (k < 2), 1))
         show_face(ax, picture)
-        ax.set_aspect("auto")
         if k == 1:
-            h, w = crop.shape[:2]
-            ax.imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(0.3 + together, 0, 1), aspect="auto",
-                      extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
+            _superimpose(ax, heatmaps, crop.shape[:2], 0.3)
+        ax.set_aspect("auto")
     return fig
 
 

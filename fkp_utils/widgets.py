@@ -62,7 +62,9 @@ class Panel(ipw.VBox):
 
     def __init__(self, draw: Callable[..., Figure], **controls: ipw.Widget):
         self.draw, self.controls = draw, controls
-        self.picture, self.note, self.busy = ipw.Image(format="png"), ipw.HTML(), ipw.HTML()
+        # The picture at its natural size, never stretched; smaller where the window is.
+        natural = ipw.Layout(height="auto", max_width="100%", object_fit="contain", align_self="flex-start")
+        self.picture, self.note, self.busy = ipw.Image(format="png", layout=natural), ipw.HTML(), ipw.HTML()
         for control in controls.values():
             control.observe(lambda change: self.refresh(), "value")
         super().__init__([ipw.HBox(list(controls.values()), layout=ipw.Layout(flex_flow="row wrap")), self.note, self.busy,
@@ -79,9 +81,7 @@ class Panel(ipw.VBox):
             timer.cancel()
             timer.join()
             self.busy.value = ""
-        # At its natural size, never stretched; smaller where the window is.
-        self.picture.layout = ipw.Layout(width=f"{round(fig.get_figwidth() * plotting.DPI)}px", height="auto", max_width="100%",
-                                         object_fit="contain", align_self="flex-start")
+        self.picture.layout.width = f"{round(fig.get_figwidth() * plotting.DPI)}px"
         self.picture.value = png(fig)
 
     def tell(self, text: str) -> None:

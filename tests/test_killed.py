@@ -214,7 +214,8 @@ def test_make_data_killed_at_any_moment_is_repaired(archive, tmp_path):
 def test_make_figures_killed_leaves_the_site_whole_and_a_second_run_is_refused(tmp_path):
     site = tmp_path / "site"
     write_text(site / "index.html", "the old page")
-    command = [sys.executable, "-m", "fkp_utils.website.run_notebooks", "--profile", "smoke", "--site", str(site)]
+    command = [sys.executable, "-m", "fkp_utils.website.run_notebooks", "--profile", "smoke", "--site", str(site),
+               "notebooks/4_heatmaps.ipynb"]              # the longest, so that it is not through when it is killed
     project = tmp_path / "project"                      # a project of its own: locks and build files apart from ours
     here = Path(__file__).parents[1]
     for name in ("fkp_utils", "notebooks"):
@@ -234,12 +235,7 @@ def test_make_figures_killed_leaves_the_site_whole_and_a_second_run_is_refused(t
     time.sleep(3)
     os.killpg(first.pid, 9)
     first.wait()
-    assert (site / "index.html").read_text() == "the old page"
-    for name in set(_files(site)) - {"index.html"}:     # of a notebook that was through by then: whole, or not there
-        assert ".partial" not in name
-        if name.endswith(".jpg"):
-            with Image.open(site / name) as figure:
-                figure.load()
+    assert _files(site) == ["index.html"] and (site / "index.html").read_text() == "the old page"
     with locked(project / "build/figures"):             # the dead run's lock does not stay in the way
         pass
 

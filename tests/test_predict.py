@@ -22,7 +22,7 @@ from fkp_utils.nets import weights
 from fkp_utils.nets.models import UNet, keypoint_resnet18
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
-from fkp_utils.nets.trained import Trained
+from fkp_utils.nets.trained import Trained, fused, laid_out
 from fkp_utils.nets.weights import load_weights, save_weights, sha256
 
 RECIPE = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, margin=1.4,
@@ -334,8 +334,9 @@ def test_fast_is_the_small_net(tmp_path, capsys, monkeypatch):
     monkeypatch.undo()                                   # of `DOUBTFUL`
     photo = free_portraits()["Eileen Collins"]
     [usual], [fast] = predict.landmarks(photo), predict.landmarks(photo, fast=True)
-    [small] = predict.landmarks(photo, run=load_weights("small68.safetensors"))
-    np.testing.assert_allclose(fast.landmarks, small.landmarks, atol=0.2)         # its norms are part of its convolutions
+    run = load_weights("small68.safetensors")
+    [small] = predict.landmarks(photo, run=replace(run, model=laid_out(fused(run.model), run.recipe)))
+    np.testing.assert_array_equal(fast.landmarks, small.landmarks)
     assert 0.5 < nme(fast.landmarks[None], usual.landmarks[None], IBUG_68)[0] < 8
     Image.fromarray(photo).save(tmp_path / "photo.png")
     assert predict.main([str(tmp_path / "photo.png"), "--fast", "--json"]) == 0
@@ -345,7 +346,7 @@ def test_fast_is_the_small_net(tmp_path, capsys, monkeypatch):
         predict.main([str(tmp_path / "photo.png"), "--fast", "--weights", "ibug68.safetensors"])
 
 
-@pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.2, 1.5), (0.0, 1.8)])
+@pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.25, 1.5), (0.0, 1.8)])
 def test_a_poor_box_is_mended_by_the_second_look(monkeypatch, move, larger):
     monkeypatch.undo()
     photo = free_portraits()["Eileen Collins"]
@@ -356,7 +357,7 @@ def test_a_poor_box_is_mended_by_the_second_look(monkeypatch, move, larger):
     assert nme(face.landmarks[None], good.landmarks[None], IBUG_68)[0] < 1
     picture, run = Image.fromarray(photo).convert("L"), predict.default_net()
     once = run.recipe.crop.to_image(predict.both_ways(run, run.recipe.crop.cut(picture, poor[0])[None])[0], np.array(poor))
-    assert nme(once, good.landmarks[None], IBUG_68)[0] > 1.3          # one look alone would not do
+    assert nme(once, good.landmarks[None], IBUG_68)[0] > 1.5          # one look alone would not do
 
 
 @pytest.mark.parametrize("moved, roll, sure, again", [

@@ -5,8 +5,9 @@ import numpy as np
 import torch.nn.functional as F
 
 from ..datasets import IBugFaces
-from ..metrics import nme
+from ..metrics import nme, relative_errors
 from ..nets.trained import Trained
+from ..plotting import extremes
 
 COUNT, TILE = 24, 24                     # faces; pixels of a heatmap's sides on the sheet
 
@@ -24,22 +25,19 @@ def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarr
     """
     found = run.predict(faces)
     errors = nme(found, faces.landmarks, faces.convention)
-    order = np.argsort(errors, kind="stable")
+    percent = relative_errors(found, faces.landmarks, faces.convention)
+    order = extremes(errors, len(errors), worst=False)
     chosen = order[np.linspace(0, len(order) - 1, min(COUNT, len(order))).round().astype(int)]
     maps = run.heatmap_target.heatmaps(run.logits(faces.batch(chosen)[0])).cpu()
     small = F.adaptive_avg_pool2d(maps, TILE)
     small = small / small.amax((2, 3), keepdim=True).clamp(min=1e-12)
     sheet = matplotlib.colormaps["inferno"](small.numpy())[..., :3]         # (k, n, TILE, TILE, 3)
     sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(len(chosen) * TILE, -1, 3)
-    corners = list(faces.convention.eye_corners or (0, 1))
 
     def of_face(k: int) -> dict:
-        truth, mine = faces.landmarks[k], found[k]
-        scale = np.linalg.norm(truth[corners[0]] - truth[corners[1]])
-        percent = 100 * np.linalg.norm(mine - truth, axis=-1) / scale
-        return {"nme": round(float(errors[k]), 2), "errors": percent.round(1).tolist(),
+        return {"nme": round(float(errors[k]), 2), "errors": percent[k].round(1).tolist(),
                 **{name: (1000 * (points + 0.5) / faces.size[1]).round().astype(int).tolist()
-                   for name, points in (("truth", truth), ("found", mine))}}
+                   for name, points in (("truth", faces.landmarks[k]), ("found", found[k]))}}
     numbers = {"names": list(faces.convention.names),
                "lines": [[list(index), closed] for index, closed in faces.convention.lines],
                "faces": [of_face(int(k)) for k in chosen]}
