@@ -56,18 +56,32 @@ def turn_and_scale(degrees: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     return torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
 
 
-def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor,
-         convention: Convention) -> tuple[torch.Tensor, torch.Tensor]:
+def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor, convention: Convention,
+         offset: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror the faces where `which` (b,) is true; left and right landmarks change places.
 
-    ValueError for another number of landmarks than the convention has.
+    Labels may all lie a little to one side of what they mark, those of 300-W do. In the mirror image that would be the other
+    side, and a net that sees both learns to split the difference. With the `offset`, a share of the inter-ocular distance
+    to the face's image-right, landmarks lie to the same side in both.
+
+    ValueError for another number of landmarks than the convention has, and for an offset where it has no eye corners.
     """
     if landmarks.shape[1] != convention.size:
         raise ValueError(f"{landmarks.shape[1]} landmarks, but convention {convention.name!r} has {convention.size}")
     order = torch.tensor(convention.flip, device=landmarks.device)
     mirrored = landmarks[:, order] * landmarks.new_tensor([-1, 1]) + landmarks.new_tensor([images.shape[-1] - 1, 0])
+    if offset:
+        mirrored = moved_aside(mirrored, convention, 2 * offset)
     return (torch.where(which[:, None, None, None], images.flip(-1), images),
             torch.where(which[:, None, None], mirrored, landmarks))
+
+
+def moved_aside(landmarks: torch.Tensor, convention: Convention, offset: float) -> torch.Tensor:
+    """Landmarks (b, n, 2) moved to the face's image-right by a share of the inter-ocular distance."""
+    if convention.eye_corners is None:
+        raise ValueError(f"convention {convention.name!r} has no eye corners, of whose distance {offset:g} is a share")
+    left, right = (landmarks[:, k, None] for k in convention.eye_corners)
+    return landmarks + offset * (right - left)
 
 
 @cache
@@ -92,6 +106,8 @@ class Augment:
     blur : probability of a soft blur
     coarse : probability of losing detail as a small face has that is enlarged: 2, 4 or 8 pixels become one; never with blur
     occlude : probability of a random patch over part of the face
+    flip_offset : no change, but how far to the image's right labels lie of what they mark, in inter-ocular distances, so that
+        those of mirrored faces lie there, too
     """
 
     # The random numbers that change one face, one column a use.
@@ -110,6 +126,7 @@ class Augment:
     blur: float = 0
     occlude: float = 0
     coarse: float = 0
+    flip_offset: float = 0
 
     def __post_init__(self):
         if self.blur + self.coarse > 1:
@@ -142,7 +159,7 @@ class Augment:
         uniform = dict(zip(self.columns, rows.to(images.device).unbind(1)))
         signed = {name: 2 * column - 1 for name, column in uniform.items()}
         if self.flip:
-            images, landmarks = flip(images, landmarks, uniform["flip"] < self.flip, convention)
+            images, landmarks = flip(images, landmarks, uniform["flip"] < self.flip, convention, self.flip_offset)
         if self.rotate or self.shift or self.scale:
             matrix = turn_and_scale(signed["rotate"] * self.rotate, 1 + signed["scale"] * self.scale)
             shift = torch.stack([signed["shift_x"], signed["shift_y"]], -1) * self.shift

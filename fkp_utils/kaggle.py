@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from .augment import moved_aside
 from .datasets import IBugFaces, data_root, published_landmarks
 from .datasets.images import read_gray
 from .errors import DatasetError
@@ -80,12 +81,17 @@ def _refuse(path, wrong: np.ndarray, words: str) -> None:
 
 
 def predict_test(run: Trained, faces: IBugFaces) -> np.ndarray:
-    """Landmarks (N, 68, 2) of test faces in pixels of their pictures, as `predict.landmarks` finds them in the given boxes."""
+    """Landmarks (N, 68, 2) of test faces in pixels of their pictures, as `predict.landmarks` finds them in the given boxes.
+
+    Labels that lie to one side of what they mark (`augment.flip`) lie to the other side in the set's own mirrored copies.
+    """
     found = []
     for start in tqdm(range(0, len(faces), BATCH), "predicting", unit="batch"):
         pictures = [read_gray(faces.folder / name) for name in faces.names[start:start + BATCH]]
         found += landmarks_in_boxes(pictures, faces.boxes[start:start + BATCH], run)
-    return np.array([face.landmarks for face in found])
+    points, mirrored = np.array([face.landmarks for face in found]), faces.mirrored
+    points[mirrored] = moved_aside(points[mirrored], run.convention, -2 * run.recipe.augment.flip_offset)
+    return points
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

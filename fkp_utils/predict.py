@@ -94,7 +94,8 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     images = torch.from_numpy(crops)[:, None]
     with torch.inference_mode():
         straight, mirrored = run.landmarks(torch.cat([images, images.flip(-1)])).chunk(2)
-        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention)
+        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention,
+                           run.recipe.augment.flip_offset)
         found = (straight + mirrored) / 2
         scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
         sure = torch.exp(-DISAGREEMENT * (straight - mirrored).norm(dim=-1) / scale).mean(1)

@@ -80,7 +80,7 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
                       "mean_shape": baseline}))
     if options.record:
         given = {"profile": options.profile != "full" and options.profile, "epochs": options.epochs, "batch": options.batch,
-                 "start": options.start and "WEIGHTS"}
+                 "seed": options.seed, "start": options.start and "WEIGHTS"}
         extra = "".join(f" --{name} {value}" for name, value in given.items() if value)
         command = f"python -m fkp_utils.train {options.recipe} --data DATA{extra}"
         record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
@@ -101,10 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path, help="put the numbers into this table, too (data/measured/partN.json)")
     parser.add_argument("--epochs", type=int, help="train for so many epochs instead of the recipe's number")
     parser.add_argument("--batch", type=int, help="faces a step, over all processes, instead of the recipe's number")
+    parser.add_argument("--seed", type=int, help="of the random numbers, instead of the recipe's")
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     options = parser.parse_args(arguments)
     chosen = recipe(options.profile, options.recipe)
-    chosen = replace(chosen, epochs=options.epochs or chosen.epochs)
+    chosen = replace(chosen, epochs=options.epochs or chosen.epochs,
+                     seed=chosen.seed if options.seed is None else options.seed)
     if options.batch:
         chosen = replace(chosen, batch=options.batch, lr=chosen.lr * math.sqrt(options.batch / chosen.batch))
     try:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fkp_utils.augment import Augment, flip, to_float, warp
-from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention
 
 
 def _spots(points, size):
@@ -54,6 +54,43 @@ def test_flip_puts_landmarks_on_mirrored_pixels():
     points = np.random.default_rng(0).uniform(10, 30, (68, 2)).astype(np.float32)
     image, moved = flip(_spots(points, (40, 50)), torch.from_numpy(points)[None], torch.tensor([True]), IBUG_68)
     assert (_find(image[0])[list(IBUG_68.flip)] - moved[0]).norm(dim=-1).max() < 0.01
+
+
+def _five(points):
+    """A convention of five landmarks: two outer eye corners, nose tip, two corners of the mouth."""
+    return Convention("five", flip=(1, 0, 2, 4, 3), eye_corners=(0, 1)), torch.tensor([points], dtype=torch.float32)
+
+
+def test_labels_lie_to_the_same_side_in_the_mirror_image():
+    convention, points = _five([[10, 20], [30, 20], [21, 30], [14, 40], [26, 40]])
+    image, yes = torch.zeros(1, 1, 60, 50), torch.tensor([True])
+    # Mirrored about x = 24.5; then two twentieths of the eyes' 20 pixels to the right.
+    _, moved = flip(image, points, yes, convention, 0.05)
+    assert moved[0].tolist() == [[21, 20], [41, 20], [30, 30], [25, 40], [37, 40]]
+    # Features at the middle, labels 0.05 inter-ocular distances to their right: so it is in the mirror image of them, too.
+    convention, true = _five([[14.5, 20], [34.5, 20], [24.5, 30], [18.5, 40], [30.5, 40]])
+    _, moved = flip(image, true + torch.tensor([1.0, 0]), yes, convention, 0.05)
+    torch.testing.assert_close(moved, true + torch.tensor([1.0, 0]))
+
+
+def test_the_side_turns_with_the_face():
+    # Eyes 20 apart, one above the other: the face's right is down in the picture, and up in the mirror image of it.
+    convention, points = _five([[20, 10], [20, 30], [12, 20], [5, 15], [5, 25]])
+    _, moved = flip(torch.zeros(1, 1, 40, 50), points, torch.tensor([True]), convention, 0.1)
+    assert moved[0, :2].tolist() == [[29, 26], [29, 6]] and moved[0, 2].tolist() == [37, 16]
+
+
+def test_only_mirrored_faces_move_aside():
+    convention, points = _five([[10, 20], [30, 20], [21, 30], [14, 40], [26, 40]])
+    two = points.repeat(2, 1, 1)
+    _, moved = Augment(flip=0.5, flip_offset=0.05)(torch.zeros(2, 1, 60, 50), two, convention,
+                                                   torch.tensor([[0.6], [0.4]]).repeat(1, len(Augment.columns)))
+    assert torch.equal(moved[0], points[0]) and moved[1, 0].tolist() == [21, 20]
+
+
+def test_an_offset_needs_eye_corners():
+    with pytest.raises(ValueError, match="'nose tip' has no eye corners, of whose distance"):
+        flip(torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 2), torch.tensor([True]), NOSE, 0.01)
 
 
 def test_another_number_of_landmarks_is_refused():

@@ -36,6 +36,16 @@ def test_goes_on_for_as_many_epochs_as_asked(embedded, tmp_path, capsys):
     assert _last_line(capsys.readouterr().out)["epochs"] == 3
 
 
+def test_another_seed_is_another_training(embedded, tmp_path, capsys):
+    arguments = ["nose", "--profile", "smoke", "--data", str(embedded), "--epochs", "1", "--checkpoints", str(tmp_path)]
+    said = []
+    for more in ([], ["--seed", "0"], ["--seed", "1", "--record", str(tmp_path / "table.json")]):
+        assert train.main([*arguments, *more]) == 0
+        said.append(_last_line(capsys.readouterr().out)["mse"])
+    assert said[0] == said[1] != said[2]
+    assert json.loads((tmp_path / "table.json").read_text())["rows"][1]["command"].endswith("--epochs 1 --seed 1")
+
+
 def test_faces_are_as_the_recipe_wants_them(embedded):
     for name in ("resnet", "resnet_improved"):
         faces, _ = train.faces_for(recipe("quick", name), embedded)

@@ -30,6 +30,7 @@ from .images import read_gray
 FOLDER = "ibug_300W_large_face_landmark_dataset"
 N_POINTS = 68
 FILES = {"train": "train", "val": "train", "all": "train", "test": "test", "test_parsed": "test_parsed"}
+MIRRORED = "_mirror"                                        # ends the names of the set's own mirrored copies
 CACHE = Path(__file__).resolve().parents[2] / "build" / "cache"
 
 
@@ -122,9 +123,13 @@ def read_xml(path: str | Path) -> list[Entry]:
     return reader.entries
 
 
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
 def split_by_photo(names: list[str], share: float = 0.1, seed: int = 0) -> np.ndarray:
-    """Which entries validate, bool (N,): whole photos with all their faces and their `_mirror` copies."""
-    photo = np.array([str(PurePosixPath(name).with_suffix("")).removesuffix("_mirror") for name in names])
+    """Which entries validate, bool (N,): whole photos with all their faces and their mirrored copies."""
+    photo = np.array([_stem(name).removesuffix(MIRRORED) for name in names])
     photos = np.unique(photo)
     chosen = np.random.default_rng(seed).permutation(len(photos))[: max(1, round(share * len(photos)))]
     return np.isin(photo, photos[chosen])
@@ -198,6 +203,11 @@ class IBugFaces(FaceDataset):
         if not entries:
             raise DatasetError(f"{listed}: no faces of the {split} split")
         return entries
+
+    @property
+    def mirrored(self) -> np.ndarray:
+        """Which pictures are the set's own mirrored copies, bool (N,)."""
+        return np.array([_stem(name).endswith(MIRRORED) for name in self.names])
 
     def to_image(self, landmarks: np.ndarray) -> np.ndarray:
         """Map landmarks (N, 68, 2) of all crops to the pixels of their pictures, float64."""

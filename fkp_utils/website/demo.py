@@ -80,8 +80,9 @@ def description(run: Trained) -> dict:
     """All that the page has to know of the landmark net and the finder besides their weights."""
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
-            "eye_corners": convention.eye_corners, "lines": convention.lines, "doubtful": predict.DOUBTFUL,
-            "hopeless": predict.HOPELESS, "again": predict.AGAIN, "disagreement": predict.DISAGREEMENT,
+            "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
+            "doubtful": predict.DOUBTFUL, "hopeless": predict.HOPELESS, "again": predict.AGAIN,
+            "disagreement": predict.DISAGREEMENT,
             "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
             "stride": STRIDE, "unit": UNIT, "same": SAME,
             "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION}}
