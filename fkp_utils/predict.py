@@ -43,7 +43,8 @@ GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 DOUBTFUL = 0.65
 HOPELESS = 0.5                               # in a box that a detector proposes: no second look would make a face of it
-AGAIN = 0.1                                  # sides by which a box must move for a second look; a fifth of all faces get one
+AGAIN = 0.1                                  # sides by which a box must move for a second look
+NEAR = 0.2                                   # and up to which the first look's answer counts as much as the second one's
 DISAGREEMENT = 10                            # confidence is 1/e where an answer and its mirror image differ by 1 in so many
 PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".mpo"}
 
@@ -124,6 +125,7 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
     look gains nothing (`bench/real_photos/finder.py`): it is given to those whose corners lie more than `AGAIN` sides away.
+    Where they lie less than `NEAR` away, both answers are averaged; the first one of a worse box is forgotten.
 
     Parameters
     ----------
@@ -141,7 +143,9 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
         collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box follows from that
         again = np.flatnonzero((moved > AGAIN * better[:, 2]) & ~collapsed & (sure >= least)).tolist()
         if again:
-            found[again], sure[again] = _look([pictures[k] for k in again], better[again], upright[again], run)
+            seen, sure[again] = _look([pictures[k] for k in again], better[again], upright[again], run)
+            near = (moved[again] < NEAR * better[again, 2])[:, None, None]
+            found[again] = np.where(near, (found[again] + seen) / 2, seen)
     return [Face(box, points, float(confidence), float(roll), run.convention)
             for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
 

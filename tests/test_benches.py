@@ -10,11 +10,12 @@ from PIL import Image
 from test_project import PROJECT
 
 from fkp_utils.augment import to_float
-from fkp_utils.landmarks import NOSE
+from fkp_utils.landmarks import IBUG_68, NOSE
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
 
 from jpeg import JpegAugment, jpeg_artefacts
+from label_offset import offsets, without_a_side
 
 
 @pytest.mark.parametrize("quality", [10, 30, 70, 95])
@@ -32,3 +33,36 @@ def test_half_of_the_faces_get_artefacts():
     noise = torch.rand(200, 1, 16, 16, generator=torch.Generator().manual_seed(1)) - 0.5
     changed, _ = JpegAugment(jpeg=0.5)(noise, torch.zeros(200, 1, 2), NOSE, torch.Generator().manual_seed(0))
     assert 70 < (changed != noise).flatten(1).any(1).sum() < 130
+
+
+def test_offsets_are_shares_of_the_inter_ocular_distance_along_and_across_the_eyes():
+    """Eyes 50 apart, level and along (3, 4) / 5: labels 2 px to the face's right, 1 px down."""
+    found = np.random.default_rng(0).uniform(20, 80, (2, 68, 2))
+    found[:, 36], found[0, 45], found[1, 45] = [30, 40], [80, 40], [60, 80]
+    labels = found + np.array([[[2, 1]], [[0.6 * 2 - 0.8 * 1, 0.8 * 2 + 0.6 * 1]]])
+    np.testing.assert_allclose(offsets(found, labels), [[4, 2], [4, 2]])
+
+
+class _Sided:
+    """Says of every picture, mirrored or not, a fixed face and 3 pixels to the right of it."""
+
+    convention = IBUG_68
+
+    def __init__(self, face):
+        self.face = face
+
+    def landmarks(self, images):
+        return torch.tensor(self.face + [3, 0], dtype=torch.float32).expand(len(images), -1, -1)
+
+    def batch(self, rows):
+        return torch.zeros(len(rows), 1, 100, 100, dtype=torch.uint8), None
+
+    def __len__(self):
+        return 20
+
+
+def test_a_face_and_its_mirror_image_together_have_no_side():
+    face = np.random.default_rng(1).uniform(20, 80, (68, 2))
+    face = (face + face[list(IBUG_68.flip)] * [-1, 1] + [99, 0]) / 2                  # as its own mirror image
+    net = _Sided(face)
+    np.testing.assert_allclose(without_a_side(net, net), np.stack([face] * 20), atol=1e-4)

@@ -356,7 +356,7 @@ def test_fast_is_the_small_net(tmp_path, capsys, monkeypatch):
         predict.main([str(tmp_path / "photo.png"), "--fast", "--weights", "ibug68.safetensors"])
 
 
-@pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.25, 1.5), (0.0, 1.8)])
+@pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.25, 1.7), (0.0, 1.8)])
 def test_a_poor_box_is_mended_by_the_second_look(monkeypatch, move, larger):
     monkeypatch.undo()
     photo = free_portraits()["Eileen Collins"]
@@ -390,6 +390,18 @@ def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypat
     if again:
         pictures, [where], [how] = seen[1]
         assert pictures == ["second"] and where == pytest.approx(boxes[0]) and how == pytest.approx(turn)
+
+
+@pytest.mark.parametrize("moved, expected", [(0.05, 0), (0.195, 3), (-0.195, 3), (0.205, 6)])
+def test_both_looks_count_where_the_first_box_was_not_far_off(monkeypatch, moved, expected):
+    """The second look says 6 pixels more: half of that is believed, or all of it, or it was not asked for."""
+    first = np.array([shape()], float)
+    [[left, top, side, _]], turns = upright_boxes(first, IBUG_68)
+    answers = iter([first, first + [6, 0]])
+    monkeypatch.setattr(predict, "_look", lambda *arguments: (next(answers).copy(), np.full(1, 0.9)))
+    box = np.array([[left + moved * side, top, side, side]])
+    [face] = predict.landmarks_in_boxes(["picture"], box, Oracle(shape(), shape()), turns)
+    np.testing.assert_allclose(face.landmarks, shape() + [expected, 0], atol=1e-6)
 
 
 def test_a_box_from_which_nothing_follows_is_looked_at_once(monkeypatch):

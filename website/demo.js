@@ -101,8 +101,9 @@ async function read(grey, place) {
   const first = await look(grey, place), better = boxAround(first.landmarks), from = corners(place), to = corners(better);
   const moved = from.reduce((sum, [x, y], k) => sum + Math.hypot(x - to[k][0], y - to[k][1]), 0) / 4;
   if (first.confidence < about.hopeless || moved <= about.again * better.box[2]) return { ...better, ...first };
-  const face = await look(grey, better);
-  return { ...boxAround(face.landmarks), ...face };
+  const second = await look(grey, better), near = moved < about.near * better.box[2];
+  const landmarks = second.landmarks.map(([x, y], k) => !near ? [x, y] : [(x + first.landmarks[k][0]) / 2, (y + first.landmarks[k][1]) / 2]);
+  return { ...boxAround(landmarks), landmarks, confidence: second.confidence };
 }
 
 // The picture at one size: its greys, and the factor by which it was scaled.

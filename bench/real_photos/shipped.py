@@ -19,7 +19,7 @@ from fkp_utils.files import write_json
 from fkp_utils.landmarks import IBUG_68, box_around
 from fkp_utils.metrics import failure_rate, mae, mean_nme, mean_shape, nme, region_errors
 from fkp_utils.nets.weights import find_weights, load_weights, sha256
-from fkp_utils.predict import WEIGHTS, both_ways
+from fkp_utils.predict import WEIGHTS, both_ways, landmarks_in_boxes
 from fkp_utils.train import CHECKPOINTS
 
 RESULTS = CHECKPOINTS.parents[1] / "data/measured/shipped.json"
@@ -64,7 +64,8 @@ def main() -> None:
     second = crop.to_image(both_ways(run, np.stack([crop.cut(p, b) for p, b in zip(pictures, again)]))[0], again)
     ways = {"mean shape in the box": faces.to_image(np.repeat(mean_shape(train.landmarks)[None], len(faces), 0)),
             "one look": faces.to_image(run.predict(faces)), "averaged with the mirror image": found,
-            "second pass on a re-centred crop": second, "both passes averaged": (found + second) / 2}
+            "second pass on a re-centred crop": second, "both passes averaged": (found + second) / 2,
+            "as `predict` looks": np.array([face.landmarks for face in landmarks_in_boxes(pictures, faces.boxes, run)])}
     if options.second:
         other = load_weights(options.second)
         its = IBugFaces(options.real, "val", crop=other.recipe.crop)

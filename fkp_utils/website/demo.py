@@ -81,7 +81,7 @@ def description(run: Trained) -> dict:
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
             "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
-            "doubtful": predict.DOUBTFUL, "hopeless": predict.HOPELESS, "again": predict.AGAIN,
+            "doubtful": predict.DOUBTFUL, "hopeless": predict.HOPELESS, "again": predict.AGAIN, "near": predict.NEAR,
             "disagreement": predict.DISAGREEMENT,
             "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
             "stride": STRIDE, "unit": UNIT, "same": SAME,
