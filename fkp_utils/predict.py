@@ -39,6 +39,7 @@ from .nets.weights import load_weights
 WEIGHTS = "ibug68.safetensors"
 SMALL = "small68.safetensors"                # faster, and nearly as exact; the demo's net
 BATCH = 16                                   # faces looked at together
+PIXELS = 2**20                               # that go through the net at once: with more its layers leave the caches
 GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 DOUBTFUL = 0.65
@@ -94,7 +95,9 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     images = torch.from_numpy(crops)[:, None]
     with torch.inference_mode():
-        straight, mirrored = run.landmarks(torch.cat([images, images.flip(-1)])).chunk(2)
+        at_once = max(1, PIXELS // images[0].numel())
+        answers = [run.landmarks(some) for some in torch.cat([images, images.flip(-1)]).split(at_once)]
+        straight, mirrored = torch.cat(answers).chunk(2)
         _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention,
                            run.recipe.augment.flip_offset)
         found = (straight + mirrored) / 2

@@ -8,7 +8,7 @@ import pytest
 
 from fkp_utils import kaggle
 from fkp_utils.datasets import Crop, IBugFaces
-from fkp_utils.nets.weights import load_weights
+from fkp_utils.nets.weights import load_weights, save_weights
 from fkp_utils.predict import Face
 
 SIZES = np.array([[300, 200], [150, 160]])
@@ -82,6 +82,12 @@ def test_only_finite_landmarks_of_the_right_shape_are_written(tmp_path, landmark
     assert not list(tmp_path.iterdir())
 
 
+def _beside(weights, offset):
+    """A net whose labels lay so far to one side."""
+    run = load_weights(weights)
+    return replace(run, recipe=replace(run.recipe, augment=replace(run.recipe.augment, flip_offset=offset)))
+
+
 def test_a_submission_of_a_net_with_a_known_error_scores_it(embedded, tmp_path, monkeypatch, capsys):
     """Every x 3 too large and every y 1 too small: MAE 2, if each face's rows are where the test list has it."""
     listed = IBugFaces(embedded, "test", crop=Crop(1.4, 0.1, 64))
@@ -94,7 +100,9 @@ def test_a_submission_of_a_net_with_a_known_error_scores_it(embedded, tmp_path, 
         return [Face(box, truth[name, tuple(box)] + [3, -1], 1.0) for name, box in zip(names, boxes)]
 
     monkeypatch.setattr(kaggle, "landmarks_in_boxes", answers)
-    assert kaggle.main(["--data", str(embedded), "--weights", "small68.safetensors", "--out", str(tmp_path / "s.csv")]) == 0
+    save_weights(tmp_path / "net.safetensors", _beside("small68.safetensors", 0.0))
+    arguments = ["--data", str(embedded), "--weights", str(tmp_path / "net.safetensors"), "--out", str(tmp_path / "s.csv")]
+    assert kaggle.main(arguments) == 0
     assert "MAE 2.000 px" in capsys.readouterr().out and sum(opened) == len(listed) and len(opened) > 1
     values = pd.read_csv(tmp_path / "s.csv").Predicted.to_numpy().reshape(len(listed), 68, 2)
     np.testing.assert_allclose(values, listed.truth + [3, -1], atol=2e-3)
@@ -102,8 +110,7 @@ def test_a_submission_of_a_net_with_a_known_error_scores_it(embedded, tmp_path, 
 
 def test_labels_of_the_sets_own_mirrored_copies_lie_to_the_other_side(embedded, monkeypatch):
     """What the net says lies 0.02 inter-ocular distances to the right of the truth; in the copies' file names is why."""
-    run = load_weights("small68.safetensors")
-    run = replace(run, recipe=replace(run.recipe, augment=replace(run.recipe.augment, flip_offset=0.02)))
+    run = _beside("small68.safetensors", 0.02)
     faces = IBugFaces(embedded, "test", crop=Crop(1.4, 0.1, 64))
     aside = 0.02 * (faces.truth[:, 45] - faces.truth[:, 36])[:, None]
     said = iter(faces.truth + aside)

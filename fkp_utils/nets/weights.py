@@ -27,7 +27,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
 SHIPPED = {"finder.safetensors": "9a4a551f2e35b1a107cbabd7e22d11461364318e974f664e37f020b0224c028c",
            "ibug68.safetensors": "68d9064dfef067739fead6668e56148f777ced6397a26de857c143c11af09a14",
            "imm58.safetensors": "7080acab72f490f380ecc3a3c58239212eef26937355d995d3019517fa645d7b",
-           "small68.safetensors": "9e1967f2c68596bc1be2f1c3b67a061b502e5685b0230b074d056443c0c33e31"}
+           "small68.safetensors": "6d98db51d1bd8b8997166f33abc08b0ab3ab969a7e269726dd35266d17767d32"}
 
 
 def sha256(path: str | Path) -> str:
