@@ -95,7 +95,7 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     images = torch.from_numpy(crops)[:, None]
     with torch.inference_mode():
-        at_once = max(1, PIXELS // images[0].numel())
+        at_once = max(1, PIXELS // (crops.shape[1] * crops.shape[2]))
         answers = [run.landmarks(some) for some in torch.cat([images, images.flip(-1)]).split(at_once)]
         straight, mirrored = torch.cat(answers).chunk(2)
         _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention,

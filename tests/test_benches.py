@@ -2,6 +2,8 @@
 
 import io
 import sys
+from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from PIL import Image
 from test_project import PROJECT
 
 from fkp_utils.augment import to_float
-from fkp_utils.landmarks import IBUG_68, NOSE
+from fkp_utils.landmarks import IBUG_68, NOSE, Convention
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.profiles import recipe
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
 
@@ -43,26 +47,20 @@ def test_offsets_are_shares_of_the_inter_ocular_distance_along_and_across_the_ey
     np.testing.assert_allclose(offsets(found, labels), [[4, 2], [4, 2]])
 
 
+@dataclass
 class _Sided:
     """Says of every picture, mirrored or not, a fixed face and 3 pixels to the right of it."""
 
-    convention = IBUG_68
-
-    def __init__(self, face):
-        self.face = face
+    face: np.ndarray
+    recipe: Recipe = field(default_factory=lambda: recipe("full", "lite2_fine"))
+    convention: Convention = IBUG_68
 
     def landmarks(self, images):
         return torch.tensor(self.face + [3, 0], dtype=torch.float32).expand(len(images), -1, -1)
-
-    def batch(self, rows):
-        return torch.zeros(len(rows), 1, 100, 100, dtype=torch.uint8), None
-
-    def __len__(self):
-        return 20
 
 
 def test_a_face_and_its_mirror_image_together_have_no_side():
     face = np.random.default_rng(1).uniform(20, 80, (68, 2))
     face = (face + face[list(IBUG_68.flip)] * [-1, 1] + [99, 0]) / 2                  # as its own mirror image
-    net = _Sided(face)
-    np.testing.assert_allclose(without_a_side(net, net), np.stack([face] * 20), atol=1e-4)
+    faces = SimpleNamespace(images=np.zeros((20, 100, 100), np.uint8))
+    np.testing.assert_allclose(without_a_side(_Sided(face), faces), np.stack([face] * 20), atol=1e-4)

@@ -8,18 +8,17 @@ the mean of many faces, they do. Writes bench/real_photos/label_offset.md, in pe
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from fkp_utils.augment import flip
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.files import write_text
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.nets.trained import Trained
 from fkp_utils.nets.weights import load_weights
-from fkp_utils.predict import BATCH, WEIGHTS
+from fkp_utils.predict import WEIGHTS, both_ways
 
 RESULTS = Path(__file__).with_suffix(".md")
 ABOUT = """# Labels beside what they mark
@@ -38,13 +37,8 @@ side. The landmarks then lie where the dataset's do, a hundredth to the right.
 
 def without_a_side(run: Trained, faces: IBugFaces) -> np.ndarray:
     """Landmarks (N, 68, 2) in pixels of the crops: the mean of what the net says of the face and of its mirror image."""
-    found = []
-    for start in range(0, len(faces), BATCH):
-        images, _ = faces.batch(np.arange(start, min(start + BATCH, len(faces))))
-        straight, mirrored = run.landmarks(images), run.landmarks(images.flip(-1))
-        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention)
-        found.append((straight + mirrored) / 2)
-    return torch.cat(found).numpy()
+    both = replace(run, recipe=replace(run.recipe, augment=replace(run.recipe.augment, flip_offset=0.0)))
+    return both_ways(both, np.array(faces.images))[0]
 
 
 def offsets(found: np.ndarray, labels: np.ndarray) -> np.ndarray:
