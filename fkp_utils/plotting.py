@@ -438,7 +438,7 @@ def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
     pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, color=[SOFT, *SERIES] if len(regions) > 1 else [BLUE])
     ax.set_ylabel("NME, %")
     ax.grid(visible=False, axis="x")
-    _legend(ax)
+    _legend(ax, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(regions))          # above: the bars may fill the chart
     return fig
 
 
