@@ -406,13 +406,34 @@ def ablation(rows: dict[str, dict], title: str) -> Figure:
     changes = {name: row["nme"] - base for name, row in rows.items() if name != "reference"}
     fig, ax = _chart(7.2, 0.3 * len(changes) + 1.1)
     bars = ax.barh(list(changes), list(changes.values()), color=[ORANGE if d > 0 else GREEN for d in changes.values()])
-    ax.bar_label(bars, color=INK, fmt="%+.2f", padding=3, fontsize=8)
+    ax.bar_label(bars, color=INK, fmt="{:+z.2f}", padding=3, fontsize=8)
     ax.axvline(0, color=SOFT, linewidth=1)
     ax.margins(x=0.15)
     ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=8)
     ax.set_xlabel(f"change of the validation NME in points (reference: {base:.2f} %)")
     ax.set_title(title, fontsize=10, color=INK)
+    return fig
+
+
+def transfer(curves: dict[str, dict[int, float]], levels: dict[str, float]) -> Figure:
+    """Errors on real photos of nets that have seen generated faces only, against how many there were.
+
+    curves : net -> {number of faces: NME in percent}; levels : what to compare with -> NME in percent, dashed
+    """
+    fig, ax = _chart(6.4, 4)
+    for name, errors in curves.items():
+        ax.plot(list(errors), list(errors.values()), marker="o", markersize=4, label=name)
+    for colour, (name, error) in zip((SOFT, GREEN), levels.items()):
+        ax.axhline(error, color=colour, linewidth=1.2, linestyle="--", label=name)
+    ax.set_xscale("log")
+    counts = sorted({count for errors in curves.values() for count in errors})
+    ax.set_xticks(counts, [f"{count:,}" for count in counts])
+    ax.minorticks_off()
+    ax.set_ylim(0)
+    ax.set_xlabel("generated faces")
+    ax.set_ylabel("NME on real photos, %")
+    _legend(ax, loc="center right")
     return fig
 
 

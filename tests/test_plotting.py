@@ -107,5 +107,6 @@ def test_a_nets_stages_are_what_it_computes():
 
 
 def test_ablation_shows_differences_from_the_reference():
-    fig = plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.25}, "better": {"nme": 4.5}}, "changes")
-    assert [text.get_text() for text in fig.axes[0].texts] == ["+1.25", "-0.50"]
+    fig = plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.25}, "better": {"nme": 4.5}, "same": {"nme": 4.999}},
+                            "changes")
+    assert [text.get_text() for text in fig.axes[0].texts] == ["+1.25", "-0.50", "+0.00"]

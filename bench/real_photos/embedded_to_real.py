@@ -1,7 +1,7 @@
 """Synthetic-to-real transfer: landmark nets trained on embedded faces alone, scored on real ones.
 
     python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--faces 600 3000 10000] [--recipe pyramid|lite]
-                                                 [--start WEIGHTS] [--views 20000]
+                                                 [--start WEIGHTS] [--views 30000]
 
 Each net sees the same number of faces in training, `--views`, however many different ones there are. The table in
 bench/real_photos/embedded_to_real.md gets a row a run: the NME on the real training photos, none of which was seen, by region,
@@ -11,6 +11,7 @@ ten minutes a row on 2 cores.
 
 import argparse
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -37,11 +38,12 @@ REGIONS = ("jaw", "brows", "nose", "eyes", "mouth")
 
 def generated(count: int) -> tuple[Path, dict]:
     """A folder with so many embedded training faces; what generating them took is kept beside it."""
-    folder, start = BUILD / f"embedded-{count}", time.perf_counter()
-    fresh = not folder.exists()
+    folder, record = BUILD / f"embedded-{count}", BUILD / f"embedded-{count}.json"
+    if not record.exists():                                  # interrupted, or no longer known: measure it from the start
+        shutil.rmtree(folder, ignore_errors=True)
+    start = time.perf_counter()
     ensure_embedded(folder, Settings(people=1, train=count, test=2, seed=1))
-    record = BUILD / f"embedded-{count}.json"
-    if fresh:
+    if not record.exists():
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         write_json(record, {"minutes": round((time.perf_counter() - start) / 60, 1), "megabytes": round(size / 1e6)})
     return folder, json.loads(record.read_text())
@@ -52,7 +54,7 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     folder, cost = generated(count)
     base = recipe("full", arguments.recipe)
     chosen = replace(base, title=f"{base.net} on {count} embedded faces", size=(128, 128), augment=AUGMENT,
-                     epochs=max(2, round(arguments.views / count)), ema=0.99)
+                     epochs=max(1, round(arguments.views / count)), ema=0.99)
     train, val = IBugFaces(folder, "train", crop=chosen.crop), IBugFaces(folder, "val", crop=chosen.crop)
     start = time.perf_counter()
     run = fit(started(chosen, arguments.start), train, val, chosen, BUILD / "checkpoints")
@@ -88,11 +90,11 @@ def main() -> None:
     parser.add_argument("--faces", type=int, nargs="+", default=[600, 3000, 10000])
     parser.add_argument("--recipe", choices=("pyramid", "lite"), default="pyramid")
     parser.add_argument("--start", type=Path)
-    parser.add_argument("--views", type=int, default=20000)
+    parser.add_argument("--views", type=int, default=30000)
     arguments = parser.parse_args()
-    rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []
     for count in arguments.faces:
         row = measured(arguments, count)
+        rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []       # by now, other runs' rows may be there
         rows = [old for old in rows if any(old[key] != row[key] for key in ("net", "start", "faces"))] + [row]
         rows.sort(key=lambda row: (row["net"], row["start"], row["faces"]))
         write_json(RESULTS, {"rows": rows})
