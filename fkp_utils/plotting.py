@@ -433,7 +433,7 @@ def transfer(curves: dict[str, dict[int, float]], levels: dict[str, float]) -> F
     ax.set_ylim(0)
     ax.set_xlabel("generated faces")
     ax.set_ylabel("NME on real photos, %")
-    _legend(ax, loc="center right")
+    _legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return fig
 
 

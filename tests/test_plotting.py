@@ -34,6 +34,7 @@ FIGURES = {
     "heatmap details": lambda: plotting.heatmap_details(IMAGES[0], RNG.random((15, 20)), POINTS[0, 0], POINTS[0, 0], ""),
     "feature maps": lambda: plotting.feature_maps(IMAGES[0], RNG.random((12, 20, 30)), RNG.normal(size=(12, 1, 5, 5)), "conv1"),
     "ablation": lambda: plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.0}, "better": {"nme": 4.5}}, "all"),
+    "transfer": lambda: plotting.transfer({"a net": {600: 8.0, 3000: 7.5}}, {"mean shape": 15.0, "real faces": 3.5}),
     "calibration": lambda: plotting.calibration(RNG.random(90), RNG.uniform(2, 20, 90)),
     "by view": lambda: plotting.error_by_view(ERRORS, list("aabbcc"), "px"),
 }
@@ -104,6 +105,13 @@ def test_a_nets_stages_are_what_it_computes():
     names = [stage.name for stage in stages(HeatmapResNet(features=8), (64, 64))]
     assert names == ["stem", "layer1", "layer2", "layer3", "layer4", "smooth 0", "smooth 1", "smooth 2", "conv"]
     assert len(plotting.network(found).axes[0].patches) == 5
+
+
+def test_transfer_has_a_line_a_net_and_a_level_a_comparison():
+    [ax] = plotting.transfer({"a": {600: 8.0, 3000: 7.5}, "b": {600: 7.0}}, {"mean shape": 15.0}).axes
+    first, second, level = ax.lines
+    assert first.get_xydata().tolist() == [[600, 8], [3000, 7.5]] and second.get_xydata().tolist() == [[600, 7]]
+    assert set(level.get_ydata()) == {15} and [tick.get_text() for tick in ax.get_xticklabels()] == ["600", "3,000"]
 
 
 def test_ablation_shows_differences_from_the_reference():
