@@ -18,6 +18,7 @@ from fkp_utils.profiles import recipe
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
 
+from embedded_to_real import without_bias
 from jpeg import JpegAugment, jpeg_artefacts
 from label_offset import offsets, without_a_side
 
@@ -45,6 +46,16 @@ def test_offsets_are_shares_of_the_inter_ocular_distance_along_and_across_the_ey
     found[:, 36], found[0, 45], found[1, 45] = [30, 40], [80, 40], [60, 80]
     labels = found + np.array([[[2, 1]], [[0.6 * 2 - 0.8 * 1, 0.8 * 2 + 0.6 * 1]]])
     np.testing.assert_allclose(offsets(found, labels), [[4, 2], [4, 2]])
+
+
+def test_what_is_left_without_bias_is_what_differs_from_face_to_face():
+    """Eyes 50 apart, level and along (3, 4) / 5: all answers 2 px to the face's right, one landmark 3 px down or up, too."""
+    labels = np.random.default_rng(0).uniform(20, 80, (2, 68, 2))
+    labels[:, 36], labels[0, 45], labels[1, 45] = [30, 40], [80, 40], [60, 80]
+    found = labels + np.array([[[2, 0]], [[1.2, 1.6]]])
+    assert without_bias(found, labels, IBUG_68) == pytest.approx(0, abs=1e-9)
+    found[:, 30] += [[0, 3], [2.4, -1.8]]                    # down, and up, in the frame of the eyes
+    assert without_bias(found, labels, IBUG_68) == pytest.approx(100 * 3 / 50 / 68)
 
 
 @dataclass
