@@ -1,13 +1,13 @@
 """Synthetic-to-real transfer: landmark nets trained on embedded faces alone, scored on real ones.
 
-    python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--faces 600 3000 10000] [--recipe pyramid|lite]
+    python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--faces 600 3000 ...] [--recipe pyramid|lite]
                                                  [--start WEIGHTS] [--views 30000]
 
 Each net sees the same number of faces in training, `--views`, however many different ones there are. The table in
 bench/real_photos/embedded_to_real.md gets a row a run: the NME on the real training photos, none of which was seen, in one
 look, averaged with the mirror image, without each landmark's mean error, and by region; how long the faces took to generate
-and how much disk they take. `--start` takes initial weights (`imagenet.py`). About
-ten minutes a row on 2 cores.
+and how much disk they take. `--start` takes initial weights (`imagenet.py`). A quarter to half an hour a row on 2 cores without
+bfloat16, and as long again for generating 30,000 faces.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("real", type=Path)
-    parser.add_argument("--faces", type=int, nargs="+", default=[600, 3000, 10000])
+    parser.add_argument("--faces", type=int, nargs="+", default=[600, 3000, 10000, 30000])
     parser.add_argument("--recipe", choices=("pyramid", "lite"), default="pyramid")
     parser.add_argument("--start", type=Path)
     parser.add_argument("--views", type=int, default=30000)
