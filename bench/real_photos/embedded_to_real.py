@@ -7,7 +7,7 @@ Each net sees the same number of faces in training, `--views`, however many diff
 bench/real_photos/embedded_to_real.md gets a row a run: the NME on the real training photos, none of which was seen, in one
 look, averaged with the mirror image, without each landmark's mean error, and by region; how long the faces took to generate
 and how much disk they take. `--start` takes initial weights (`imagenet.py`). A quarter to half an hour a row on 2 cores without
-bfloat16, and as long again for generating 30,000 faces.
+bfloat16, and half an hour more for generating 30,000 faces.
 """
 
 import argparse
@@ -18,12 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from finder import table
+from label_offset import in_frame_of_eyes
 
 from fkp_utils.augment import Augment
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.embedded import Settings, ensure_embedded
 from fkp_utils.files import write_json, write_text
-from fkp_utils.landmarks import Convention
 from fkp_utils.metrics import failure_rate, mean_nme, mean_shape, nme, region_errors
 from fkp_utils.predict import both_ways
 from fkp_utils.profiles import recipe
@@ -61,14 +62,12 @@ def generated(count: int) -> tuple[Path, dict]:
     return folder, json.loads(record.read_text())
 
 
-def without_bias(found: np.ndarray, labels: np.ndarray, convention: Convention) -> float:
-    """NME in percent when each landmark's mean error, in the frame of the eyes, is taken off landmarks (N, n, 2).
+def without_bias(found: np.ndarray, labels: np.ndarray) -> float:
+    """NME in percent when each landmark's mean error, in the frame of the eyes, is taken off landmarks (N, 68, 2).
 
     What is left is not due to where the generated faces have their landmarks, which may be beside where annotators put them.
     """
-    left, right = convention.eye_corners
-    across = labels[:, right] - labels[:, left]
-    errors = (found - labels) @ (1, 1j) / (across @ (1, 1j))[:, None]                 # in units of the inter-ocular distance
+    errors = in_frame_of_eyes(found - labels, labels)
     return 100 * float(np.abs(errors - errors.mean(0)).mean())
 
 
@@ -90,7 +89,7 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     return {"net": base.net, "start": "ImageNet" if arguments.start else "none", "faces": count, "epochs": chosen.epochs,
             "nme": round(float(errors.mean()), 2),
             "mirrored": round(mean_nme(mirrored, real.landmarks, real.convention), 2),
-            "without_bias": round(without_bias(found, real.landmarks, real.convention), 2),
+            "without_bias": round(without_bias(found, real.landmarks), 2),
             "median": round(float(np.median(errors)), 2),
             "above_10": round(100 * failure_rate(errors), 1),
             "mean_shape": round(mean_nme(guess, real.landmarks, real.convention), 2), "minutes": round(minutes, 1),
@@ -98,15 +97,13 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
             "generated": cost}
 
 
-def table(rows: list[dict]) -> str:
-    """The rows as Markdown."""
+def lines(rows: list[dict]) -> str:
+    """The rows as a Markdown table."""
     columns = {"net": "net", "starts from": "start", "embedded faces": "faces", "epochs": "epochs", "NME, one look, %": "nme",
                "mirrored": "mirrored", "without bias": "without_bias", "median": "median", "above 10, %": "above_10"}
-    lines = [[*columns, *REGIONS, "training, min", "generating, min", "disk, MB"]]
-    lines.append(["---"] * len(lines[0]))
-    lines += [[*(str(row[key]) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
-               str(row["minutes"]), *(str(row["generated"][key]) for key in ("minutes", "megabytes"))] for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table([*columns, *REGIONS, "training, min", "generating, min", "disk, MB"],
+                 [[*(str(row[key]) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
+                   str(row["minutes"]), *(str(row["generated"][key]) for key in ("minutes", "megabytes"))] for row in rows])
 
 
 def main() -> None:
@@ -123,7 +120,7 @@ def main() -> None:
         rows = [old for old in rows if any(old[key] != row[key] for key in ("net", "start", "faces"))] + [row]
         rows.sort(key=lambda row: (row["net"], row["start"], row["faces"]))
         write_json(RESULTS, {"rows": rows})
-        write_text(TABLE, ABOUT.format(table=table(rows), mean_shape=row["mean_shape"]))
+        write_text(TABLE, ABOUT.format(table=lines(rows), mean_shape=row["mean_shape"]))
         print(row, flush=True)
 
 

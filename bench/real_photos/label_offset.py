@@ -41,13 +41,19 @@ def without_a_side(run: Trained, faces: IBugFaces) -> np.ndarray:
     return both_ways(both, np.array(faces.images))[0]
 
 
+def in_frame_of_eyes(moved: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Differences (N, n, 2) of landmarks of faces (N, 68, 2), in inter-ocular distances, as complex numbers (N, n).
+
+    Their real part points to the face's image-right, along the eyes, the imaginary one down.
+    """
+    left, right = IBUG_68.eye_corners
+    return moved @ (1, 1j) / ((faces[:, right] - faces[:, left]) @ (1, 1j))[:, None]
+
+
 def offsets(found: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """How far to the face's image-right and how far down labels (N, n, 2) lie of what was found, in percent (N, 2)."""
-    left, right = (found[:, k] for k in IBUG_68.eye_corners)
-    across = right - left
-    down = across[:, ::-1] * [-1, 1]
-    moved = (labels - found).mean(1)
-    return 100 * np.stack([(moved * axis).sum(1) / (across**2).sum(1) for axis in (across, down)], 1)
+    moved = in_frame_of_eyes(labels - found, found).mean(1)
+    return 100 * np.stack([moved.real, moved.imag], 1)
 
 
 def main() -> None:
