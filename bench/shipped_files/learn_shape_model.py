@@ -5,7 +5,10 @@
 Non-rigid structure from motion by alternation (in the spirit of Torresani, Hertzmann, Bregler, PAMI
 2008): each face is a scaled orthographic view of a mean 3-D shape plus a few linear modes; poses,
 coefficients and shapes are solved for in turn. The first mode found is the sliding of the jaw line
-with the head's turn, which the renderer makes itself, so it is left out. Takes about a minute.
+with the head's turn, which the renderer makes itself, so it is left out. That sliding also pulls the mean
+jaw out of its depth, so the jaw is measured once more on the side that a turned head shows. What is learned
+from orthographic views is then stretched for a camera nearby. Keeps what `learn_feature_offset.py` has
+measured, which has to be measured again afterwards. Takes about a minute.
 """
 
 import sys
@@ -17,8 +20,10 @@ from scipy.interpolate import RBFInterpolator
 
 from fkp_utils.datasets.imm import read_asf
 from fkp_utils.landmarks import IBUG_68, IMM_58
+from fkp_utils.synthesis.shape_model import load_shape_model
 
 MODES, ROUNDS = 12, 60
+CAMERA = 10.0                # usual distance of the wild set's camera, in distances between the outer eye corners
 # Starting depth of the 68 landmarks, towards the camera, in units where the face is about 2 wide.
 _JAW = [-1.1, -1.08, -1.05, -1.0, -.85, -.6, -.35, -.15]
 _BROW, _EYE = [-.35, -.12, .05, .12, .15], [-.3, -.15, -.12, -.15, -.14, -.18]
@@ -44,9 +49,9 @@ def procrustes_mean(shapes: np.ndarray, rounds: int = 10) -> np.ndarray:
     return mean
 
 
-def poses(shape: np.ndarray, seen: np.ndarray):
+def poses(shape: np.ndarray, seen: np.ndarray, weight: np.ndarray = WEIGHT):
     """Scaled orthographic poses of 3-D shapes (N, 68, 3) that explain seen (N, 68, 2): R (N, 2, 3), s (N,), t (N, 2)."""
-    w = WEIGHT / WEIGHT.sum()
+    w = weight / weight.sum()
     mx, my = (shape * w[:, None]).sum(1, keepdims=True), (seen * w[:, None]).sum(1, keepdims=True)
     x, y = shape - mx, seen - my
     spread = np.einsum("npi,p,npj->nij", x, w, x) + 1e-3 * np.eye(3)
@@ -109,10 +114,41 @@ def factorise(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             new = vt[: wanted - k] * s[: wanted - k, None] / np.sqrt(len(faces))
             modes = np.concatenate([modes, new.reshape(-1, 68, 3)])
             coefficients = np.concatenate([coefficients, u[:, : wanted - k] * np.sqrt(len(faces))], 1)
-    wider = modes[:, 54, 0] - modes[:, 48, 0]             # sign: a mode widens the mouth
-    modes = modes * np.where(wider < 0, -1, 1)[:, None, None]
     unit = np.linalg.norm(mean[36] - mean[45])
     return mean / unit, modes / unit
+
+
+def seen_jaw(faces: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, tuple]:
+    """The left half of the jaw line, (9, 3), in faces (N, 68, 2) that show it, and the poses of all by the other landmarks."""
+    rotation, scale, shift = poses(np.repeat(mean[None], len(faces), 0), faces, (np.arange(68) >= 17).astype(float))
+    flat = (faces[:, :9] - shift[:, None]) / scale[:, None, None]
+    shown = np.cross(rotation[:, 0], rotation[:, 1])[:, 0] < 0.09        # turned to the other side, or not by more than 5 degrees
+    return np.array([np.linalg.lstsq(rotation[shown].reshape(-1, 3), flat[shown, i].reshape(-1), rcond=None)[0]
+                     for i in range(9)]), (rotation, scale, shift)
+
+
+def with_seen_jaw(faces: np.ndarray, mean: np.ndarray, modes: np.ndarray) -> np.ndarray:
+    """The mean (68, 3) with a jaw line that is seen in random faces made of it where it is seen in the real ones.
+
+    Poses are guesses, which flatten what is measured with them; in random faces of the same poses, they do so likewise.
+    """
+    rng = np.random.default_rng(0)
+    faces = np.concatenate([faces, faces[:, list(IBUG_68.flip)] * [-1, 1]])
+    wanted, (rotation, scale, shift) = seen_jaw(faces, mean)
+    better = mean.copy()
+    for _ in range(4):
+        shape = better + np.einsum("nk,kpi->npi", rng.normal(0, 0.85, (len(faces), len(modes))), modes)
+        views = np.einsum("nij,npj->npi", rotation, shape) * scale[:, None, None] + shift[:, None]
+        better[:9] += wanted - seen_jaw(views, mean)[0]
+        better[8, 0] = 0
+        better[9:17] = better[:8][::-1] * [-1, 1, 1]
+    return better
+
+
+def for_perspective(mean: np.ndarray) -> np.ndarray:
+    """The mean (68, 3) that a camera at a distance of CAMERA sees as an orthographic one sees it now."""
+    nearer = 1 - (mean[:, 2:] - mean[[36, 45], 2].mean()) / CAMERA
+    return np.c_[mean[:, :2] * nearer, mean[:, 2]]
 
 
 def imm_on_mean(root: Path, mean: np.ndarray) -> np.ndarray:
@@ -138,10 +174,15 @@ def imm_on_mean(root: Path, mean: np.ndarray) -> np.ndarray:
 def main() -> None:
     root = Path(sys.argv[1])
     output = sys.argv[2] if len(sys.argv) > 2 else Path(__file__).parents[2] / "fkp_utils/synthesis/shape_model.npz"
-    mean, modes = factorise(read_landmarks(root / "ibug_300W_large_face_landmark_dataset/labels_ibug_300W_train.xml"))
-    arrays = {"mean": mean, "modes": modes[1:], "imm_points": imm_on_mean(root, mean)}
+    faces = read_landmarks(root / "ibug_300W_large_face_landmark_dataset/labels_ibug_300W_train.xml")
+    mean, modes = factorise(faces)
+    imm = imm_on_mean(root, mean)
+    before, modes = load_shape_model(), modes[1:]
+    same = np.sign((modes * before.modes).sum((1, 2)))       # a mode's sign is chance; with another, seeds give other people
+    mean = for_perspective(with_seen_jaw(faces, mean, modes))
+    arrays = {"mean": mean, "modes": modes * same[:, None, None], "imm_points": imm, "feature_offset": before.feature_offset}
     np.savez_compressed(output, **{name: array.astype(np.float32) for name, array in arrays.items()})
-    print(f"{output}: mean {mean.shape}, {len(modes) - 1} modes of sizes {np.sqrt((modes[1:] ** 2).sum((1, 2)) / 68).round(4)}")
+    print(f"{output}: mean {mean.shape}, {len(modes)} modes of sizes {np.sqrt((modes ** 2).sum((1, 2)) / 68).round(4)}")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def wild_picture(seed: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     size = (int(box_size * rng.uniform(2.0, 2.4)), int(box_size * rng.uniform(2.0, 2.4)))
     shift = rng.normal(0, .06, 2) if rng.random() > .06 else rng.normal(0, .25, 2)
     yaw = float(np.clip(rng.normal(0, 17), -38, 38))
-    pitch = float(np.clip(rng.normal(-1, 9), -22, 22))
+    pitch = float(np.clip(rng.normal(3, 9), -22, 24))         # photos are taken from a little above
     shot = Shot(yaw, pitch, float(np.clip(rng.normal(0, 8.5), -24, 24)), rng.normal(0, 1.0, 4), rng.normal(0, .022, 2),
                 _light(rng, (.35, 1.7), (.12, .65), .7),
                 Camera(scale, ((.5 + shift[0]) * size[1], (.52 + shift[1]) * size[0]), rng.uniform(6, 16)), size)

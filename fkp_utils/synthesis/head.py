@@ -120,12 +120,17 @@ class Head:
     vertices : float32 (3, N_ROWS, N_COLS)
     v, angle : float32 (N_ROWS,), (N_COLS,)
         Row parameter (0 crown, 1 chest) and angle around the head (0 front).
-    landmark_vertex, imm_vertex : int (68,), (58,)
-        Flat vertex index of each landmark of the two conventions.
+    landmark_vertex : int (68,)
+        Flat indices of the vertices by which landmarks pull the sheet.
+    ibug_jaw_paths, imm_jaw_paths : 17 and 13 int arrays
+        Where each landmark of the jaw line may be seen, from its own vertex towards the middle of the face.
+    imm_inner : int (45,)
+        Flat indices of the vertices of the other IMM landmarks.
     """
 
     def __init__(self):
         self.model = load_shape_model()
+        self.inner_offset = np.where(np.arange(68)[:, None] < 17, 0, self.model.feature_offset)
         self.v, self.angle = _rows().astype(np.float32), _columns().astype(np.float32)
         y0, zf, width, zs, tilt = (ring_curve(k, self.v)[:, None] for k in range(1, 6))
         cos, sin = np.cos(self.angle)[None], np.sin(self.angle)[None]
@@ -168,12 +173,39 @@ class Head:
         fade = np.clip((0.97 - self.v) / 0.08, 0, 1).repeat(N_COLS)[:, None]
         self.weights = np.ascontiguousarray((basis * fade)[:, :68].T, np.float32)  # anchors move by zero
         self.template_landmarks = flat[self.landmark_vertex]
-        mean_face = self.deform(self.model.mean)[:2]
-        self.imm_vertex = self._locate(self.model.imm_points, mean_face)
+        mean_face = self.deform(self.vertices_of(self.model.mean))
+        near = np.array([1, 1, 0.5])                              # where it is seen counts more than its depth
+        sheet = mean_face.reshape(3, -1).T[: int(N_ROWS * 0.93) * N_COLS]
+        jaw = cKDTree(sheet * near).query((self.model.mean + self.model.feature_offset)[:17] * near)[1]
+        imm = self._locate(self.model.imm_points, mean_face[:2])
+        self.ibug_jaw_paths = [self._level(mean_face[1], vertex) for vertex in jaw]
+        self.imm_jaw_paths = [self._level(mean_face[1], vertex) for vertex in imm[:13]]
+        self.imm_inner = imm[13:]
 
-    def deform(self, landmarks: np.ndarray) -> np.ndarray:
-        """Pull the sheet through 68 landmarks: float (68, 3) -> float32 (3, N_ROWS, N_COLS)."""
-        move = (landmarks - self.template_landmarks).astype(np.float32)
+    def _level(self, y: np.ndarray, vertex: int) -> np.ndarray:
+        """Flat indices of the vertices from one of the jaw line to the middle of the face, all as high on the mean face.
+
+        Parameters
+        ----------
+        y : (N_ROWS, N_COLS), heights on the mean face
+        vertex : flat index
+        """
+        row, col = divmod(int(vertex), N_COLS)
+        middle = N_COLS // 2
+        if abs(col - middle) < 25:                                # the chin is always seen
+            return np.array([vertex])
+        cols = np.arange(col, middle) if col < middle else np.arange(col, middle, -1)
+        rows = np.flatnonzero((self.v > 0.2) & (self.v < 0.825))
+        level = rows[np.abs(y[rows][:, cols] - y[row, col]).argmin(0)]
+        return np.r_[vertex, level[1:] * N_COLS + cols[1:]]
+
+    def vertices_of(self, landmarks: np.ndarray) -> np.ndarray:
+        """Where the landmark vertices go for eyes, brows, nose and mouth to be seen at 68 landmarks, (68, 3) -> (68, 3)."""
+        return landmarks - self.inner_offset
+
+    def deform(self, control: np.ndarray) -> np.ndarray:
+        """Pull the sheet with its landmark vertices to given places: float (68, 3) -> float32 (3, N_ROWS, N_COLS)."""
+        move = (control - self.template_landmarks).astype(np.float32)
         return self.vertices + (move.T @ self.weights).reshape(3, N_ROWS, N_COLS)
 
 

@@ -53,29 +53,23 @@ def face_shape(person: Person, expression: np.ndarray) -> np.ndarray:
     return landmarks
 
 
-def _march(sheet_xy: np.ndarray, vertex: np.ndarray, seen_width: float) -> np.ndarray:
-    """Move jaw-line vertices that the face hides to the visible outline, as annotators draw it.
+def _march(sheet_xy: np.ndarray, paths: list[np.ndarray], seen_width: float) -> np.ndarray:
+    """The jaw line's vertices (n,) as annotators see them: where the face hides one, at the visible outline.
 
-    Along the ring of each jaw vertex, from the vertex towards the chin, the outermost place in the
-    picture is the outline (landmark marching, Zhu et al., CVPR 2015).
+    The outermost place in the picture along a path is the outline (landmark marching, Zhu et al., CVPR 2015).
 
     Parameters
     ----------
-    sheet_xy : (2, N_ROWS, N_COLS) in pixels
-    vertex : int (n,), flat indices; only those left of the middle column move left, others right.
+    sheet_xy : (2, N_ROWS * N_COLS) in pixels
+    paths : n arrays of flat indices, each from a vertex towards the middle of the face (`Head.ibug_jaw_paths`)
+    seen_width : of the face, in pixels
     """
-    moved = vertex.copy()
-    middle = N_COLS // 2
-    for k, flat in enumerate(vertex):
-        row, col = divmod(int(flat), N_COLS)
-        if abs(col - middle) < 25:
-            continue
-        cols = np.arange(col, middle) if col < middle else np.arange(col, middle, -1)
-        x = sheet_xy[0, row, cols]
-        best = int(np.argmin(x) if col < middle else np.argmax(x))
-        if abs(x[best] - x[0]) > 0.004 * seen_width:
-            moved[k] = row * N_COLS + cols[best]
-    return moved
+    moved = []
+    for path in paths:
+        x = sheet_xy[0, path]
+        best = int(np.argmin(x) if path[0] % N_COLS < N_COLS // 2 else np.argmax(x))
+        moved.append(path[best if abs(x[best] - x[0]) > 0.004 * seen_width else 0])
+    return np.array(moved)
 
 
 def _pick(keep: np.ndarray, *planar: np.ndarray) -> list[np.ndarray]:
@@ -95,10 +89,11 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
     """
     head = template()
     landmarks = face_shape(person, shot.expression)
-    sheet = head.deform(landmarks)
+    drawn = head.vertices_of(landmarks)
+    sheet = head.deform(drawn)
     (skin, gloss), (hair_p, hair_c, hair_keep), (ear_p, ear_c, ear_keep) = _painted(person.seed, person.female, detail)
     colour, gloss = skin.copy(), gloss.copy()
-    paint_eyes_and_mouth(colour, gloss, refine(sheet) if detail else sheet, person, landmarks, shot.gaze, detail)
+    paint_eyes_and_mouth(colour, gloss, refine(sheet) if detail else sheet, person, drawn, shot.gaze, detail)
     turn = rotation(shot.yaw, shot.pitch, shot.roll)
     torso = rotation(0.35 * shot.yaw, 0.15 * shot.pitch, 0.2 * shot.roll)
     pivot, scale = column(PIVOT), column(person.scale)
@@ -113,7 +108,7 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
     sheet = place(sheet, neck_mask())
     parts = [(place(hair_p), hair_c, hair_keep, 0.25), (place(ear_p), ear_c, ear_keep, 0.1)]
     if person.glasses:
-        p, c, keep = glasses(person, landmarks)
+        p, c, keep = glasses(person, drawn)
         parts.append((place(p), c, keep, 0.6))
     lit = shadow(sheet, [parts[0][0][:, hair_keep]], shot.light.direction)
     n = normals(sheet)
@@ -125,7 +120,7 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
     if detail or sparse:
         shape, facing = refine(sheet), refine(facing)
         painted = painted if detail else refine(painted)
-    top, bottom = np.rint(np.searchsorted(head.v, (0.30, 0.82)) * (shape.shape[1] / len(head.v))).astype(int)
+    top, bottom = np.rint(np.searchsorted(head.v, (0.30, 0.775)) * (shape.shape[1] / len(head.v))).astype(int)
     layers = []
     for rows, width in ((slice(0, top), 3), (slice(top, bottom), 2), (slice(bottom, None), 4)):
         layers.append((*_pick(facing[rows] > -0.12, shape[:, rows], painted[:, rows]), width))
@@ -142,16 +137,11 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
                  ((x + 0.5) * supersample - 0.5, (y + 0.5) * supersample - 0.5), shot.camera.distance)
     picture, known = splat(layers, big, (int(h * supersample), int(w * supersample)))
     picture, coverage = shrink(picture, known, shot.size)
-    xy = shot.camera.project(sheet)
-    flat = xy.reshape(2, -1).T
-    ibug = head.landmark_vertex.copy()
-    ibug[:17] = _march(xy, ibug[:17], 2 * shot.camera.scale)
-    imm = head.imm_vertex.copy()
-    imm[:13] = _march(xy, imm[:13], 2 * shot.camera.scale)
-    exact = shot.camera.project(place(landmarks.T[:, :, None].astype(np.float32)))[..., 0].T
-    points68 = flat[ibug]
-    points68[17:] = exact[17:]
-    return picture, coverage, points68.astype(np.float32), flat[imm].astype(np.float32)
+    xy = shot.camera.project(sheet).reshape(2, -1)
+    points68 = shot.camera.project(place(landmarks.T[:, :, None].astype(np.float32)))[..., 0].T
+    points68[:17] = xy.T[_march(xy, head.ibug_jaw_paths, 2 * shot.camera.scale)]
+    points58 = xy.T[np.r_[_march(xy, head.imm_jaw_paths, 2 * shot.camera.scale), head.imm_inner]]
+    return picture, coverage, points68.astype(np.float32), points58.astype(np.float32)
 
 
 def develop(picture: np.ndarray, rng: np.random.Generator, blur: float, grain: float) -> np.ndarray:

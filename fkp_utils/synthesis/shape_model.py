@@ -1,7 +1,8 @@
 """Statistics of real face shapes: a mean 68-landmark face in 3-D and its principal modes.
 
 Learned once from the landmarks (no pixels) of iBUG 300-W by `learn_shape_model.py`; the numbers
-live in `shape_model.npz`. The 58 IMM points are given as places on the same mean face.
+live in `shape_model.npz`. The 58 IMM points are given as places on the same mean face. Where the drawn
+features are seen, beside the vertices that stand for them, was measured by `learn_feature_offset.py`.
 """
 
 from dataclasses import dataclass
@@ -22,15 +23,18 @@ class ShapeModel:
         Each is one standard deviation of one principal mode.
     imm_points : float64 (58, 2)
         The 58 IMM landmarks on the frontal mean face.
+    feature_offset : float64 (68, 3)
+        How far beside each landmark's vertex of the head its feature is seen.
     """
 
     mean: np.ndarray
     modes: np.ndarray
     imm_points: np.ndarray
+    feature_offset: np.ndarray
 
 
 @lru_cache(maxsize=1)
 def load_shape_model() -> ShapeModel:
     """Read the committed statistics."""
     with np.load(Path(__file__).with_name("shape_model.npz"), allow_pickle=False) as file:
-        return ShapeModel(*(file[name].astype(np.float64) for name in ("mean", "modes", "imm_points")))
+        return ShapeModel(*(file[name].astype(np.float64) for name in ("mean", "modes", "imm_points", "feature_offset")))
