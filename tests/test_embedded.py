@@ -12,9 +12,9 @@ from fkp_utils.datasets.embedded import Settings, ensure_embedded, studio_pictur
 from fkp_utils.datasets.imm import read_asf
 from fkp_utils.errors import DatasetError
 from fkp_utils.landmarks import IBUG_68
-from fkp_utils.synthesis.head import template
+from fkp_utils.synthesis.head import N_COLS, template
 from fkp_utils.synthesis.person import sample_person
-from fkp_utils.synthesis.portrait import face_shape
+from fkp_utils.synthesis.portrait import _march, face_shape
 
 pytestmark = pytest.mark.training
 
@@ -95,6 +95,34 @@ def test_surface_passes_through_every_landmark():
     landmarks = face_shape(sample_person(5), np.array([0.5, 1.0, -0.5, 0.3]))
     surface = head.deform(landmarks).reshape(3, -1).T[head.landmark_vertex]
     assert np.abs(surface - landmarks).max() < 0.005           # in distances between the eye corners
+
+
+def test_features_are_seen_at_the_landmarks():
+    """A vertex from which the feature is seen 0.02 to the right goes 0.02 to the left of the landmark; the jaw's stay."""
+    head, landmarks = template(), face_shape(sample_person(5), np.zeros(4))
+    moved = landmarks - head.vertices_of(landmarks)
+    np.testing.assert_allclose(moved[17:], head.model.feature_offset[17:], atol=1e-12)
+    assert not moved[:17].any() and np.abs(moved[17:]).max() > 0.01
+
+
+def test_jaw_paths_stay_as_high_as_they_begin_and_end_in_the_middle_of_the_face():
+    head = template()
+    y = head.deform(head.vertices_of(head.model.mean))[1].ravel()
+    assert len(head.ibug_jaw_paths) == 17 and len(head.imm_jaw_paths) == 13
+    for path in [*head.ibug_jaw_paths[:5], *head.ibug_jaw_paths[-5:], head.imm_jaw_paths[0], head.imm_jaw_paths[-1]]:
+        assert np.abs(y[path] - y[path[0]]).max() < 0.03               # rows are 0.01 to 0.02 apart
+        assert len(set(path)) == len(path) > 20 and abs(path[-1] % N_COLS - N_COLS // 2) <= 1
+    assert len(head.ibug_jaw_paths[8]) == 1
+
+
+def test_a_hidden_jaw_landmark_goes_to_the_outline():
+    """Three vertices each, from left of the middle and from right of it; of a face 100 wide, 0.4 is taken as none."""
+    left, right = np.array([0, 1, 2]), N_COLS - 1 - np.array([0, 1, 2])
+    xy = np.zeros((2, N_COLS))
+    for x_left, x_right, outermost in (((5, 3, 4), (90, 95, 93), (1, N_COLS - 2)), ((3, 4, 5), (95, 94, 93), (0, N_COLS - 1)),
+                                       ((3, 2.7, 4), (90, 90.3, 80), (0, N_COLS - 1))):
+        xy[0, left], xy[0, right] = x_left, x_right
+        assert tuple(_march(xy, [left, right], 100)) == outermost
 
 
 def test_eyes_are_where_the_landmarks_say():

@@ -35,7 +35,7 @@ TOUCHING = ((37, 41), (38, 40), (43, 47), (44, 46), (61, 67), (62, 66), (63, 65)
 
 
 def mean_offset(found: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """How far beside landmarks (N, 68, 2) those found lie, the same on both sides of a face: (68, 3), unit: eye corners' distance.
+    """How far beside landmarks (N, 68, 2) those found lie, the same on both sides: (68, 3), in inter-ocular distances.
 
     Answers far off are none of a feature and count as FAR.
     """
@@ -56,8 +56,8 @@ def main() -> None:
             faces = IBugFaces(root, "all", crop=run.recipe.crop)
             found = without_a_side(run, faces)
         beside = mean_offset(found, faces.landmarks)
-        print(f"after {turn} rounds: NME {mean_nme(found, faces.landmarks, faces.convention):.2f} %, features beside their landmarks "
-              f"by {100 * np.hypot(*beside[:, :2].T).mean():.2f} % of the inter-ocular distance", flush=True)
+        print(f"after {turn} rounds: NME {mean_nme(found, faces.landmarks, faces.convention):.2f} %, features beside their "
+              f"landmarks by {100 * np.hypot(*beside[:, :2].T).mean():.2f} % of the inter-ocular distance", flush=True)
         if turn < ROUNDS:
             offset += beside
             for pair in TOUCHING:

@@ -23,7 +23,7 @@ from fkp_utils.landmarks import IBUG_68, IMM_58
 from fkp_utils.synthesis.shape_model import load_shape_model
 
 MODES, ROUNDS = 12, 60
-CAMERA = 10.0                # usual distance of the wild set's camera, in distances between the outer eye corners
+CAMERA = 10.0                # usual distance of the wild set's camera from the eyes, in distances between their outer corners
 # Starting depth of the 68 landmarks, towards the camera, in units where the face is about 2 wide.
 _JAW = [-1.1, -1.08, -1.05, -1.0, -.85, -.6, -.35, -.15]
 _BROW, _EYE = [-.35, -.12, .05, .12, .15], [-.3, -.15, -.12, -.15, -.14, -.18]
@@ -122,7 +122,7 @@ def seen_jaw(faces: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, tuple]:
     """The left half of the jaw line, (9, 3), in faces (N, 68, 2) that show it, and the poses of all by the other landmarks."""
     rotation, scale, shift = poses(np.repeat(mean[None], len(faces), 0), faces, (np.arange(68) >= 17).astype(float))
     flat = (faces[:, :9] - shift[:, None]) / scale[:, None, None]
-    shown = np.cross(rotation[:, 0], rotation[:, 1])[:, 0] < 0.09        # turned to the other side, or not by more than 5 degrees
+    shown = np.cross(rotation[:, 0], rotation[:, 1])[:, 0] < 0.09        # not turned to this side by more than 5 degrees
     return np.array([np.linalg.lstsq(rotation[shown].reshape(-1, 3), flat[shown, i].reshape(-1), rcond=None)[0]
                      for i in range(9)]), (rotation, scale, shift)
 
@@ -146,7 +146,7 @@ def with_seen_jaw(faces: np.ndarray, mean: np.ndarray, modes: np.ndarray) -> np.
 
 
 def for_perspective(mean: np.ndarray) -> np.ndarray:
-    """The mean (68, 3) that a camera at a distance of CAMERA sees as an orthographic one sees it now."""
+    """The mean (68, 3) that a camera at a distance of CAMERA from the eyes sees as an orthographic one sees it now."""
     nearer = 1 - (mean[:, 2:] - mean[[36, 45], 2].mean()) / CAMERA
     return np.c_[mean[:, :2] * nearer, mean[:, 2]]
 
