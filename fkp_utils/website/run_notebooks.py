@@ -45,7 +45,7 @@ def run_notebook(notebook: Path, work: Path, parameters: dict) -> Path:
     out.mkdir(parents=True)
     try:
         papermill.execute_notebook(notebook, work / notebook.name, {**parameters, "OUT": str(out)}, cwd=notebook.parent,
-                                   kernel_name="python3", progress_bar=sys.stderr.isatty(),
+                                   kernel_name="python3", progress_bar=sys.stderr.isatty(), coalesce_streams=True,
                                    extra_arguments=["--IPKernelApp.log_level=50"])
     except PapermillExecutionError as error:
         # Papermill adds one cell, the injected parameters, before the one that failed.
