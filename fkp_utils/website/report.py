@@ -16,9 +16,8 @@ from ..nets.stages import stages
 from ..plotting import DPI, network
 from .svg import themed
 
-# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; lines and letters need more than photos,
-# though the page shows them as SVG.
-SHARPNESS = {"photos": 1.5, "lines": 1.75}
+# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; lines and letters need more than photos.
+SHARPNESS = {"photos": 1.5, "lines": 2.0}
 
 
 class Report:
