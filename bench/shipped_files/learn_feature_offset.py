@@ -18,17 +18,16 @@ import numpy as np
 
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.embedded import Settings, ensure_embedded
-from fkp_utils.landmarks import IBUG_68
 from fkp_utils.metrics import mean_nme
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.predict import WEIGHTS
-from fkp_utils.synthesis.shape_model import load_shape_model
+from fkp_utils.synthesis.shape_model import ShapeModel, load_shape_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "real_photos"))
 
 from label_offset import in_frame_of_eyes, without_a_side
+from learn_shape_model import OUTPUT, save, symmetric
 
-OUTPUT = Path(__file__).parents[2] / "fkp_utils/synthesis/shape_model.npz"
 ROUNDS, FACES, FAR = 4, 600, 0.25
 # Upper and lower lids, and lips: one offset down for both, since another would open or close them.
 TOUCHING = ((37, 41), (38, 40), (43, 47), (44, 46), (61, 67), (62, 66), (63, 65))
@@ -41,27 +40,37 @@ def mean_offset(found: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     moved = in_frame_of_eyes(found - landmarks, landmarks)
     mean = np.stack([moved.real.clip(-FAR, FAR).mean(0), moved.imag.clip(-FAR, FAR).mean(0), np.zeros(68)], 1)
-    return (mean + mean[list(IBUG_68.flip)] * [-1, 1, 1]) / 2
+    return symmetric(mean)
+
+
+def measured(model: ShapeModel) -> np.ndarray:
+    """The offsets (68, 3) of features on faces made with a model, which stays in OUTPUT; says how well they are read."""
+    run = load_weights(WEIGHTS)
+    save(model, OUTPUT)
+    with TemporaryDirectory() as folder:
+        # Processes that start now read what was just written.
+        root = ensure_embedded(Path(folder) / "faces", Settings(people=1, train=FACES, test=2, seed=1), processes=2)
+        faces = IBugFaces(root, "all", crop=run.recipe.crop)
+        found = without_a_side(run, faces)
+    beside = mean_offset(found, faces.landmarks)
+    print(f"NME {mean_nme(found, faces.landmarks, faces.convention):.2f} %, features beside their landmarks by "
+          f"{100 * np.hypot(*beside[:, :2].T).mean():.2f} % of the inter-ocular distance", flush=True)
+    return beside
 
 
 def main() -> None:
-    run, model = load_weights(WEIGHTS), load_shape_model()
-    offset = np.zeros((68, 3))
-    for turn in range(ROUNDS + 1):
-        with TemporaryDirectory() as folder:
-            np.savez_compressed(OUTPUT, **{name: value.astype(np.float32)
-                                           for name, value in vars(replace(model, feature_offset=offset)).items()})
-            # Processes that start now read the offsets just written.
-            root = ensure_embedded(Path(folder) / "faces", Settings(people=1, train=FACES, test=2, seed=1), processes=2)
-            faces = IBugFaces(root, "all", crop=run.recipe.crop)
-            found = without_a_side(run, faces)
-        beside = mean_offset(found, faces.landmarks)
-        print(f"after {turn} rounds: NME {mean_nme(found, faces.landmarks, faces.convention):.2f} %, features beside their "
-              f"landmarks by {100 * np.hypot(*beside[:, :2].T).mean():.2f} % of the inter-ocular distance", flush=True)
-        if turn < ROUNDS:
-            offset += beside
+    before = load_shape_model()
+    model = replace(before, feature_offset=np.zeros((68, 3)))
+    try:
+        for _ in range(ROUNDS):
+            offset = model.feature_offset + measured(model)
             for pair in TOUCHING:
                 offset[pair, 1] = offset[pair, 1].mean()
+            model = replace(model, feature_offset=offset)
+        measured(model)
+    except BaseException:                                    # Ctrl-C included: what was shipped is not lost
+        save(before, OUTPUT)
+        raise
 
 
 if __name__ == "__main__":

@@ -19,9 +19,11 @@ from defusedxml.ElementTree import parse
 from scipy.interpolate import RBFInterpolator
 
 from fkp_utils.datasets.imm import read_asf
-from fkp_utils.landmarks import IBUG_68, IMM_58
-from fkp_utils.synthesis.shape_model import load_shape_model
+from fkp_utils.files import replacing
+from fkp_utils.landmarks import IBUG_68, IMM_58, Convention
+from fkp_utils.synthesis.shape_model import ShapeModel, load_shape_model
 
+OUTPUT = Path(__file__).parents[2] / "fkp_utils/synthesis/shape_model.npz"
 MODES, ROUNDS = 12, 60
 CAMERA = 10.0                # usual distance of the wild set's camera from the eyes, in distances between their outer corners
 # Starting depth of the 68 landmarks, towards the camera, in units where the face is about 2 wide.
@@ -47,6 +49,11 @@ def procrustes_mean(shapes: np.ndarray, rounds: int = 10) -> np.ndarray:
         u, _, vt = np.linalg.svd(np.einsum("nij,ik->njk", shapes, mean))
         mean = np.einsum("nij,njk->nik", shapes, u @ vt).mean(0)
     return mean
+
+
+def symmetric(shape: np.ndarray, convention: Convention = IBUG_68) -> np.ndarray:
+    """The mean of a shape (n, 2) or (n, 3) about x = 0 and its mirror image."""
+    return (shape + shape[list(convention.flip)] * [-1, *[1] * (shape.shape[1] - 1)]) / 2
 
 
 def poses(shape: np.ndarray, seen: np.ndarray, weight: np.ndarray = WEIGHT):
@@ -76,7 +83,6 @@ def factorise(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     faces = np.concatenate([faces, mirrored])
     faces = faces - faces.mean(1, keepdims=True)
     faces = faces / np.sqrt((faces**2).sum((1, 2)) / 68)[:, None, None]
-    symmetric = lambda s: (s + s[list(IBUG_68.flip)] * [-1, *[1] * (s.shape[1] - 1)]) / 2      # noqa: E731
     flat = symmetric(procrustes_mean(faces))
     prior = np.c_[flat / np.sqrt((flat**2).sum() / 68), DEPTH - DEPTH.mean()]
     mean, modes, coefficients = prior, np.zeros((0, 68, 3)), np.zeros((len(faces), 0))
@@ -168,20 +174,25 @@ def imm_on_mean(root: Path, mean: np.ndarray) -> np.ndarray:
     scale = np.sqrt(((target - target.mean(0)) ** 2).sum() / ((source - source.mean(0)) ** 2).sum())
     shape = (shape - source.mean(0)) * scale + target.mean(0)
     bent = RBFInterpolator(shape[pairs[:, 0]], target, kernel="thin_plate_spline", smoothing=1e-3)(shape)
-    return (bent + bent[list(IMM_58.flip)] * [-1, 1]) / 2
+    return symmetric(bent, IMM_58)
+
+
+def save(model: ShapeModel, output: Path) -> None:
+    """Write the statistics in float32, whole or not at all."""
+    with replacing(output) as beside:
+        np.savez_compressed(beside, **{name: value.astype(np.float32) for name, value in vars(model).items()})
 
 
 def main() -> None:
     root = Path(sys.argv[1])
-    output = sys.argv[2] if len(sys.argv) > 2 else Path(__file__).parents[2] / "fkp_utils/synthesis/shape_model.npz"
+    output = Path(sys.argv[2]) if len(sys.argv) > 2 else OUTPUT
     faces = read_landmarks(root / "ibug_300W_large_face_landmark_dataset/labels_ibug_300W_train.xml")
     mean, modes = factorise(faces)
     imm = imm_on_mean(root, mean)
     before, modes = load_shape_model(), modes[1:]
     same = np.sign((modes * before.modes).sum((1, 2)))       # a mode's sign is chance; with another, seeds give other people
     mean = for_perspective(with_seen_jaw(faces, mean, modes))
-    arrays = {"mean": mean, "modes": modes * same[:, None, None], "imm_points": imm, "feature_offset": before.feature_offset}
-    np.savez_compressed(output, **{name: array.astype(np.float32) for name, array in arrays.items()})
+    save(ShapeModel(mean, modes * same[:, None, None], imm, before.feature_offset), output)
     print(f"{output}: mean {mean.shape}, {len(modes)} modes of sizes {np.sqrt((modes ** 2).sum((1, 2)) / 68).round(4)}")
 
 

@@ -120,6 +120,8 @@ class Head:
     vertices : float32 (3, N_ROWS, N_COLS)
     v, angle : float32 (N_ROWS,), (N_COLS,)
         Row parameter (0 crown, 1 chest) and angle around the head (0 front).
+    face_rows : int (n,)
+        Rows from the forehead to the chin.
     landmark_vertex : int (68,)
         Flat indices of the vertices by which landmarks pull the sheet.
     ibug_jaw_paths, imm_jaw_paths : 17 and 13 int arrays
@@ -132,6 +134,7 @@ class Head:
         self.model = load_shape_model()
         self.inner_offset = np.where(np.arange(68)[:, None] < 17, 0, self.model.feature_offset)
         self.v, self.angle = _rows().astype(np.float32), _columns().astype(np.float32)
+        self.face_rows = np.flatnonzero((self.v > 0.2) & (self.v < 0.825))
         y0, zf, width, zs, tilt = (ring_curve(k, self.v)[:, None] for k in range(1, 6))
         cos, sin = np.cos(self.angle)[None], np.sin(self.angle)[None]
         x = width * sin
@@ -145,13 +148,14 @@ class Head:
 
     def _locate(self, points_xy: np.ndarray, sheet_xy: np.ndarray) -> np.ndarray:
         """Flat vertex index of the face's point nearest to each frontal (x, y); (n, 2) -> (n,)."""
-        rows = np.flatnonzero((self.v > 0.2) & (self.v < 0.825))
+        rows = self.face_rows
         return rows[0] * N_COLS + cKDTree(sheet_xy[:, rows].reshape(2, -1).T).query(points_xy)[1]
 
     def _fit_landmarks(self):
         mean = self.model.mean                                   # (68, 3)
         flat = self.vertices.reshape(3, -1).T
-        jaw = cKDTree(flat[: int(N_ROWS * 0.93) * N_COLS]).query(mean[:17])[1]
+        above_chest = slice(int(N_ROWS * 0.93) * N_COLS)
+        jaw = cKDTree(flat[above_chest]).query(mean[:17])[1]
         inner = self._locate(mean[17:, :2], self.vertices[:2])
         self.landmark_vertex = np.r_[jaw, inner]
         # Anchors keep crown, ears, neck and chest where they are.
@@ -175,7 +179,7 @@ class Head:
         self.template_landmarks = flat[self.landmark_vertex]
         mean_face = self.deform(self.vertices_of(self.model.mean))
         near = np.array([1, 1, 0.5])                              # where it is seen counts more than its depth
-        sheet = mean_face.reshape(3, -1).T[: int(N_ROWS * 0.93) * N_COLS]
+        sheet = mean_face.reshape(3, -1).T[above_chest]
         jaw = cKDTree(sheet * near).query((self.model.mean + self.model.feature_offset)[:17] * near)[1]
         imm = self._locate(self.model.imm_points, mean_face[:2])
         self.ibug_jaw_paths = [self._level(mean_face[1], vertex) for vertex in jaw]
@@ -195,7 +199,7 @@ class Head:
         if abs(col - middle) < 25:                                # the chin is always seen
             return np.array([vertex])
         cols = np.arange(col, middle) if col < middle else np.arange(col, middle, -1)
-        rows = np.flatnonzero((self.v > 0.2) & (self.v < 0.825))
+        rows = self.face_rows
         level = rows[np.abs(y[rows][:, cols] - y[row, col]).argmin(0)]
         return np.r_[vertex, level[1:] * N_COLS + cols[1:]]
 

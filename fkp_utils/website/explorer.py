@@ -25,7 +25,7 @@ def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarr
     """
     found = run.predict(faces)
     errors = nme(found, faces.landmarks, faces.convention)
-    percent = relative_errors(found, faces.landmarks, faces.convention)
+    percent = relative_errors(found, faces.landmarks, faces.convention).astype(float)    # in float32 13.3 is 13.300000190734863
     order = extremes(errors, len(errors), worst=False)
     chosen = order[np.linspace(0, len(order) - 1, min(COUNT, len(order))).round().astype(int)]
     maps = run.heatmap_target.heatmaps(run.logits(faces.batch(chosen)[0])).cpu()
