@@ -33,13 +33,13 @@ from .errors import DatasetError
 from .files import replacing, write_json
 from .landmarks import Convention, box_corners, upright_boxes
 from .nets.threads import one_thread_each, threads_apart
-from .nets.trained import Trained, fused, laid_out
+from .nets.trained import Trained
 from .nets.weights import load_weights
 
 WEIGHTS = "ibug68.safetensors"
 SMALL = "small68.safetensors"                # faster, and nearly as exact; the demo's net
 BATCH = 16                                   # faces looked at together
-PIXELS = 2**20                               # that go through the net at once: with more its layers leave the caches
+PIXELS = 2**19                               # that go through the net at once: blocks above 32 MB are cleared anew each time
 GROUP = 4                                    # photos looked at together
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 DOUBTFUL = 0.65
@@ -76,8 +76,7 @@ class Face:
 @cache
 def default_net(fast: bool = False) -> Trained:
     """The net that comes with the project, or the faster one, loaded once."""
-    run = load_weights(SMALL if fast else WEIGHTS)
-    return replace(run, model=laid_out(fused(run.model), run.recipe))
+    return load_weights(SMALL if fast else WEIGHTS).for_answers()
 
 
 def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,7 @@
 """A net together with all that its answers need: how pictures are cut and scaled, and how outputs become landmarks."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -96,6 +96,17 @@ class Trained:
         adapt_threads()
         self.model.eval()
         return forward(self.model, to_float(images.to(next(self.model.parameters()).device)), self.recipe)
+
+    def for_answers(self) -> "Trained":
+        """The same with a net for answering only, which is faster: `fused`, its convolutions in the format they compute in.
+
+        Answers are those of `fused`; autocast would convert each weight at each look, a twentieth of the time for one face.
+        """
+        model = laid_out(fused(self.model), self.recipe)
+        for part in model.modules():
+            if isinstance(part, nn.Conv2d) and self.recipe.bf16 and has_bf16(part.weight.device):
+                part.bfloat16()
+        return replace(self, model=model)
 
     def landmarks(self, images: torch.Tensor) -> torch.Tensor:
         """Landmarks of uint8 images (b, 1, h, w), float32 (b, n, 2) on the CPU, in pixels of the images."""
