@@ -94,8 +94,9 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     images = torch.from_numpy(crops)[:, None]
     with torch.inference_mode():
-        at_once = max(1, PIXELS // (crops.shape[1] * crops.shape[2]))
-        answers = [run.landmarks(some) for some in torch.cat([images, images.flip(-1)]).split(at_once)]
+        looks = torch.cat([images, images.flip(-1)])
+        parts = min(len(looks), -(-looks.numel() // PIXELS))
+        answers = [run.landmarks(some) for some in looks.tensor_split(parts)]
         straight, mirrored = torch.cat(answers).chunk(2)
         _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention,
                            run.recipe.augment.flip_offset)

@@ -332,6 +332,24 @@ def test_labels_beside_their_features_are_so_in_the_mirror_image_too():
     assert sure[0] == pytest.approx(1, rel=1e-4)
 
 
+@pytest.mark.parametrize("pixels, sizes", [(10**6, [6]), (40_000, [3, 3]), (25_000, [2, 2, 2]), (1, [1] * 6)])
+def test_crops_go_through_the_net_in_equal_parts_and_keep_their_order(monkeypatch, pixels, sizes):
+    seen = []
+
+    class Reader(Oracle):
+        """Of a picture of grey k: the shape, k pixels lower."""
+
+        def landmarks(self, images):
+            seen.append(len(images))
+            return torch.from_numpy(shape()).float() + torch.stack([0 * images[:, 0, 0, 0], images[:, 0, 0, 0]], 1)[:, None]
+
+    monkeypatch.setattr(predict, "PIXELS", pixels)
+    crops = np.array([7, 0, 30], np.uint8)[:, None, None].repeat(100, 1).repeat(100, 2)
+    found, _ = predict.both_ways(Reader(None, None), crops)
+    assert seen == sizes
+    np.testing.assert_allclose(found[:, :, 1] - found[1, :, 1], np.tile([[7], [0], [30]], 68), atol=1e-4)
+
+
 def test_one_landmark_that_differs_costs_a_68th():
     mirrored = shape()
     mirrored[3] += [0, 400]
