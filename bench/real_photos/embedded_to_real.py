@@ -41,13 +41,12 @@ ABOUT = """# What generated faces teach
 Made by `python bench/real_photos/embedded_to_real.py DATA`: nets of 128 px that have seen embedded faces only, on all 2,208
 real training photos of iBUG. *Mirrored*: averaged with the answer for the mirror image, as `predict` looks. *Without bias*:
 one look, each landmark's mean error taken off, in the frame of the eyes; what is left is not due to where the generated faces
-have their landmarks. The mean shape of the embedded faces, in each box, has {mean_shape:.2f} %. Nets were trained on one core;
-faces were generated on two, 30,000 of them on one.
+have their landmarks. The mean shape of the embedded faces, in each box, has {mean_shape:.2f} %. Minutes are those of one core
+or of two, beside other work or without.
 
 {table}
 
-One seed each; the same training on a nearly equal set of 600 faces differed by 0.1. Fifty times as many faces gain no more
-than 0.14 and 0.20.
+One seed each; the same training on a nearly equal set of 600 faces differed by 0.1.
 
 ## What was wrong with the faces before
 
