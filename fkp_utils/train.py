@@ -27,6 +27,7 @@ from torch import nn
 from .datasets import FaceDataset, data_root, registered
 from .errors import BusyError, DatasetError
 from .files import write_json
+from .folders import CHECKPOINTS
 from .metrics import mean_shape, region_errors
 from .nets.recipe import Recipe
 from .nets.trained import new_model
@@ -36,7 +37,6 @@ from .training import distributed
 from .training.loop import fit
 
 _AGAIN = "the same command goes on after the last whole epoch"
-CHECKPOINTS = Path(__file__).resolve().parents[1] / "build" / "checkpoints"
 
 
 def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDataset]:

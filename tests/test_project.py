@@ -13,9 +13,9 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["errors", "files", "palette", "landmarks", "_torchvision", "metrics", "synthesis", "datasets", "augment", "nets",
-          "profiles", "training", "train", "detection", "plotting", "predict", "exercises", "morph", "widgets",
-          "kaggle", "website", "course"]
+LAYERS = ["folders", "errors", "command", "files", "palette", "landmarks", "_torchvision", "metrics", "synthesis",
+          "datasets", "augment", "nets", "profiles", "training", "train", "detection", "plotting", "predict", "exercises",
+          "morph", "widgets", "kaggle", "website", "course"]
 
 
 def imports(path: Path) -> set[str]:

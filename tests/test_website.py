@@ -58,7 +58,7 @@ def _content(folder):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_notebooks, "PROJECT", tmp_path)
+    monkeypatch.setattr(run_notebooks, "BUILD", tmp_path / "build")
     return tmp_path
 
 

@@ -16,13 +16,13 @@ from scipy.stats import spearmanr
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.images import read_gray
 from fkp_utils.files import write_json
+from fkp_utils.folders import MEASURED
 from fkp_utils.landmarks import IBUG_68, box_around
 from fkp_utils.metrics import failure_rate, mae, mean_nme, mean_shape, nme, region_errors
 from fkp_utils.nets.weights import find_weights, load_weights, sha256
 from fkp_utils.predict import WEIGHTS, both_ways, landmarks_in_boxes
-from fkp_utils.train import CHECKPOINTS
 
-RESULTS = CHECKPOINTS.parents[1] / "data/measured/shipped.json"
+RESULTS = MEASURED / "shipped.json"
 NOSE, CHEEKS = 30, ((2, 31), (14, 35))              # the cheek lies half-way between jaw and nose wing
 
 

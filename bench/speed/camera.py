@@ -19,7 +19,8 @@ from playwright.sync_api import expect, sync_playwright
 from skimage import data
 from tables import publish
 
-from fkp_utils.website.serve import SITE, server
+from fkp_utils.folders import WEBSITE
+from fkp_utils.website.serve import server
 
 SECONDS = 15
 
@@ -43,7 +44,7 @@ def frames_a_second(page, address: str) -> float:
 
 
 def main() -> None:
-    plain = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(SITE)))
+    plain = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=str(WEBSITE)))
     rows = []
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=shutil.which("chromium"),

@@ -7,9 +7,10 @@ the dead widget ("model not found") to the picture that stands beside it. So wid
 """
 
 import sys
-from pathlib import Path
 
 from jupyterlab.labapp import LabApp
+
+from ..folders import NOTEBOOKS
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_UPLOAD = 200 * 2**20             # bytes; tornado's default, 10 MiB, is less than a phone's photo in PNG
@@ -27,9 +28,8 @@ def without_widgets(model: dict, **kwargs) -> None:
 
 def main() -> None:
     """Start JupyterLab."""
-    folder = Path(__file__).resolve().parents[2] / "notebooks"
     settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}",
-                f"--ServerApp.root_dir={folder}",
+                f"--ServerApp.root_dir={NOTEBOOKS}",
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
     LabApp.launch_instance([*settings, *sys.argv[1:]])
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nbformat
 
-PROJECT = Path(__file__).resolve().parents[2]
+from ..folders import PROJECT
 
 
 def _git(project: Path, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ..folders import EMBEDDED
 from .base import FaceDataset, register, registered
 from .crop import Crop
 from .embedded import ensure_embedded
@@ -10,8 +11,6 @@ from .ibug import IBugFaces, published_landmarks
 from .imm import IMMFaces, IMMNoses
 from .personal import personal_photos
 from .scenes import Scenes
-
-EMBEDDED = Path(__file__).resolve().parents[2] / "data" / "embedded"
 
 
 def data_root(folder: str | Path | None = None) -> Path:

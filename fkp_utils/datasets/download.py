@@ -28,10 +28,10 @@ from tqdm.auto import tqdm
 
 from ..errors import BusyError, DatasetError
 from ..files import locked, replace_folder, write_json
+from ..folders import DATA, PACKAGE
 from . import ibug, imm
 
-DATA = Path(__file__).resolve().parents[2] / "data"
-HASHES = Path(__file__).with_name("imm_face_db.sha256")
+HASHES = PACKAGE / "datasets" / "imm_face_db.sha256"
 TRIES, PAUSE, BLOCK = 5, 2.0, 1 << 15            # attempts an address, seconds between them, bytes a read
 MOST = 8 << 30                                   # bytes that an archive may unpack to; iBUG's has 1.7 GB
 _ARCHIVED = "https://web.archive.org/web/{}id_/http://{}"

@@ -32,6 +32,7 @@ from tqdm.auto import tqdm
 
 from ..errors import DatasetError
 from ..files import locked, replace_folder, replacing, write_json, write_text
+from ..folders import PACKAGE
 from ..landmarks import IBUG_68
 from ..synthesis.person import sample_person
 from ..synthesis.portrait import Shot, develop, take
@@ -216,8 +217,7 @@ def _xml(title: str, entries: list[dict], with_parts: bool) -> str:
 
 def _recipe(settings: Settings) -> dict:
     """Settings and a digest of the generator's source: a set made by other code is made again."""
-    here = Path(__file__).parent
-    sources = [Path(__file__), *sorted((here.parent / "synthesis").glob("*.py")), here.parent / "synthesis/shape_model.npz"]
+    sources = [Path(__file__), *sorted((PACKAGE / "synthesis").glob("*.py")), PACKAGE / "synthesis/shape_model.npz"]
     digest = hashlib.sha256(b"".join(p.read_bytes() for p in sources)).hexdigest()
     return {**asdict(settings), "generator": digest[:16]}
 

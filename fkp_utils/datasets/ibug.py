@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from ..errors import DatasetError
 from ..files import locked, replacing
+from ..folders import CACHE
 from ..landmarks import IBUG_68
 from .base import FaceDataset, register
 from .crop import Crop
@@ -31,7 +32,6 @@ FOLDER = "ibug_300W_large_face_landmark_dataset"
 N_POINTS = 68
 FILES = {"train": "train", "val": "train", "all": "train", "test": "test", "test_parsed": "test_parsed"}
 MIRRORED = "_mirror"                                        # ends the names of the set's own mirrored copies
-CACHE = Path(__file__).resolve().parents[2] / "build" / "cache"
 
 
 @dataclass

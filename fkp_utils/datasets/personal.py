@@ -8,9 +8,8 @@ from PIL import Image
 from skimage import data as skimage_data
 
 from ..errors import DatasetError
+from ..folders import PERSONAL
 from .images import read_photo
-
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "personal"
 
 
 def free_portraits() -> dict[str, np.ndarray]:
@@ -26,7 +25,7 @@ def free_portraits() -> dict[str, np.ndarray]:
     return {"Eileen Collins": collins, "Grace Hopper": hopper, "both": np.hstack([collins, hopper])}
 
 
-def personal_photos(folder: str | Path = FOLDER) -> tuple[dict[str, np.ndarray], list[str]]:
+def personal_photos(folder: str | Path = PERSONAL) -> tuple[dict[str, np.ndarray], list[str]]:
     """The photos of a folder, uint8 RGB (h, w, 3) by file name, and a line for each that cannot be read.
 
     Where there are fewer than three, `free_portraits` fill up.

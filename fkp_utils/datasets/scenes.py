@@ -16,6 +16,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from skimage import data as skimage_data
 from tqdm.auto import tqdm
 
+from ..folders import MEASURED
 from ..landmarks import Convention, upright_boxes
 from ..synthesis.render import clutter
 from .base import FaceDataset, register
@@ -29,7 +30,7 @@ SCENE = Convention("scene", flip=tuple(range(2 * FACES + 1)))
 CUT = Crop(margin=2.4, shift=0.1, size=360)  # a face's box is 150 px wide there
 SIDES = (9, 240)                             # of a face's box, pixels: at least; at most in a scene of 256
 # Other people in the photos of iBUG 300-W; see bench/shipped_files/find_unlabelled.py.
-UNLABELLED = Path(__file__).resolve().parents[2] / "data" / "measured" / "unlabelled.json"
+UNLABELLED = MEASURED / "unlabelled.json"
 # scikit-image's pictures without people: these to train, the others (moon, retina, cell, ...) to judge.
 BACKDROPS = ("brick", "chelsea", "coffee", "coins", "grass", "motorcycle_left", "page", "rocket")
 

@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 from ..augment import Augment
 from ..datasets import registered
 from ..files import replacing
+from ..folders import WEIGHTS as FOLDER
 from ..landmarks import Convention
 from .models import make_net
 from .recipe import Recipe
 from .targets import Coordinates, make_target
 from .trained import Trained, default_device, laid_out
 
-FOLDER = Path(__file__).resolve().parents[2] / "data" / "weights"
 # File name in data/weights: its SHA-256.
 SHIPPED = {"finder.safetensors": "9a4a551f2e35b1a107cbabd7e22d11461364318e974f664e37f020b0224c028c",
            "ibug68.safetensors": "68d9064dfef067739fead6668e56148f777ced6397a26de857c143c11af09a14",

@@ -24,6 +24,7 @@ from torch import nn
 from .. import detection, palette, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
+from ..folders import WEBSITE
 from ..nets.finder import SAME, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
@@ -132,7 +133,7 @@ def _known(path: Path, digest: str) -> bool:
 
 def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
-    site = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "website"
+    site = Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE
     run = load_weights(predict.SMALL)
     try:
         size = export(run, site / "landmarks.onnx")

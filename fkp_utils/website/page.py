@@ -13,11 +13,11 @@ from PIL import Image
 
 from .. import palette
 from ..files import write_text
+from ..folders import MEASURED, PACKAGE, WEBSITE
 from ..plotting import DPI, recipes_compared
-from .report import MEASURED, read_report
+from .report import read_report
 from .svg import inline, themed
 
-PROJECT = Path(__file__).resolve().parents[2]
 PARTS = {1: "nose tip", 2: "58 landmarks", 3: "ResNet-18", 4: "heatmaps", 5: "competition"}
 _COLUMNS = {"mse": ("MSE", "{:.6f}"), "pixels": ("px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
             "mae": ("MAE, px", "{:.2f}")}
@@ -104,7 +104,7 @@ def render(site: Path) -> Path:
     overview = {faces: relative for faces, of in (("embedded faces, quick", reports), ("real photos, full length", measured))
                 if (relative := relative_errors(of))}
     results = Markup(inline(themed(recipes_compared(overview), "results"))) if len(overview) == 2 else ""
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
+    environment = Environment(loader=FileSystemLoader(PACKAGE / "website" / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {"table": table, "commands": commands}
     numbers = ",".join(f"{name}:{line}" for report in reports.values() for name, line in report.get("numbers", {}).items())
@@ -118,4 +118,4 @@ def render(site: Path) -> Path:
 
 
 if __name__ == "__main__":
-    print(render(Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT / "website"))
+    print(render(Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE))

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 from ..files import replacing, write_json, write_text
+from ..folders import MEASURED
 from ..nets.models import count_parameters
 from ..nets.recipe import Recipe
 from ..nets.stages import stages
@@ -78,9 +79,6 @@ class Report:
         """Write the record; without it the figures do not reach the website."""
         write_json(self.out / f"part{self.content['part']}.json", self.content)
         return f"part {self.content['part']}: {len(self.content['figures'])} figures"
-
-
-MEASURED = Path(__file__).resolve().parents[2] / "data" / "measured"
 
 
 def measured(name: str) -> dict:

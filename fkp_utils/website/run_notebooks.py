@@ -24,11 +24,11 @@ from papermill.exceptions import PapermillExecutionError
 
 from ..datasets import data_root
 from ..files import locked, replacing, write_text
+from ..folders import BUILD, NOTEBOOKS, WEBSITE
 from ..nets.trained import default_device, has_bf16
 from ..profiles import PROFILES
 from .page import render
 
-PROJECT = Path(__file__).resolve().parents[2]
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
 
@@ -117,7 +117,7 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
     With `store` the notebooks keep the outputs of this run. Returns a line for each cell that prints and each file that
     shows something else than before, where both were made in the same way and should be equal.
     """
-    work = PROJECT / "build" / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
+    work = BUILD / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     # Threads that follow what else is busy would change the last digits.
     os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
     unequal = []
@@ -145,7 +145,7 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
 def main() -> int:
     """Command line; 0 when the site is ready, 1 after a failure or a difference with --check, 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.website.run_notebooks", description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted((PROJECT / "notebooks").glob("[0-9]*.ipynb")))
+    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
     parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
     parser.add_argument("--data", default=None, help="folder with real data (default: the embedded faces)")
     parser.add_argument("--site", type=Path, help="default: website/, or build/website for data of your own")
@@ -154,11 +154,11 @@ def main() -> int:
     arguments = parser.parse_args()
     data = arguments.data or os.environ.get("FKP_DATA") or None
     # Figures of other people's photos stay out of the folder that is published.
-    site = arguments.site or PROJECT / ("build/website" if data else "website")
+    site = arguments.site or (BUILD / "website" if data else WEBSITE)
     if arguments.store and (data or arguments.profile != STORED_PROFILE):
         parser.error(f"--store is for the embedded faces and {STORED_PROFILE}: outputs in the notebooks show pictures")
     try:
-        with locked(PROJECT / "build" / "figures"):
+        with locked(BUILD / "figures"):
             unequal = make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
     except (RuntimeError, OSError) as error:
         print(f"figures: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-SITE = Path(__file__).resolve().parents[2] / "website"
+from ..folders import WEBSITE
 
 
 class _Isolated(SimpleHTTPRequestHandler):
@@ -26,7 +26,7 @@ class _Isolated(SimpleHTTPRequestHandler):
         pass
 
 
-def server(port: int = 0, site: Path = SITE) -> ThreadingHTTPServer:
+def server(port: int = 0, site: Path = WEBSITE) -> ThreadingHTTPServer:
     """A server for this machine only; port 0 is any that is free. OSError where the port is taken."""
     return ThreadingHTTPServer(("127.0.0.1", port), functools.partial(_Isolated, directory=str(site)))
 
