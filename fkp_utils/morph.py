@@ -23,11 +23,12 @@ from scipy.ndimage import map_coordinates
 from skimage.transform import SimilarityTransform, warp
 from tqdm.auto import tqdm
 
-from . import predict
+from . import command, predict
 from .datasets.images import read_photo
 from .errors import DatasetError
 from .files import replacing
 from .landmarks import IBUG_68
+from .marks import mark
 
 # Where the outer eye corners lie in an aligned picture, in shares of its side.
 EYES = np.array([[0.33, 0.42], [0.67, 0.42]])
@@ -98,7 +99,7 @@ def write(pictures: np.ndarray, path: Path, seconds: float = 0.06) -> None:
     """Write pictures, uint8 (k, s, s, 3), there and back as an animation, or a single one as it is; whole or not at all."""
     with replacing(path) as beside:
         if len(pictures) == 1:
-            Image.fromarray(pictures[0]).save(beside)
+            Image.fromarray(pictures[0]).save(beside, **mark(path.suffix, {}))
             return
         there_and_back = np.concatenate([pictures[:1].repeat(8, 0), pictures, pictures[-1:].repeat(8, 0), pictures[-2:0:-1]])
         if path.suffix.lower() == ".mp4":
@@ -107,16 +108,20 @@ def write(pictures: np.ndarray, path: Path, seconds: float = 0.06) -> None:
             iio.imwrite(beside, there_and_back, fps=round(1 / seconds))
         else:
             first, *more = map(Image.fromarray, there_and_back)
-            first.save(beside, save_all=True, append_images=more, duration=round(1000 * seconds), loop=0)
+            first.save(beside, save_all=True, append_images=more, duration=round(1000 * seconds), loop=0,
+                       **mark(path.suffix, {}))
 
 
 def _run(options: argparse.Namespace) -> int:
+    photos = predict.photos_named([str(options.mean)]) if options.mean else options.photos
+    if any(options.out.exists() and options.out.samefile(path) for path in photos if Path(path).exists()):
+        raise ValueError(f"{options.out}: is one of the photos; name another file for the result")
     if not options.mean:
         first, second = (find(read_photo(path), path, options.size) for path in options.photos)
         write(frames(first, second, options.frames), options.out)
         return 0
     faces = []
-    for path in tqdm(predict.photos_named([str(options.mean)]), "finding faces", disable=None):
+    for path in tqdm(photos, "finding faces", disable=None):
         try:
             faces.append(find(read_photo(path), path.name, options.size))
         except (ValueError, DatasetError) as error:
@@ -143,14 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--frames must be at least 2, --size between 32 and 2000")
     if options.out.suffix.lower() not in ((".jpg", ".jpeg", ".png") if options.mean else (".gif", ".webp", ".mp4")):
         parser.error(f"--out {options.out}: a mean face is a .jpg or .png, a morph a .gif, .webp or .mp4")
-    try:
-        return _run(options)
-    except (ValueError, DatasetError, OSError) as error:
-        print(f"morph: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("morph: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    return command.run("morph", lambda: _run(options), "interrupted; nothing was written")
 
 
 if __name__ == "__main__":

@@ -105,6 +105,26 @@ def test_the_mean_of_a_folder_leaves_out_photos_without_a_face(photos, capsys):
     np.testing.assert_allclose(eyes, morph.EYES * 96 - 0.5, atol=0.5)
 
 
+@pytest.mark.parametrize("arguments", [["--mean", ".", "--out", "Grace.jpg"], ["--mean", ".", "--out", "./coffee.jpg"],
+                                       ["Eileen.jpg", "moving.gif", "--out", "moving.gif"]])
+def test_a_photo_is_never_written_over(photos, monkeypatch, capsys, arguments):
+    monkeypatch.chdir(photos)
+    Image.open("Grace.jpg").save("moving.gif")
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    assert morph.main(arguments) == 1 and "is one of the photos" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+
+
+@pytest.mark.training
+def test_the_mean_of_a_folder_is_the_same_again(photos, monkeypatch, capsys):
+    """What morph made before lies in the folder, too."""
+    monkeypatch.chdir(photos)
+    assert morph.main(["Eileen.jpg", "Grace.jpg", "--out", "morph.gif", "--frames", "2", "--size", "64"]) == 0
+    for _ in range(2):
+        assert morph.main(["--mean", ".", "--out", "mean.jpg", "--size", "64"]) == 0
+        assert "the mean of 2 faces" in capsys.readouterr().out
+
+
 @pytest.mark.training
 @pytest.mark.parametrize("arguments, code, said", [
     (["coffee.jpg", "Grace.jpg", "--out", "m.gif"], 1, "coffee.jpg: no face found"),

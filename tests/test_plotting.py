@@ -4,9 +4,11 @@ import io
 import re
 from xml.etree import ElementTree
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 from PIL import Image
 
 from fkp_utils import palette, plotting
@@ -118,3 +120,14 @@ def test_ablation_shows_differences_from_the_reference():
     fig = plotting.ablation({"reference": {"nme": 5.0}, "worse": {"nme": 6.25}, "better": {"nme": 4.5}, "same": {"nme": 4.999}},
                             "changes")
     assert [text.get_text() for text in fig.axes[0].texts] == ["+1.25", "-0.50", "+0.00"]
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("first, kind", [("", "image/png"), ("%matplotlib inline\n%config InlineBackend.figure_format = 'jpeg'\n",
+                                                             "image/jpeg")])
+def test_a_notebook_shows_a_figure_once_with_or_without_matplotlibs_magic(first, kind):
+    cell = f"{first}import numpy as np\nfrom fkp_utils import plotting\nplotting.photo_figure(np.zeros((40, 60, 3), np.uint8))"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    NotebookClient(book, kernel_name="python3").execute()
+    [output] = book.cells[0].outputs
+    assert [name for name in output.data if name.startswith("image/")] == [kind]

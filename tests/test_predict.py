@@ -2,10 +2,12 @@
 
 import contextlib
 import copy
+import io
 import json
 import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fkp_utils import kaggle, predict
+from fkp_utils import kaggle, morph, predict
 from fkp_utils.augment import Augment
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.personal import free_portraits
@@ -25,15 +27,21 @@ from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained, fused, laid_out
 from fkp_utils.nets.weights import load_weights, save_weights, sha256
+from fkp_utils.predict import __main__ as command_line
+from fkp_utils.predict import faces as one_photo
+from fkp_utils.predict import photos, results
 
 RECIPE = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, margin=1.4,
                 box_shift=0.1, width=4)
 
 
-@pytest.fixture(autouse=True)
-def _trust(monkeypatch):
-    """The tests' own net is untrained and sure of nothing."""
-    monkeypatch.setattr(predict, "DOUBTFUL", 0.0)
+# The tests' own net is untrained and sure of nothing.
+def landmarks(*given, **how):
+    return predict.landmarks(*given, **{"min_confidence": 0.0, **how})
+
+
+def main(arguments):
+    return command_line.main([*arguments, "--min-confidence", "0"])
 
 
 @pytest.fixture(scope="module")
@@ -102,21 +110,19 @@ def test_unknown_weights_are_named():
 
 
 def test_three_lines(photo, run):
-    [face] = predict.landmarks(photo, run=run)
+    [face] = landmarks(photo, run=run)
     assert face.landmarks.shape == (68, 2) and 0 <= face.confidence <= 1
     left, top, width, height = face.box
     assert left < 225 < left + width and top < 120 < top + height
     assert len(predict.draw(photo, [face]).axes) == 1
 
 
-def test_what_the_net_makes_nothing_of_is_no_face(photo, run, monkeypatch):
-    monkeypatch.setattr(predict, "DOUBTFUL", 1.01)
-    assert predict.landmarks(photo, run=run) == []
-    assert len(predict.landmarks(photo, [[170, 70, 100, 100]], run)) == 1          # who gives a box is believed
+def test_what_the_net_rejects_is_no_face(photo, run):
+    assert landmarks(photo, run=run, min_confidence=1.01) == []
+    assert len(landmarks(photo, [[170, 70, 100, 100]], run, min_confidence=1.01)) == 1          # who gives a box is believed
 
 
 def test_shipped_weights_find_the_face_and_not_the_helmet(tmp_path, monkeypatch):
-    monkeypatch.undo()
     Image.fromarray(free_portraits()["Eileen Collins"]).save(tmp_path / "photo.jpg", quality=95)
     [face] = predict.landmarks(tmp_path / "photo.jpg")
     eyes, mouth = face.landmarks[36:48].mean(0), face.landmarks[48:].mean(0)
@@ -126,13 +132,13 @@ def test_shipped_weights_find_the_face_and_not_the_helmet(tmp_path, monkeypatch)
 def test_a_mirrored_photo_gives_mirrored_landmarks(photo, run):
     picture = np.asarray(Image.open(photo))
     box = [[170, 70, 100, 100]]
-    [face] = predict.landmarks(picture, box, run)
-    [mirrored] = predict.landmarks(picture[:, ::-1].copy(), [[512 - 270, 70, 100, 100]], run)
+    [face] = landmarks(picture, box, run)
+    [mirrored] = landmarks(picture[:, ::-1].copy(), [[512 - 270, 70, 100, 100]], run)
     assert np.abs(mirrored.landmarks[list(IBUG_68.flip)] * [-1, 1] + [511, 0] - face.landmarks).max() < 0.75
 
 
 def test_command_line_writes_pictures_json_and_csv(photo, file, tmp_path, capsys):
-    assert predict.main([str(photo), "--weights", str(file), "--out", str(tmp_path), "--json", "--csv"]) == 0
+    assert main([str(photo), "--weights", str(file), "--out", str(tmp_path), "--json", "--csv"]) == 0
     about = json.loads((tmp_path / "collins.landmarks.json").read_text())
     [face] = about["faces"]
     assert about["photo"] == "collins.png" and len(face["landmarks"]) == 68 and len(face["box"]) == 4
@@ -145,7 +151,7 @@ def test_a_bad_photo_never_stops_the_others(photo, file, tmp_path, capsys):
     (tmp_path / "notes.jpg").write_text("no picture")
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
     names = [str(tmp_path / "*.jpg"), str(tmp_path / "wall.png"), str(tmp_path / "gone.png"), str(photo)]
-    assert predict.main([*names, "--weights", str(file), "--out", str(tmp_path / "out")]) == 1
+    assert main([*names, "--weights", str(file), "--out", str(tmp_path / "out")]) == 1
     told = capsys.readouterr().err
     assert all(words in told for words in ("notes.jpg: not a picture", "wall.png: no face found", "gone.png: no such picture"))
     assert (tmp_path / "out" / "collins.landmarks.jpg").exists()
@@ -164,14 +170,14 @@ def _walls(folder, count):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_many_photos_give_what_each_alone_gives(run, tmp_path, monkeypatch, threads):
-    monkeypatch.setattr(predict, "threads_apart", lambda: contextlib.nullcontext(threads))
+    monkeypatch.setattr(photos, "threads_apart", lambda: contextlib.nullcontext(threads))
     names = _walls(tmp_path / "walls", 11)
     names[4].write_text("no picture")
-    together = list(predict.in_photos(names, run=run))
+    together = list(predict.in_photos(names, run=run, min_confidence=0.0))
     assert [error is not None for _, _, error in together] == [k == 4 for k in range(11)]
     for name, (picture, faces, _) in zip(names, together):
         if picture is not None:
-            [alone], [face] = predict.landmarks(name, run=run), faces
+            [alone], [face] = landmarks(name, run=run), faces
             np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=0.02)
             np.testing.assert_allclose(face.box, alone.box, atol=0.02)
 
@@ -179,45 +185,48 @@ def test_many_photos_give_what_each_alone_gives(run, tmp_path, monkeypatch, thre
 def test_resume_looks_at_what_is_new_only(file, tmp_path, capsys, monkeypatch):
     names, out = _walls(tmp_path / "walls", 4), tmp_path / "out"
     line = [str(tmp_path / "walls"), "--weights", str(file), "--out", str(out), "--csv", "--json", "--resume"]
-    assert predict.main(line) == 0
+    assert main(line) == 0
     table = (out / "landmarks.csv").read_text()
-    os.utime(names[2])                                                   # newer than its results
+    os.utime(names[1])                                                   # newer than its results, and the same photo
+    Image.open(names[2]).rotate(1).save(names[2])
     looked = []
-    real = predict.read_photo
-    monkeypatch.setattr(predict, "read_photo", lambda path: looked.append(path) or real(path))
-    assert predict.main(line) == 0
+    real = photos.read_photo
+    monkeypatch.setattr(photos, "read_photo", lambda path: looked.append(path) or real(path))
+    assert main(line) == 0
     assert looked == [names[2]] and "4 photos, 3 of them done before, 4 faces" in capsys.readouterr().out
-    assert (out / "landmarks.csv").read_text() == table
+    rows, before = (pd.read_csv(io.StringIO(text)) for text in ((out / "landmarks.csv").read_text(), table))
+    changed = (rows != before).any(axis=1)
+    assert set(rows.photo[changed]) == {str(names[2])}
     (out / "wall01.landmarks.json").unlink()
-    assert predict.main(line) == 0 and looked == [names[2], names[1]]
+    assert main(line) == 0 and looked == [names[2], names[1]]
 
 
 def test_what_is_done_when_interrupted_is_kept(file, tmp_path, capsys, monkeypatch):
     names, out = _walls(tmp_path / "walls", 20), tmp_path / "out"
-    real, seen = predict._landmarks_of, []
+    real, seen = photos.landmarks_of, []
 
     def interrupted(arrays, *rest):
         seen.append(len(arrays))
         if len(seen) == 2:
             raise KeyboardInterrupt
         return real(arrays, *rest)
-    monkeypatch.setattr(predict, "_landmarks_of", interrupted)
-    monkeypatch.setattr(predict, "threads_apart", lambda: contextlib.nullcontext(1))
+    monkeypatch.setattr(photos, "landmarks_of", interrupted)
+    monkeypatch.setattr(photos, "threads_apart", lambda: contextlib.nullcontext(1))
     line = [str(tmp_path / "walls"), "--weights", str(file), "--out", str(out), "--csv", "--resume"]
-    assert predict.main(line) == 130
+    assert main(line) == 130
     assert "interrupted" in capsys.readouterr().err
     done = len(pd.read_csv(out / "landmarks.csv").photo.unique())
-    assert done == predict.GROUP and len(list(out.glob("*.jpg"))) <= done < len(names)
-    assert predict.main(line) == 0
+    assert done == photos.PHOTOS_AT_ONCE and len(list(out.glob("*.jpg"))) <= done < len(names)
+    assert main(line) == 0
     assert len(pd.read_csv(out / "landmarks.csv").photo.unique()) == len(list(out.glob("*.jpg"))) == 20
 
 
 def test_a_turned_box_is_read_upright(run):
     """The photo turned by a quarter, and the box with it: the same landmarks, turned."""
     picture = free_portraits()["Eileen Collins"]
-    [straight] = predict.landmarks(picture, [[170, 70, 100, 100]], run)
+    [straight] = landmarks(picture, [[170, 70, 100, 100]], run)
     quarter = np.rot90(picture, -1).copy()                               # clockwise: (x, y) -> (511 - y, x)
-    [turned] = predict.landmarks(quarter, [[512 - 170, 170, 100, 100, 90]], run)
+    [turned] = landmarks(quarter, [[512 - 170, 170, 100, 100, 90]], run)
     expected = np.stack([511 - straight.landmarks[:, 1], straight.landmarks[:, 0]], 1)
     assert np.abs(turned.landmarks - expected).max() < 1.5 and turned.roll == 90 and turned.to_dict()["roll"] == 90
 
@@ -243,7 +252,7 @@ def test_photos_of_one_name_keep_their_own_results(file, tmp_path):
         name.parent.mkdir(exist_ok=True)
         Image.new("RGB", (100 + k, 100), "grey").save(name)
     out = tmp_path / "out"
-    assert predict.main([*map(str, names), "--weights", str(file), "--box", "20,20,60,60", "--out", str(out), "--json"]) == 0
+    assert main([*map(str, names), "--weights", str(file), "--box", "20,20,60,60", "--out", str(out), "--json"]) == 0
     photos = {path.name: json.loads(path.read_text())["photo"] for path in out.glob("*.json")}
     assert photos == {"wall.landmarks.json": "wall.png", "wall-2.landmarks.json": "wall.bmp",
                       "wall-3.landmarks.json": "wall.png", "wall-2-2.landmarks.json": "wall-2.png"}
@@ -251,21 +260,21 @@ def test_photos_of_one_name_keep_their_own_results(file, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_error_a_result(photo, file, tmp_path, capsys):
     (tmp_path / "out").write_text("a file, not a folder")
-    assert predict.main([str(photo), "--weights", str(file), "--out", str(tmp_path / "out"), "--csv"]) == 1
+    assert main([str(photo), "--weights", str(file), "--out", str(tmp_path / "out"), "--csv"]) == 1
     assert capsys.readouterr().err.count(str(tmp_path / "out")) == 2
 
 
 def test_a_given_box_needs_no_detector(file, tmp_path):
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
     arguments = [str(tmp_path / "wall.png"), "--weights", str(file), "--box", "50,50,100,100", "--json"]
-    assert predict.main(arguments) == 0
+    assert main(arguments) == 0
     assert json.loads((tmp_path / "wall.landmarks.json").read_text())["faces"][0]["box"] == [50, 50, 100, 100]
 
 
 @pytest.mark.parametrize("box", ["nan,0,50,50", "0,0,nan,50", "1e300,0,50,50", "200,0,50,50", "-60,0,50,50", "0,0,1e9,1e9"])
 def test_a_box_beside_the_photo_is_named_with_it(file, tmp_path, capsys, box):
     Image.new("RGB", (200, 100), "grey").save(tmp_path / "wall.png")
-    assert predict.main([str(tmp_path / "wall.png"), "--weights", str(file), f"--box={box}"]) == 1
+    assert main([str(tmp_path / "wall.png"), "--weights", str(file), f"--box={box}"]) == 1
     assert re.search(r"wall.png: a box .* lies nowhere on a picture of 200x100\n$", capsys.readouterr().err)
     assert [path.name for path in tmp_path.glob("wall*")] == ["wall.png"]
 
@@ -274,14 +283,183 @@ def test_a_box_beside_the_photo_is_named_with_it(file, tmp_path, capsys, box):
     [], ["a.jpg", "--box", "1,2,3"], ["a.jpg", "--box", "1,2,-3,4"], ["a.jpg", "--weights", "no"]])
 def test_wrong_arguments_end_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
-        predict.main(arguments)
+        main(arguments)
     assert end.value.code == 2
 
 
-def test_folders_leave_out_results_and_other_files(tmp_path):
-    for name in ("b.jpg", "a.PNG", "a.landmarks.jpg", "notes.txt"):
+def test_of_folders_and_patterns_come_photos_that_are_not_hidden(tmp_path, monkeypatch):
+    for name in ("b.jpg", "a.PNG", "paris.landmarks.jpg", "notes.txt", "._b.jpg", ".hidden.png", "deep/c.jpg", "deep/.d.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [path.name for path in predict.photos_named([str(tmp_path)])] == ["a.PNG", "b.jpg"]
+    (tmp_path / "album.jpg").mkdir()
+    monkeypatch.chdir(tmp_path)
+    expected = ["a.PNG", "b.jpg", "paris.landmarks.jpg"]
+    assert [path.name for path in predict.photos_named([str(tmp_path)])] == expected
+    assert [str(path) for path in predict.photos_named(["."])] == expected
+    assert [str(path) for path in predict.photos_named(["*.jpg", "./b.jpg", "deep/*", str(tmp_path / "b.jpg")])] == [
+        "b.jpg", "paris.landmarks.jpg", "deep/c.jpg"]
+
+
+def test_results_are_no_photos_whatever_their_names(tmp_path, file, monkeypatch):
+    """The line of before, a figure that was saved, a morph, a mean face: all of them beside the photo."""
+    monkeypatch.chdir(tmp_path)
+    photo = free_portraits()["Eileen Collins"]
+    Image.fromarray(photo).save("photo.jpg", quality=95)
+    Image.fromarray(free_portraits()["Grace Hopper"]).save("other.png")
+    line = ["*.*", "--weights", str(file), "--box", "170,70,100,100"]
+    for _ in range(2):
+        assert main(line) == 0
+    Path("photo.landmarks.jpg").rename("renamed.jpg")
+    for ending in ("png", "jpg", "webp"):
+        predict.draw(photo, []).savefig(f"figure.{ending}")
+    for name in ("morph.gif", "morph.webp", "mean.jpg", "mean.png"):
+        morph.write(np.zeros((1 if "mean" in name else 3, 40, 40, 3), np.uint8), Path(name))
+    assert [path.name for path in predict.photos_named(["*.*"])] == ["other.png", "photo.jpg"]
+    assert [path.name for path in predict.photos_named(["."])] == ["other.png", "photo.jpg"]
+    assert [path.name for path in predict.photos_named(["photo.jpg", "renamed.jpg", "mean.png"])] == ["photo.jpg"]
+
+
+def test_photos_of_one_name_keep_their_results_from_run_to_run(file, tmp_path, capsys):
+    """And a file that was there before is no result of theirs."""
+    out = tmp_path / "out"
+    for k, name in enumerate(("a/wall.png", "b/wall.png", "c/wall.png")):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (100 + k, 100), "grey").save(tmp_path / name)
+    out.mkdir()
+    (out / "wall-2.landmarks.jpg").write_text("mine")
+
+    def run(folder, *more):
+        return main([str(tmp_path / folder / "wall.png"), "--weights", str(file), "--box", "20,20,60,60", "--out", str(out),
+                     "--json", *more])
+
+    def of():
+        return {path.name: json.loads(path.read_text())["path"] for path in out.glob("*.json")}
+    assert run("a") == 0 and run("b", "--resume") == 0
+    assert of() == {"wall.landmarks.json": "../a/wall.png", "wall-3.landmarks.json": "../b/wall.png"}
+    assert run("b", "--resume") == 0 and "1 of them done before" in capsys.readouterr().out
+    assert run("b") == 0 and run("c") == 0 and run("a", "--resume") == 0
+    assert of() == {"wall.landmarks.json": "../a/wall.png", "wall-3.landmarks.json": "../b/wall.png",
+                    "wall-4.landmarks.json": "../c/wall.png"}
+    assert (out / "wall-2.landmarks.jpg").read_text() == "mine"
+
+
+def test_resume_asks_what_a_photo_shows_and_how_it_was_read(file, tmp_path, capsys):
+    photo, other = tmp_path / "wall.png", tmp_path / "older.png"
+    for name, grey in ((photo, 90), (other, 40)):
+        Image.new("RGB", (100, 100), (grey,) * 3).save(name)
+    os.utime(other, (10**9, 10**9))
+    line = [str(photo), "--weights", str(file), "--resume"]
+
+    def done():
+        assert main(line) == 0
+        return "done before" in capsys.readouterr().out
+    line += ["--box", "20,20,60,60"]
+    assert [done(), done()] == [False, True]
+    other.rename(photo)                                                  # another photo, older than the results
+    assert [done(), done()] == [False, True]
+    line[-1] = "20,20,60,61"
+    assert [done(), done()] == [False, True]
+
+
+def test_a_photo_without_a_face_is_one_when_resumed_too(file, tmp_path, capsys):
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    for _ in range(2):
+        assert main([str(tmp_path / "wall.png"), "--weights", str(file), "--resume", "--csv", "--out", str(tmp_path)]) == 1
+        told = capsys.readouterr()
+        assert "wall.png: no face found" in told.err
+    assert "1 of them done before, 0 faces" in told.out
+
+
+def test_a_table_of_other_things_is_left_as_it_is(photo, file, tmp_path, capsys):
+    (tmp_path / "landmarks.csv").write_text("city,landmark\nParis,Eiffel Tower\n")
+    assert main([str(photo), "--weights", str(file), "--csv", "--out", str(tmp_path)]) == 1
+    assert "landmarks.csv: another table" in capsys.readouterr().err
+    assert (tmp_path / "landmarks.csv").read_text() == "city,landmark\nParis,Eiffel Tower\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows' names are Unicode")
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(free_portraits()["Eileen Collins"]).save("a.jpg")
+    os.rename("a.jpg", b"caf\xe9.jpg")
+    for _ in range(2):
+        assert command_line.main(["--fast", ".", "--csv", "--json", "--resume"]) == 0
+    assert Path("landmarks.csv").read_bytes().splitlines()[1].startswith(b"caf\xe9.jpg,0,0,")
+    assert json.loads(Path(os.fsdecode(b"caf\xe9.landmarks.json")).read_text())["photo"] == os.fsdecode(b"caf\xe9.jpg")
+
+
+def test_a_name_that_no_file_can_have_costs_itself_only(photo, file, tmp_path, capsys):
+    long, null = "x" * 5000 + ".jpg", "a\0b.jpg"
+    assert main([long, null, long[:-4] + "*", str(photo), "--weights", str(file), "--out", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 3 and "4 photos, 1 faces" in told.out and (tmp_path / "collins.landmarks.jpg").exists()
+
+
+def test_a_detector_that_fails_on_one_photo_costs_this_one_only(run, tmp_path):
+    names = _walls(tmp_path / "walls", 6)
+
+    def detector(picture):
+        if picture.shape[1] == 302:
+            raise IndexError("of its own")
+        return np.array([[40, 20, 100, 100, 0, 0.9]]) if picture.shape[1] != 304 else np.zeros((4, 7))
+    answers = list(predict.in_photos(names, run=run, detector=detector, min_confidence=0.0))
+    assert [photos.fault(name, error) if error else len(faces) for name, (_, faces, error) in zip(names, answers)] == [
+        1, 1, f"{names[2]}: IndexError: of its own", 1,
+        f"{names[4]}: a detector's boxes must be numbers (k, 4), (left, top, width, height) in pixels, or (k, 5) with rolls in "
+        "degrees, not (4, 7)", 1]
+
+
+def test_a_result_that_cannot_be_written_costs_this_one_only(file, tmp_path, capsys, monkeypatch):
+    names, real = _walls(tmp_path / "walls", 3), results.drawn
+    monkeypatch.setattr(results, "drawn", lambda picture, faces: 1 / 0 if picture.shape[1] == 301 else real(picture, faces))
+    assert main([*map(str, names), "--weights", str(file), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == f"{names[1]}: ZeroDivisionError: division by zero\n"
+    assert len(list((tmp_path / "out").glob("*.jpg"))) == 2
+
+
+@pytest.mark.parametrize("box", ["-24,77,100,100", "-24.5,-3,100,100,-20"])
+def test_a_box_may_begin_left_of_the_photo(file, tmp_path, box):
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / "wall.png")
+    assert main([str(tmp_path / "wall.png"), "--weights", str(file), "--box", box, "--json"]) == 0
+    [face] = json.loads((tmp_path / "wall.landmarks.json").read_text())["faces"]
+    assert [*face["box"], *[face["roll"]] * (box.count(",") == 4)] == [float(number) for number in box.split(",")]
+
+
+@pytest.mark.parametrize("name, words", [("finder.safetensors", "finds faces, not landmarks"),
+                                         ("imm58.safetensors", "takes whole pictures of 240x180")])
+def test_weights_that_read_no_faces_are_refused(photo, tmp_path, capsys, name, words):
+    for more in ([], ["--box", "176,77,100,100", "--json"]):
+        assert not list(tmp_path.iterdir())
+        with pytest.raises(SystemExit) as end:
+            command_line.main([str(photo), "--weights", name, "--out", str(tmp_path), *more])
+        assert end.value.code == 2 and words in capsys.readouterr().err
+    about = json.loads((tmp_path / "collins.landmarks.json").read_text())
+    assert about["faces"] == [] and words in about["error"]
+    with pytest.raises(ValueError, match=words):
+        predict.landmarks(photo, run=load_weights(name))
+
+
+def test_json_of_a_photo_that_fails_says_why_and_takes_no_other_place(file, tmp_path):
+    (tmp_path / "notes.jpg").write_text("no picture")
+    line = [str(tmp_path / "notes.jpg"), "--weights", str(file), "--json", "--box", "20,20,60,60"]
+    assert main(line) == 1
+    about = json.loads((tmp_path / "notes.landmarks.json").read_text())
+    assert about["faces"] == [] and "not a picture" in about["error"] and about["path"] == "notes.jpg"
+    Image.new("RGB", (100, 100)).save(tmp_path / "notes.jpg")
+    assert main(line) == 0
+    whole = json.loads((tmp_path / "notes.landmarks.json").read_text())
+    (tmp_path / "notes.jpg").write_text("no picture again")
+    assert main(line) == 1 and json.loads((tmp_path / "notes.landmarks.json").read_text()) == whole
+    assert len(whole["faces"]) == 1 and len(list(tmp_path.glob("*.json"))) == 1
+
+
+def test_landmarks_that_are_not_finite_are_no_answer(photo):
+    class Nothing(Oracle):
+        def landmarks(self, images):
+            return torch.full((len(images), 68, 2), torch.nan)
+    assert landmarks(photo, run=Nothing(0, 0)) == []
+    with pytest.raises(ValueError, match="not finite"):
+        landmarks(photo, [[170, 70, 100, 100]], Nothing(0, 0))
 
 
 def test_submission_from_weights(embedded, file, tmp_path, capsys):
@@ -300,6 +478,7 @@ class Oracle:
     """Says what it is told to: landmarks of the pictures and of their mirror images, in pixels of the crops."""
 
     convention = IBUG_68
+    target = make_target(RECIPE, torch.zeros(1, 68, 2))
 
     def __init__(self, straight, mirrored, flip_offset=0.0):
         self.straight, self.mirrored = straight, mirrored
@@ -343,7 +522,7 @@ def test_crops_go_through_the_net_in_equal_parts_and_keep_their_order(monkeypatc
             seen.append(len(images))
             return torch.from_numpy(shape()).float() + torch.stack([0 * images[:, 0, 0, 0], images[:, 0, 0, 0]], 1)[:, None]
 
-    monkeypatch.setattr(predict, "PIXELS", pixels)
+    monkeypatch.setattr(one_photo, "PIXELS_AT_ONCE", pixels)
     crops = np.array([7, 0, 30], np.uint8)[:, None, None].repeat(100, 1).repeat(100, 2)
     found, _ = predict.both_ways(Reader(None, None), crops)
     assert seen == sizes
@@ -359,7 +538,6 @@ def test_one_landmark_that_differs_costs_a_68th():
 
 
 def test_fast_is_the_small_net(tmp_path, capsys, monkeypatch):
-    monkeypatch.undo()                                   # of `DOUBTFUL`
     photo = free_portraits()["Eileen Collins"]
     [usual], [fast] = predict.landmarks(photo), predict.landmarks(photo, fast=True)
     run = load_weights("small68.safetensors")
@@ -367,16 +545,15 @@ def test_fast_is_the_small_net(tmp_path, capsys, monkeypatch):
     np.testing.assert_array_equal(fast.landmarks, small.landmarks)
     assert 0.5 < nme(fast.landmarks[None], usual.landmarks[None], IBUG_68)[0] < 8
     Image.fromarray(photo).save(tmp_path / "photo.png")
-    assert predict.main([str(tmp_path / "photo.png"), "--fast", "--json"]) == 0
+    assert command_line.main([str(tmp_path / "photo.png"), "--fast", "--json"]) == 0
     [written] = json.loads((tmp_path / "photo.landmarks.json").read_text())["faces"]
     np.testing.assert_allclose(written["landmarks"], fast.landmarks, atol=0.01)
     with pytest.raises(SystemExit):
-        predict.main([str(tmp_path / "photo.png"), "--fast", "--weights", "ibug68.safetensors"])
+        command_line.main([str(tmp_path / "photo.png"), "--fast", "--weights", "ibug68.safetensors"])
 
 
 @pytest.mark.parametrize("move, larger", [(0.45, 1.0), (-0.25, 1.7), (0.0, 1.8)])
 def test_a_poor_box_is_mended_by_the_second_look(monkeypatch, move, larger):
-    monkeypatch.undo()
     photo = free_portraits()["Eileen Collins"]
     [good] = predict.landmarks(photo)
     left, top, width, height = good.box
@@ -400,7 +577,7 @@ def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypat
         seen.append((pictures, boxes, rolls))
         return points[:len(boxes)].copy(), np.full(len(boxes), sure if len(seen) == 1 else 0.8)
 
-    monkeypatch.setattr(predict, "_look", look)
+    monkeypatch.setattr(one_photo, "_look", look)
     boxes = np.array([[left, top, side, side], [left + moved * side, top, side, side]])
     faces = predict.landmarks_in_boxes(["first", "second"], boxes, Oracle(shape(), shape()), np.array([turn, turn + roll]), 0.5)
     assert [face.confidence for face in faces] == [sure, 0.8 if again else sure]
@@ -416,7 +593,7 @@ def test_both_looks_count_where_the_first_box_was_not_far_off(monkeypatch, moved
     first = np.array([shape()], float)
     [[left, top, side, _]], turns = upright_boxes(first, IBUG_68)
     answers = iter([first, first + [6, 0]])
-    monkeypatch.setattr(predict, "_look", lambda *arguments: (next(answers).copy(), np.full(1, 0.9)))
+    monkeypatch.setattr(one_photo, "_look", lambda *arguments: (next(answers).copy(), np.full(1, 0.9)))
     box = np.array([[left + moved * side, top, side, side]])
     [face] = predict.landmarks_in_boxes(["picture"], box, Oracle(shape(), shape()), turns)
     np.testing.assert_allclose(face.landmarks, shape() + [expected, 0], atol=1e-6)
@@ -426,7 +603,7 @@ def test_a_box_from_which_nothing_follows_is_looked_at_once(monkeypatch):
     """Landmarks that collapse to a point have no box of their own."""
     seen = []
     answer = np.full((2, 68, 2), 7.0), np.ones(2)
-    monkeypatch.setattr(predict, "_look", lambda pictures, boxes, rolls, run: seen.append((boxes, rolls)) or answer)
+    monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: seen.append((boxes, rolls)) or answer)
     boxes = np.array([[0.0, 0, 10, 10], [5, 5, 10, 10]])
     predict.landmarks_in_boxes([None, None], boxes, Oracle(shape(), shape()), np.array([0.0, 30]))
     assert len(seen) == 1
@@ -434,7 +611,41 @@ def test_a_box_from_which_nothing_follows_is_looked_at_once(monkeypatch):
 
 def test_faces_come_in_the_order_of_the_given_boxes(photo, run):
     boxes = [[170, 70, 60, 60], [170, 70, 100, 100]]
-    assert [list(face.box) for face in predict.landmarks(photo, boxes, run)] == boxes
+    assert [list(face.box) for face in landmarks(photo, boxes, run)] == boxes
+
+
+@pytest.mark.parametrize("given, boxes", [
+    ([10, 20, 30, 40], [[10, 20, 30, 40, 0]]), ([[10, 20, 30, 40]], [[10, 20, 30, 40, 0]]), ([], []), (np.empty((0, 4)), []),
+    ([[10, 20, 30, 40, -50]], [[10, 20, 30, 40, -50]]),
+    (np.arange(24).reshape(4, 6) + 1, [[6 * k + j for j in range(1, 6)] for k in range(4)])])    # as find_faces gives them
+def test_boxes_are_rows_of_four_five_or_six_numbers(given, boxes, photo, run):
+    assert [[*face.box, face.roll] for face in landmarks(photo, given, run)] == boxes
+
+
+@pytest.mark.parametrize("given", [[1, 2, 3], [[1, 2], [3, 4]], np.ones((2, 8)), np.ones((1, 2, 4)), [[1, 2, 3, 4], [5, 6]],
+                                   "face", [[1, 2, "a", 4]], 7, {"left": 1}])
+def test_other_boxes_are_refused_in_one_sentence(given, photo, run):
+    with pytest.raises(ValueError, match=r"boxes must be numbers \(k, 4\), \(left, top, width, height\)"):
+        landmarks(photo, given, run)
+
+
+def test_faces_come_largest_first_by_the_boxes_that_they_have(monkeypatch):
+    """The detector's order is another one: what is answered are the boxes implied by the landmarks."""
+    larger = {10: 1.0, 20: 3.0, 30: 2.0}                                 # by where the detector's box begins
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: [
+        predict.Face(box, larger[box[0]] * shape(), 1.0, 0.0, IBUG_68) for box in boxes])
+    found = predict.landmarks(np.zeros((400, 500, 3), np.uint8), None, Oracle(0, 0),
+                              lambda photo: np.array([[10, 0, 90, 90], [20, 0, 50, 50], [30, 0, 40, 40]]))
+    sides = [face.box[2] for face in found]
+    assert sides == pytest.approx([3 * sides[2], 2 * sides[2], sides[2]])
+
+
+def test_faces_are_values():
+    a, b, c = (predict.Face(np.array([1.0, 2, 3, 4]), np.array([[5.0, 6], [7, side]]), 0.5, convention=IBUG_68)
+               for side in (8, 8, 9))
+    assert a == b and a != c and a != predict.Face(a.box, a.landmarks, 0.5) and a != "face"
+    assert b in [c, a] and [c, a].index(b) == 1 and {a, b, c} == {b, c} and len({a, b, c}) == 2
+    assert {a: 1}[b] == 1 and a != predict.Face(a.box + 1, a.landmarks, 0.5, convention=IBUG_68)
 
 
 def test_a_photo_without_a_face_says_so_in_its_title():
@@ -474,20 +685,19 @@ def test_weights_know_their_convention(run, tmp_path):
     ((-9, 0, 9.5, 9), True), ((-9, 0, 9, 9), False), ((0, -9, 9, 9.5), True), ((0, -9, 9, 9), False)])
 def test_a_box_fits_that_overlaps_the_photo_and_is_less_than_five_times_as_large(monkeypatch, box, fits):
     """In a photo of 200x100."""
-    monkeypatch.setattr(predict, "landmarks_in_boxes",
-                        lambda pictures, boxes, run, rolls, least: [predict.Face(b, shape(), 1.0) for b in boxes])
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes",
+                        lambda pictures, boxes, run, rolls, *rest: [predict.Face(b, shape(), 1.0) for b in boxes])
     photo = np.zeros((100, 200, 3), np.uint8)
     if fits:
-        assert list(predict.landmarks(photo, [box], Oracle(0, 0))[0].box) == list(box)
+        assert list(landmarks(photo, [box], Oracle(0, 0))[0].box) == list(box)
     else:
         with pytest.raises(ValueError, match="lies nowhere on a picture of 200x100"):
-            predict.landmarks(photo, [box], Oracle(0, 0))
+            landmarks(photo, [box], Oracle(0, 0))
 
 
 def test_a_face_below_a_confidence_of_065_is_none(monkeypatch):
-    monkeypatch.undo()
     sure = [0.64, 0.65, 0.66]
-    monkeypatch.setattr(predict, "landmarks_in_boxes", lambda pictures, boxes, run, rolls, least: [
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, run, rolls, *rest: [
         predict.Face(box, shape(), confidence) for box, confidence in zip(boxes, sure)])
     boxes = np.array([[0, 0, 50, 50]] * 3)
     found = predict.landmarks(np.zeros((100, 200, 3), np.uint8), None, Oracle(0, 0), lambda photo: boxes)
@@ -497,13 +707,13 @@ def test_a_face_below_a_confidence_of_065_is_none(monkeypatch):
 def test_many_faces_are_read_in_batches_and_stay_in_order(monkeypatch):
     batches = []
 
-    def answer(pictures, boxes, run, rolls, least):
+    def answer(pictures, boxes, run, rolls, *rest):
         batches.append((len(pictures), len(boxes)))
         return [predict.Face(box, shape(), 1.0) for box in boxes]
 
-    monkeypatch.setattr(predict, "landmarks_in_boxes", answer)
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", answer)
     boxes = [[k, 0, 50, 50] for k in range(35)]
-    found = predict.landmarks(np.zeros((100, 200, 3), np.uint8), boxes, Oracle(0, 0))
+    found = landmarks(np.zeros((100, 200, 3), np.uint8), boxes, Oracle(0, 0))
     assert batches == [(16, 16), (16, 16), (3, 3)] and [face.box[0] for face in found] == list(range(35))
 
 
@@ -517,6 +727,6 @@ def test_what_json_says_of_a_face():
 def test_a_box_follows_from_landmarks_more_than_a_pixel_apart(monkeypatch, extent, again):
     seen, points = [], np.zeros((1, 68, 2))
     points[0, 1] = extent, 30
-    monkeypatch.setattr(predict, "_look", lambda pictures, boxes, rolls, run: seen.append(boxes) or (points, np.ones(1)))
+    monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: seen.append(boxes) or (points, np.ones(1)))
     predict.landmarks_in_boxes([None], np.array([[0.0, 0, 10, 10]]), Oracle(0, 0))
     assert len(seen) == 1 + again

@@ -5,6 +5,7 @@ import base64
 import io
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -124,8 +125,8 @@ def test_heatmap_explorer(tiny, embedded):
 
 
 def test_own_photo(tiny, monkeypatch):
-    monkeypatch.setattr(predict, "default_net", lambda fast=False: tiny)
-    monkeypatch.setattr(predict, "DOUBTFUL", 0.0)
+    monkeypatch.setattr(predict, "landmarks", partial(predict.landmarks, run=tiny, min_confidence=0.0))
+    monkeypatch.setattr(predict, "face_heatmaps", partial(predict.face_heatmaps, run=tiny))
     portraits = free_portraits()
     panel = widgets.own_photo(portraits["Grace Hopper"])
     before = panel.picture.value

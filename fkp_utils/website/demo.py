@@ -28,6 +28,7 @@ from ..folders import WEBSITE
 from ..nets.finder import SAME, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
+from ..predict import faces
 
 # npm package: {file in it: SHA-256}; they go to vendor/ under their own names.
 LIBRARIES = {
@@ -82,8 +83,8 @@ def description(run: Trained) -> dict:
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
             "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
-            "doubtful": predict.DOUBTFUL, "hopeless": predict.HOPELESS, "again": predict.AGAIN, "near": predict.NEAR,
-            "disagreement": predict.DISAGREEMENT,
+            "doubtful": faces.MIN_CONFIDENCE, "hopeless": faces.MIN_FIRST_CONFIDENCE, "again": faces.SECOND_LOOK_SHIFT,
+            "near": faces.AVERAGED_SHIFT, "disagreement": faces.CONFIDENCE_DECAY,
             "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
             "stride": STRIDE, "unit": UNIT, "same": SAME,
             "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION}}

@@ -1,0 +1,34 @@
+"""Pictures that the project makes say so themselves, so that no command takes its own results for photos.
+
+A mark is a dictionary as JSON: in JPEG, PNG and WebP the EXIF tag ImageDescription, in GIF the comment.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+
+from PIL import Image
+from PIL.ExifTags import Base
+
+SOFTWARE = "fkp_utils"
+
+
+def mark(ending: str, about: dict) -> dict:
+    """Keywords for Pillow's `save`, with which a file of this ending says that it is ours and what it is `about`."""
+    if ending.lower().endswith("gif"):
+        return {"comment": json.dumps({"software": SOFTWARE, **about})}
+    exif = Image.Exif()
+    exif[Base.Software], exif[Base.ImageDescription] = SOFTWARE, json.dumps(about)
+    return {"exif": exif}
+
+
+def mark_of(path: Path) -> dict | None:
+    """What a picture of ours is about; None for any other file, and for one that cannot be read."""
+    with contextlib.suppress(Exception), Image.open(path, formats=("JPEG", "PNG", "WEBP", "GIF")) as picture:
+        if picture.format == "GIF":
+            about = json.loads(picture.info["comment"])
+            return about if about.pop("software") == SOFTWARE else None
+        # Asked for EXIF that did not come before its pixels, Pillow would decode a whole PNG.
+        exif = picture.getexif() if "exif" in picture.info else {}
+        return json.loads(exif[Base.ImageDescription]) if exif.get(Base.Software) == SOFTWARE else None
+    return None

@@ -1,0 +1,59 @@
+"""What all figures share: how they look in a notebook and in a file, and empty charts in the palette's colours."""
+
+import io
+from pathlib import Path
+
+from matplotlib import figure
+from matplotlib.axes import Axes
+
+from ..marks import mark
+from ..palette import GRID, INK, SERIES, SOFT
+
+DPI = 110                            # of a figure on screen
+
+
+class Figure(figure.Figure):
+    """A matplotlib Figure that a notebook shows without `%matplotlib`, and that says in its file that the project made it."""
+
+    def _repr_png_(self) -> bytes | None:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+        formatters = shell.display_formatter.formatters.values() if shell and shell.display_formatter else ()
+        if any(figure.Figure in formatter.type_printers for formatter in formatters):
+            return None                                   # %matplotlib shows all figures as the user wants them
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+    def savefig(self, fname, **how) -> None:
+        """As matplotlib's; JPEG, PNG and WebP get a mark."""
+        ending = how.get("format") or Path(str(fname)).suffix[1:]
+        if ending.lower() in ("jpg", "jpeg", "png", "webp"):
+            how["pil_kwargs"] = {**mark(ending, {}), **how.get("pil_kwargs", {})}
+        super().savefig(fname, **how)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def new_chart(width: float, height: float) -> tuple[Figure, Axes]:
+    """An empty chart in the palette's colours: no frame but the two axes, a light grid behind the data."""
+    fig = new_figure(width, height)
+    ax = fig.subplots()
+    ax.set_prop_cycle(color=SERIES)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(SOFT)
+    ax.tick_params(which="both", colors=SOFT, labelcolor=INK)
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    ax.grid(color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    return fig, ax
+
+
+def legend(ax: Axes, **how) -> None:
+    """A legend in the palette's colours."""
+    ax.legend(fontsize=8, frameon=False, labelcolor=INK, **how)

@@ -1,0 +1,173 @@
+"""Faces with their landmarks, and heatmaps over them.
+
+Images are (h, w) uint8 or float arrays; landmarks (n, 2) in their pixels. Truth is drawn as blue dots,
+prediction as orange crosses, in every figure (`palette`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..landmarks import Convention
+from ..palette import BLUE, BOX, INK, NUMBER, PREDICTION, TRUTH
+from .base import Figure, new_figure
+
+
+def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
+              convention: Convention | None = None) -> None:
+    """Draw one face with its landmarks into `ax`, joined by the convention's lines if it is given."""
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else None)
+    for points, colour, mark in ((truth, TRUTH, "o"), (prediction, PREDICTION, "x")):
+        if points is None:
+            continue
+        size, wide = (34, 2) if len(points) == 1 else (7, 1)
+        ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, marker=mark, linewidths=wide if mark == "x" else 0, zorder=3)
+        for index, closed in convention.lines if convention else ():
+            path = points[[*index, index[0]] if closed else list(index)]
+            ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.75)
+    ax.set_xlim(-0.5, image.shape[1] - 0.5)
+    ax.set_ylim(image.shape[0] - 0.5, -0.5)
+    ax.set_title(title, fontsize=9)
+    ax.set_axis_off()
+
+
+def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, titles=None, columns: int = 4,
+              heading: str = "", convention: Convention | None = None) -> Figure:
+    """A grid of faces; `truths`, `predictions` and `titles` are None or as long as `images`."""
+    n = len(images)
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    h, w = images[0].shape[:2]
+    fig = new_figure(2.7 * columns, (2.7 * h / w + 0.25) * rows + (0.35 if heading else 0))
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for k, ax in enumerate(axes):
+        if k < n:
+            show_face(ax, images[k], None if truths is None else truths[k], None if predictions is None else predictions[k],
+                      titles[k] if titles else "", convention)
+        else:
+            ax.set_axis_off()
+    if heading:
+        fig.suptitle(heading, fontsize=11)
+    return fig
+
+
+def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Convention, marked: int | None = None) -> Figure:
+    """One large face with the number of each landmark; number `marked` stands out."""
+    fig = new_figure(8, 8 * image.shape[0] / image.shape[1])
+    ax = fig.subplots()
+    show_face(ax, image, landmarks, convention=convention)
+    for k, (x, y) in enumerate(landmarks):
+        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7.5, color=NUMBER)
+    if marked is not None:
+        x, y = landmarks[marked]
+        ax.scatter(x, y, s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
+    low, high = landmarks.min(0), landmarks.max(0)
+    pad = 0.35 * (high - low).max()
+    ax.set_xlim(max(low[0] - pad, -0.5), min(high[0] + pad, image.shape[1] - 0.5))
+    ax.set_ylim(min(high[1] + pad / 2, image.shape[0] - 0.5), max(low[1] - pad, -0.5))
+    return fig
+
+
+def face_with_options(image: np.ndarray, landmarks: np.ndarray | None, convention: Convention, shown: bool, numbers: bool,
+                      title: str = "", prediction: np.ndarray | None = None) -> Figure:
+    """One face, with or without its landmarks and their numbers, and what a net says of it."""
+    fig = new_figure(5.6, 5.6 * image.shape[0] / image.shape[1] + 0.3)
+    ax = fig.subplots()
+    show_face(ax, image, landmarks if shown else None, prediction, title, convention)
+    if numbers and landmarks is not None:
+        for k, (x, y) in enumerate(landmarks):
+            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7, color=NUMBER, clip_on=True)
+    return fig
+
+
+def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, regions: dict[str, float],
+                  title: str, convention: Convention, limit: float) -> Figure:
+    """One face with truth and prediction, and beside it the error of each region, {region: percent}, up to `limit`."""
+    fig = new_figure(7.6, 3.6)
+    face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
+    show_face(face, image, truth, prediction, title, convention)
+    drawn = bars.barh(list(regions), list(regions.values()), color=BLUE)
+    bars.bar_label(drawn, color=INK, fmt="%.1f", padding=3, fontsize=8)
+    bars.invert_yaxis()
+    bars.set_xlim(0, 1.15 * limit)
+    bars.set_xlabel("NME, %")
+    return fig
+
+
+def extremes(errors: np.ndarray, count: int, worst: bool) -> np.ndarray:
+    """Indices of the `count` faces with the largest (worst) or smallest errors, most extreme first."""
+    order = np.argsort(errors, kind="stable")
+    return order[::-1][:count] if worst else order[:count]
+
+
+def ranked_faces(images, truths, predictions, errors, worst: bool, unit: str, names=None, count: int = 4,
+                 convention: Convention | None = None) -> Figure:
+    """The best or worst predictions by measured error, with the error in each caption."""
+    chosen = extremes(errors, count, worst)
+    titles = [f"{names[i] + ': ' if names else ''}{errors[i]:.1f} {unit}" for i in chosen]
+    return face_grid([images[i] for i in chosen], [truths[i] for i in chosen], [predictions[i] for i in chosen], titles,
+                     columns=count, convention=convention)
+
+
+def found_in_scenes(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points: Sequence[np.ndarray]) -> Figure:
+    """Scenes above, with the boxes of the faces found in them, and below the heatmaps of the faces' centres.
+
+    images : k times (h, w); heatmaps : k times (height, width), from 0 to 1, of any size; points : k times (n, 2, 2), each
+    face's centre and the middle of its box's upper edge, in pixels of the images
+    """
+    fig = new_figure(2.3 * len(images), 4.8)
+    for k, (scene, below) in enumerate(fig.subplots(2, len(images), squeeze=False).T):
+        show_face(scene, images[k])
+        for centre, top in points[k]:
+            up = top - centre
+            aside = np.array([-up[1], up[0]])
+            corners = np.array([up + aside, up - aside, -up - aside, -up + aside, up + aside]) + centre
+            scene.plot(*corners.T, color=BOX, linewidth=1.2)
+            scene.plot(*np.array([centre, top]).T, color=PREDICTION, linewidth=1.2)
+        below.imshow(heatmaps[k], cmap="inferno", vmin=0, vmax=1)
+        below.set_axis_off()
+    return fig
+
+
+def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, mean: np.ndarray, title: str) -> Figure:
+    """A landmark's heatmap (height, width), of any size, over a face (h, w); its brightest pixel and the point read off it."""
+    fig = new_figure(7.6, 3.9)
+    left, right = fig.subplots(1, 2)
+    h, w = image.shape
+    for ax in (left, right):
+        show_face(ax, image)
+        ax.imshow(heatmap, cmap="inferno", alpha=0.55, extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="nearest")
+        ax.scatter(*peak, marker="s", s=46, facecolors="none", edgecolors=TRUTH, label="argmax", zorder=3)
+        ax.scatter(*mean, marker="+", s=80, c=PREDICTION, label="read off", zorder=3)
+    reach = max(6.0, 3.5 * w / heatmap.shape[1])
+    right.set_xlim(mean[0] - reach, mean[0] + reach)
+    right.set_ylim(mean[1] + reach, mean[1] - reach)
+    right.set_title(f"enlarged; the two are {np.linalg.norm(peak - mean):.2f} px apart", fontsize=9)
+    left.set_title(title, fontsize=9)
+    left.legend(fontsize=7, loc="lower right")
+    return fig
+
+
+def superimpose(ax: Axes, heatmaps: np.ndarray, size: tuple[int, int], least: float) -> None:
+    """Heatmaps (n, height, width) over a face of `size`, each scaled to its own peak; `least` is how opaque their floor is."""
+    maps, (h, w) = np.clip(heatmaps, 0, None), size
+    together = (maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)).max(0)
+    ax.imshow(together, cmap="inferno", vmin=0, vmax=1, alpha=np.clip(least + together, 0, 1),
+              extent=(-0.5, w - 0.5, h - 0.5, -0.5), interpolation="bilinear")
+
+
+def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray], points=None, titles=None,
+                    convention: Convention | None = None) -> Figure:
+    """Faces beside their heatmaps, all landmarks' maps superimposed, each scaled to its own peak.
+
+    images : k times (h, w); heatmaps : k times (n, height, width), of any size, stretched over the face;
+    points : None or k times (n, 2), drawn on the faces
+    """
+    fig = new_figure(5.6, 2.95 * len(images))
+    for k, row in enumerate(fig.subplots(len(images), 2, squeeze=False)):
+        show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "",
+                  convention=convention)
+        show_face(row[1], images[k], title=f"{len(heatmaps[k])} heatmaps, superimposed")
+        superimpose(row[1], heatmaps[k], images[k].shape[:2], 0.25)
+    return fig

@@ -1,0 +1,160 @@
+"""The command line; see `fkp_utils.predict`."""
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .. import command
+from ..nets.trained import Trained
+from ..nets.weights import find_weights, load_weights, sha256
+from .faces import MIN_CONFIDENCE, SMALL, WEIGHTS, check_reads_faces, default_net
+from .photos import PHOTOS_AT_ONCE, ahead, fault, in_photos, photos_named
+from .results import Result, checksum, places, read_table, write_table
+
+
+def _box(text: str) -> list[float]:
+    values = [float(value) for value in text.split(",")]
+    if len(values) not in (4, 5) or min(values[2:4]) <= 0:
+        raise ValueError
+    return values
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m fkp_utils.predict", description="Draws 68 landmarks on the faces of photos.")
+    parser.add_argument("photos", nargs="+", help="files, folders or patterns")
+    parser.add_argument("--out", type=Path, help="folder for the results (default: beside each photo)")
+    parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too, or why there is none")
+    parser.add_argument("--csv", action="store_true", help="write all landmarks into landmarks.csv")
+    parser.add_argument("--box", type=_box,
+                        help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
+    parser.add_argument("--min-confidence", type=float, default=MIN_CONFIDENCE, help="reject others (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="skip photos whose results are of what they show now")
+    nets = parser.add_mutually_exclusive_group()
+    nets.add_argument("--fast", action="store_true", help="the smaller net: faster, less exact")
+    nets.add_argument("--weights", help="another .safetensors file of this project")
+    return parser
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--box -24,7,...` as one argument: argparse takes what begins with a minus for an option."""
+    rest, joined = iter(arguments), list[str]()
+    for word in rest:
+        joined.append(f"{word}={next(rest, '')}" if word == "--box" else word)
+    return joined
+
+
+class _Work:
+    """Reads photos and writes their results; what one photo's trouble is costs this one only."""
+
+    def __init__(self, options: argparse.Namespace, photos: list[Path], run: Trained):
+        self.options, self.run = options, run
+        weights = options.weights or (SMALL if options.fast else WEIGHTS)
+        how = {"weights": sha256(find_weights(weights)), "box": options.box, "min_confidence": options.min_confidence}
+        self.results = places(photos, options.out, how)
+        self.table = (options.out or Path()) / "landmarks.csv"
+        self.rows: dict[Path, list[dict]] = {}               # of the photos that are done
+        self.troubles: list[str] = []
+        self.faces = self.skipped = 0
+
+    def resume(self) -> list[Result]:
+        """The results that are still to be made."""
+        known = read_table(self.table) if self.options.csv else {}
+        left = []
+        for result in self.results:
+            said, rows = self.options.resume and result.said(self.options.json), known.get(str(result.photo), [])
+            if not said or (self.options.csv and checksum(rows) != said["rows"]):
+                left.append(result)
+            else:
+                self.skipped += 1
+                self._done(result, rows, said["faces"])
+        return left
+
+    def _done(self, result: Result, rows: list[dict], faces: int) -> None:
+        self.rows[result.photo], self.faces = rows, self.faces + faces
+        if not faces:
+            self.troubles.append(f"{result.photo}: no face found")
+
+    def do(self, left: list[Result]) -> None:
+        """Make results; those of the photos read so far are written when this is interrupted."""
+        bar = tqdm(total=len(left), desc="photos", disable=len(left) < 2 or not sys.stderr.isatty())
+
+        def read() -> Iterator[tuple]:
+            photos = [result.photo for result in left]
+            boxes = self.options.box and [self.options.box]
+            for result, (picture, faces, error) in zip(left, in_photos(photos, boxes, self.run, min_confidence=minimum)):
+                bar.update()
+                if error is None:
+                    self._done(result, result.rows(faces), len(faces))
+                    yield result, picture, faces
+                else:
+                    self._failed(result, error)
+
+        minimum = self.options.min_confidence
+        with bar, ThreadPoolExecutor(1) as writer:
+            try:
+                for future in ahead(self._write, read(), writer, PHOTOS_AT_ONCE):
+                    future.result()
+            except KeyboardInterrupt:
+                writer.shutdown(cancel_futures=True)
+                raise
+
+    def _write(self, job: tuple) -> None:
+        result, picture, faces = job
+        try:
+            result.write(picture, faces, self.options.json)
+        except Exception as error:                           # a full disk, say: the next photo's result may fit
+            self._failed(result, error)
+
+    def _failed(self, result: Result, error: Exception) -> None:
+        self.troubles.append(fault(result.photo, error))
+        if self.options.json:
+            with contextlib.suppress(OSError):
+                result.write_fault(self.troubles[-1])
+
+    def finish(self) -> int:
+        """Write the table, say what was done; the exit code."""
+        if self.options.csv:
+            try:
+                write_table(self.table, (row for result in self.results for row in self.rows.get(result.photo, [])))
+            except OSError as error:
+                self.troubles.append(str(error))
+        skipped = f", {self.skipped} of them done before" if self.skipped else ""
+        print(f"{len(self.results)} photos{skipped}, {self.faces} faces")
+        print(*self.troubles, sep="\n", file=sys.stderr, end="\n" if self.troubles else "")
+        return 1 if self.troubles else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; 0 when every photo had a face, 1 when some had none or failed, 2 for wrong usage, 130 when interrupted."""
+    parser = _parser()
+    options = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    photos = photos_named(options.photos)
+    if not photos:
+        parser.error("no photos there; what this project drew is none")
+    try:
+        run = load_weights(options.weights) if options.weights else default_net(options.fast)
+        check_reads_faces(run)
+    except ValueError as error:
+        for result in places(photos, options.out, {}) if options.json else ():
+            result.write_fault(str(error))
+        parser.error(str(error))
+
+    def job():
+        work = _Work(options, photos, run)
+        left = work.resume()
+        try:
+            work.do(left)
+        except KeyboardInterrupt:
+            work.finish()
+            raise
+        return work.finish()
+    return command.run("predict", job, "interrupted; with --resume it goes on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

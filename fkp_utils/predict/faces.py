@@ -1,0 +1,269 @@
+"""The faces of one photo: found, read by a landmark net, drawn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from .. import plotting
+from ..augment import flip
+from ..datasets.images import read_photo
+from ..detection import find_faces
+from ..landmarks import Convention, box_corners, upright_boxes
+from ..nets.finder import Faces
+from ..nets.trained import Trained
+from ..nets.weights import load_weights
+
+WEIGHTS = "ibug68.safetensors"
+SMALL = "small68.safetensors"                # faster, and nearly as exact; the demo's net
+BATCH = 16                                   # faces looked at together
+PIXELS_AT_ONCE = 2**19                       # that go through the net: blocks above 32 MB are cleared anew each time
+# Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
+MIN_CONFIDENCE = 0.65
+MIN_FIRST_CONFIDENCE = 0.5                   # in a box that a detector proposes: no second look would make a face of it
+SECOND_LOOK_SHIFT = 0.1                      # sides by which a box must move for a second look
+AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
+CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face of a photo; faces are equal where all their numbers are.
+
+    box : float64 (4,), (left, top, width, height) in pixels of the photo: the one given, else the one implied by the landmarks
+    landmarks : float64 (n, 2) in pixels of the photo
+    confidence : from 0 to 1; 1 where the net says the same of the mirror image
+    roll : by how many degrees, clockwise on the screen, the box is turned about its centre
+    convention : what the landmarks mean
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    confidence: float
+    roll: float = 0.0
+    convention: Convention | None = None
+
+    def to_dict(self) -> dict:
+        """Plain lists, for JSON."""
+        return {"box": self.box.round(2).tolist(), "landmarks": self.landmarks.round(2).tolist(),
+                "confidence": round(self.confidence, 4), "roll": round(self.roll, 2)}
+
+    def _numbers(self) -> tuple:
+        return *np.ravel(self.box).tolist(), *np.ravel(self.landmarks).tolist(), self.confidence, self.roll
+
+    def __eq__(self, other):
+        return isinstance(other, Face) and self._numbers() == other._numbers() and self.convention == other.convention
+
+    def __hash__(self):
+        return hash(self._numbers())
+
+
+@cache
+def default_net(fast: bool = False) -> Trained:
+    """The net that comes with the project, or the faster one, loaded once."""
+    return load_weights(SMALL if fast else WEIGHTS).for_answers()
+
+
+def check_reads_faces(run: Trained) -> None:
+    """ValueError for a net that does not read the landmarks of a face's square crop: a finder, or one for whole photos."""
+    if isinstance(run.target, Faces):
+        raise ValueError(f"{run.recipe.title}: finds faces, not landmarks; take {WEIGHTS} or {SMALL}")
+    height, width = run.recipe.size
+    if height != width:
+        raise ValueError(f"{run.recipe.title}: takes whole pictures of {width}x{height}, not square crops of faces; "
+                         f"take {WEIGHTS} or {SMALL}")
+
+
+def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of crops, the mean of what the net says of each and of its mirror image.
+
+    Parameters
+    ----------
+    run : trained net
+    crops : uint8 (N, s, s)
+
+    Returns
+    -------
+    landmarks (N, n, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
+    answers agree. 1 means exactly; 1/e, that they lie a tenth of the inter-ocular distance apart.
+    """
+    images = torch.from_numpy(crops)[:, None]
+    with torch.inference_mode():
+        looks = torch.cat([images, images.flip(-1)])
+        parts = min(len(looks), -(-looks.numel() // PIXELS_AT_ONCE))
+        answers = [run.landmarks(some) for some in looks.tensor_split(parts)]
+        straight, mirrored = torch.cat(answers).chunk(2)
+        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention,
+                           run.recipe.augment.flip_offset)
+        found = (straight + mirrored) / 2
+        scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
+        sure = torch.exp(-CONFIDENCE_DECAY * (straight - mirrored).norm(dim=-1) / scale).mean(1)
+    return found.numpy(), sure.numpy()
+
+
+def _face_size(landmarks: torch.Tensor, convention: Convention) -> torch.Tensor:
+    """Inter-ocular distance (N,) of landmarks (N, n, 2); without eye corners the diagonal of their extent."""
+    if convention.eye_corners is None:
+        return (landmarks.amax(1) - landmarks.amin(1)).norm(dim=-1)
+    left, right = convention.eye_corners
+    return (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)
+
+
+def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
+          run: Trained) -> tuple[np.ndarray, np.ndarray]:
+    crop = run.recipe.crop
+    crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
+    found, sure = both_ways(run, np.stack(crops))
+    return crop.to_image(found, boxes, rolls), sure
+
+
+def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained, rolls: np.ndarray | None = None,
+                       min_first_confidence: float = 0.0, second_look_shift: float = SECOND_LOOK_SHIFT) -> list[Face]:
+    """One face a box, looked at once, and again where that pays: upright, in the box implied by the first answer.
+
+    A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
+    look gains nothing (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides, both
+    answers are averaged; the first one of a worse box is forgotten.
+
+    Parameters
+    ----------
+    pictures : k grayscale pictures, one a box (the same one again for several faces of a photo)
+    boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
+    run : trained net
+    rolls : float (k,), degrees by which the boxes are turned about their centres (default: none)
+    min_first_confidence : of a first answer that a second look may follow
+    second_look_shift : sides of the box by which its corners must move, in the mean, for a second look
+    """
+    rolls = np.zeros(len(boxes)) if rolls is None else rolls
+    found, sure = _look(pictures, boxes, rolls, run)
+    if run.convention.box:
+        better, upright = upright_boxes(found, run.convention)
+        moved = np.linalg.norm(box_corners(boxes, rolls) - box_corners(better, upright), axis=-1).mean(1)
+        collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box is implied by that
+        worth = (moved > second_look_shift * better[:, 2]) & ~collapsed & (sure >= min_first_confidence)
+        again = np.flatnonzero(worth).tolist()
+        if again:
+            seen, sure[again] = _look([pictures[k] for k in again], better[again], upright[again], run)
+            near = (moved[again] < AVERAGED_SHIFT * better[again, 2])[:, None, None]
+            found[again] = np.where(near, (found[again] + seen) / 2, seen)
+    return [Face(box, points, float(confidence), float(roll), run.convention)
+            for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
+
+
+def _boxes_of(given, whose: str) -> np.ndarray:
+    """Boxes as float64 (k, 5), (left, top, width, height, roll); ValueError, with `whose` they are, for anything else."""
+    try:
+        boxes = np.atleast_2d(np.array(given, np.float64))
+    except (TypeError, ValueError):                          # no numbers, or rows of different lengths
+        boxes = np.empty((1, 1, 1))
+    if boxes.ndim == 2 and boxes.shape[1] in (4, 5, 6):
+        return np.c_[boxes, np.zeros(len(boxes))][:, :5]     # without the confidence that `find_faces` adds
+    if boxes.size == 0:
+        return np.empty((0, 5))
+    raise ValueError(f"{whose} must be numbers (k, 4), (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, "
+                     f"not {np.shape(given) if isinstance(given, np.ndarray) else given}")
+
+
+def _on_picture(boxes: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """The boxes (k, 5); ValueError for one that lies nowhere on the picture."""
+    height, width = array.shape[:2]
+    left, top, wide, high, _ = boxes.T
+    fits = (np.minimum(wide, high) > 0) & (np.maximum(wide, high) < 5 * max(width, height))          # false for NaN, too
+    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes).all(1)
+    if not fits.all():
+        box = ", ".join(f"{number:g}" for number in boxes[~fits][0][:4])
+        raise ValueError(f"a box (left, top, width, height) of {box} lies nowhere on a picture of {width}x{height}")
+    return boxes
+
+
+Detector = Callable[[np.ndarray], np.ndarray]
+
+
+def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
+              detector: Detector = find_faces, fast: bool = False, min_confidence: float = MIN_CONFIDENCE,
+              second_look_shift: float = SECOND_LOOK_SHIFT) -> list[Face]:
+    """The faces of a photo: in the order of `boxes` where they are given, else largest first.
+
+    Parameters
+    ----------
+    photo : file, or uint8 (h, w, 3) RGB; what else is taken, `datasets.images.as_photo` says
+    boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, if known; else the detector
+        looks for them
+    run : net (default: the one that comes with the project)
+    detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6)
+    fast : by default the smaller net that comes with the project, see data/weights/README.md
+    min_confidence : of a detector's faces; others are rejected
+    second_look_shift : as `landmarks_in_boxes` has it
+
+    Raises
+    ------
+    DatasetError
+        When the file is not a picture. No face is no error: the list is empty.
+    ValueError
+        When a given box lies nowhere on the photo, boxes have another shape, or the net does not read faces' crops.
+    """
+    run = run or default_net(fast)
+    return landmarks_of([_pixels(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
+
+
+def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trained, detector: Detector = find_faces,
+                 min_confidence: float = MIN_CONFIDENCE, second_look_shift: float = SECOND_LOOK_SHIFT) -> list[list[Face]]:
+    """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
+    check_reads_faces(run)
+    if boxes is None:
+        places = [_boxes_of(detector(array), "a detector's boxes") for array in arrays]
+    else:
+        places = [_on_picture(_boxes_of(boxes, "boxes"), array) for array in arrays]
+    greys = [Image.fromarray(array).convert("L") for array in arrays]
+    jobs = [(k, place) for k, some in enumerate(places) for place in some]
+    found: list[list[Face]] = [[] for _ in arrays]
+    for start in range(0, len(jobs), BATCH):
+        owners, batch = zip(*jobs[start:start + BATCH])
+        rows = np.stack(batch)
+        faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
+                                   MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift)
+        for k, face in zip(owners, faces):
+            if boxes is None and face.confidence >= min_confidence:
+                found[k].append(_boxed_anew(face))
+            elif boxes is not None and not np.isfinite(face.landmarks).all():
+                raise ValueError(f"{run.recipe.title}: its landmarks are not finite")
+            elif boxes is not None:
+                found[k].append(face)
+    return found if boxes is not None else [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
+
+
+def _boxed_anew(face: Face) -> Face:
+    """The face with the box and the roll implied by its landmarks, which are more exact than a detector's."""
+    if face.convention is None or face.convention.box is None or (np.ptp(face.landmarks, 0) <= 1).any():
+        return face
+    [box], [roll] = upright_boxes(face.landmarks[None], face.convention)
+    return replace(face, box=box, roll=float(roll))
+
+
+def _pixels(photo: str | Path | np.ndarray) -> np.ndarray:
+    return photo if isinstance(photo, np.ndarray) else read_photo(photo)
+
+
+def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None,
+                  roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
+    array, run = _pixels(photo), run or default_net()
+    crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box), roll=roll)])
+    maps = run.heatmap_target.heatmaps(run.logits(torch.from_numpy(crops)[:, None]))
+    return crops, maps.cpu().numpy()
+
+
+def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+    """The photo, uint8 (h, w, 3), with boxes, landmarks and the lines that join them, at its own size; small ones larger."""
+    return plotting.drawn_on(photo, [face.landmarks for face in faces], [face.box for face in faces],
+                             [face.roll for face in faces], faces[0].convention if faces else None)
+
+
+def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> Figure:
+    """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
+    return plotting.photo_figure(drawn(_pixels(photo), faces), "" if faces else "no face found")

@@ -1,0 +1,132 @@
+"""What the command line leaves of each photo, and how a later run knows which photo that was and what it said."""
+
+import json
+import os
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import chain, count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from ..files import replacing, write_json
+from ..marks import mark, mark_of
+from ..nets.weights import sha256
+from .faces import Face, drawn
+
+COLUMNS = ["photo", "face", "point", "x", "y", "confidence"]
+
+
+class Result:
+    """A photo's results, PLACE.landmarks.jpg and .json; both say which photo they are of, by path and content, and how made.
+
+    Parameters
+    ----------
+    photo : file
+    place : path of the results without their ending
+    how : what the answer depends on besides the photo: plain values
+    """
+
+    def __init__(self, photo: Path, place: Path, how: dict):
+        self.photo, self.place, self.how = photo, place, how
+
+    def file(self, kind: str) -> Path:
+        """The file with this ending."""
+        return self.place.with_name(f"{self.place.name}.landmarks.{kind}")
+
+    def _about(self) -> dict:
+        return {"photo": self.photo.name, "path": _seen_from(self.place.parent, self.photo), "sha256": sha256(self.photo),
+                **self.how}
+
+    def is_free_or_own(self) -> bool:
+        """Whether no file is in the way that is not a result of this photo."""
+        wanted = _seen_from(self.place.parent, self.photo)
+        return all((_told(self.file(kind)) or {}).get("path") == wanted for kind in ("jpg", "json")
+                   if os.path.lexists(self.file(kind)))
+
+    def said(self, as_json: bool) -> dict | None:
+        """What these results say of the photo as it is now, `faces` and `rows` (a checksum); None where they do not."""
+        told = _told(self.file("jpg"))
+        try:
+            about = self._about()
+        except OSError:
+            return None
+        if told is None or {key: told.get(key) for key in about} != about:
+            return None
+        return told if not as_json or _told(self.file("json")) == told else None
+
+    def write(self, picture: np.ndarray, faces: Sequence[Face], as_json: bool) -> None:
+        """Write the drawn photo, uint8 (h, w, 3), last, and its faces as JSON."""
+        told = {**self._about(), "faces": len(faces), "rows": checksum(self.rows(faces))}
+        if as_json:
+            write_json(self.file("json"), {**told, "faces": [face.to_dict() for face in faces]})
+        with replacing(self.file("jpg")) as beside:
+            Image.fromarray(drawn(picture, faces)).save(beside, format="JPEG", quality=92, **mark("jpg", told))
+
+    def write_fault(self, words: str) -> None:
+        """Say as JSON why there are no faces; results that are there already stay."""
+        if not os.path.lexists(self.file("json")):
+            write_json(self.file("json"), {"photo": self.photo.name, "path": _seen_from(self.place.parent, self.photo),
+                                           "error": words, "faces": []})
+
+    def rows(self, faces: Sequence[Face]) -> list[dict]:
+        """The photo's rows of the table, one a landmark."""
+        return [dict(zip(COLUMNS, (str(self.photo), k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
+                for k, face in enumerate(faces) for n, (x, y) in enumerate(face.landmarks.tolist())]
+
+
+def _seen_from(folder: Path, photo: Path) -> str:
+    """The photo's path seen from a folder, so that both may move together."""
+    try:
+        return os.path.relpath(photo, folder)
+    except ValueError:                                       # on another of Windows' drives
+        return os.path.abspath(photo)
+
+
+def _told(file: Path) -> dict | None:
+    """What a result says; None for any other file."""
+    if file.suffix == ".jpg":
+        return mark_of(file)
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return {**told, "faces": len(told["faces"])}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def checksum(rows: Iterable[dict]) -> int:
+    """Of the numbers in a photo's rows."""
+    return zlib.crc32(repr([tuple(row[name] for name in COLUMNS[1:]) for row in rows]).encode())
+
+
+def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
+    """Each photo's results: in `out`, else beside it, numbered where the name belongs to another photo or to another file."""
+    taken, found = set[str](), []
+    for photo in photos:
+        first = (out or photo.parent) / photo.stem
+        names = chain([first], (first.with_name(f"{first.name}-{k}") for k in count(2)))
+        found.append(next(result for result in (Result(photo, name, how) for name in names)
+                          if str(result.place).lower() not in taken and result.is_free_or_own()))
+        taken.add(str(found[-1].place).lower())
+    return found
+
+
+def read_table(path: Path) -> dict[str, list[dict]]:
+    """The rows of each photo in a table of ours; ValueError for another file, which must not be written over."""
+    try:
+        table = pd.read_csv(path, encoding_errors="surrogateescape")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read as a table of landmarks ({error}); it is left as it is") from None
+    if list(table.columns) != COLUMNS:
+        raise ValueError(f"{path}: another table than one of landmarks; it is left as it is")
+    return {str(photo): some.to_dict("records") for photo, some in table.groupby("photo")}
+
+
+def write_table(path: Path, rows: Iterable[dict]) -> None:
+    """Write rows, whole or not at all; names that are not UTF-8 as the bytes they are."""
+    with replacing(path) as beside:
+        pd.DataFrame(list(rows), columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")
