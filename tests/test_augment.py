@@ -238,3 +238,39 @@ def test_an_unknown_landmark_stays_unknown():
     points[1, 5] = float("nan")
     _, moved = Augment(15, .1, .1, 1.0)(torch.rand(3, 1, 40, 40) - 0.5, points, IBUG_68, torch.Generator().manual_seed(0))
     assert torch.argwhere(moved.isnan().any(-1)).tolist() == [[1, 11]]                # the jaw's 5 and 11 change places
+
+
+def test_a_warp_by_nothing_changes_no_pixel_and_one_by_two_reads_between_them():
+    """Pictures of 7x11: centres of pixels are integers, so pixel u of the doubled one lies at (u + 0.5) / 2 - 0.5."""
+    image = torch.rand(1, 1, 7, 11, generator=torch.Generator().manual_seed(0)) - 0.5
+    points = torch.tensor([[[0.0, 0.0], [10.0, 6.0], [3.0, 5.0]]])
+    same, still = warp(image, points, torch.eye(2)[None], torch.zeros(1, 2))
+    torch.testing.assert_close(same, image, atol=1e-6, rtol=0)
+    torch.testing.assert_close(still, points)
+    ramp = (torch.arange(11.0) / 10 - 0.5).expand(1, 1, 7, 11)
+    doubled, moved = warp(ramp, points, 2 * torch.eye(2)[None], torch.zeros(1, 2), (14, 22))
+    expected = ((torch.arange(22.0) + 0.5) / 2 - 0.5).clamp(0, 10) / 10 - 0.5
+    torch.testing.assert_close(doubled[0, 0, 3], expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(moved, (points + 0.5) * 2 - 0.5)
+
+
+def test_a_warp_carries_pixels_to_where_its_landmarks_go():
+    """A quarter turn clockwise on the screen about the centre (5, 3) of 11x7, then two to the right and one up."""
+    image = torch.full((1, 1, 7, 11), -0.5)
+    image[0, 0, 2, 7] = 0.5                                              # two right of the centre, one above
+    turn = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]])
+    turned, moved = warp(image, torch.tensor([[[7.0, 2.0]]]), turn, torch.tensor([[2.0, -1.0]]))
+    # (2, -1) from the centre becomes (1, 2) from it, at (6, 5); shifted (8, 4).
+    assert moved.tolist() == [[[8.0, 4.0]]]
+    assert torch.argwhere(turned[0, 0] > 0).tolist() == [[4, 8]]
+
+
+@pytest.mark.parametrize("values, place", [({"shift_x": 1.0}, (16, 10)), ({"shift_y": 1.0}, (10, 14)),
+                                           ({"shift_x": 0.0, "shift_y": 0.25}, (4, 8))])
+def test_shifts_are_shares_of_width_and_height(values, place):
+    """A tenth and a half of a picture of 60x40; the pixel goes along."""
+    image = torch.full((40, 60), -0.5)
+    image[10, 10] = 0.5
+    changed, [moved] = one(Augment(shift=0.1), image, **values)
+    assert moved.tolist() == pytest.approx(place, abs=1e-4)
+    assert torch.argwhere(changed > 0.3).tolist() == [[place[1], place[0]]]

@@ -123,8 +123,8 @@ def test_ablation_shows_differences_from_the_reference():
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("first, kind", [("", "image/png"), ("%matplotlib inline\n%config InlineBackend.figure_format = 'jpeg'\n",
-                                                             "image/jpeg")])
+@pytest.mark.parametrize("first, kind", [
+    ("", "image/png"), ("%matplotlib inline\n%config InlineBackend.figure_format = 'jpeg'\n", "image/jpeg")])
 def test_a_notebook_shows_a_figure_once_with_or_without_matplotlibs_magic(first, kind):
     cell = f"{first}import numpy as np\nfrom fkp_utils import plotting\nplotting.photo_figure(np.zeros((40, 60, 3), np.uint8))"
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])

@@ -258,3 +258,83 @@ def test_heatmap_explorer_reads_points_off_as_the_net_does(wild, monkeypatch):
     np.testing.assert_allclose(seen["peak"], [20, 71])
     np.testing.assert_allclose(seen["point"], [20, 71], atol=0.05)
     assert seen["title"].startswith("landmark 30 (nose 4): highest value")
+
+
+def seen_by(monkeypatch, name):
+    """What panels hand over to a function of `plotting`, the last arguments by position."""
+    seen = []
+    monkeypatch.setattr(widgets.plotting, name, lambda *given, **how: seen.append((given, how)) or widgets.Figure((1, 1)))
+    return seen
+
+
+class Spots(ToyFaces):
+    """Two dark faces of 40x60, each with a bright spot under its landmark: at (16, 12) of the first, (33, 21) of the second."""
+
+    def __init__(self):
+        super().__init__(2)
+        self.landmarks = np.array([[[16, 12]], [[33, 21]]], np.float32)
+        y, x = np.mgrid[:40, :60]
+        distance = (x - self.landmarks[:, :, :1]) ** 2 + (y - self.landmarks[:, :, 1:]) ** 2
+        self.images = (255 * np.exp(-distance / 8)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("values, place", [
+    ({"shift": 0.1}, (22, 12)), ({"shift": -0.05}, (13, 12)), ({"mirror": True}, (43, 12)),
+    # From the centre (29.5, 19.5) the spot is (-13.5, -7.5) away: six tenths of that, or turned clockwise.
+    ({"scale": 0.6}, (21.4, 15)), ({"rotation": 45}, (29.5 - 6 / 2**0.5, 19.5 - 21 / 2**0.5))])
+def test_the_playground_moves_the_face_as_its_sliders_say(monkeypatch, values, place):
+    seen = seen_by(monkeypatch, "face_grid")
+    panel = widgets.augmentation_playground(Spots())
+    for name, value in {"rotation": 0, "shift": 0.0, "scale": 1.0, "brightness": 0.0, "mirror": False, **values}.items():
+        panel.controls[name].value = value
+    [before, after], [truth, moved] = seen[-1][0]
+    assert truth.tolist() == [[16, 12]] and before[12, 16] == 255
+    np.testing.assert_allclose(moved[0], place, atol=0.01)
+    y, x = np.mgrid[:40, :60]
+    after = np.where(after > 8, after.astype(float), 0)
+    centre = np.array([(after * x).sum(), (after * y).sum()]) / after.sum()
+    np.testing.assert_allclose(centre, place, atol=0.06)
+
+
+def test_the_playground_shows_the_face_it_is_asked_for_and_its_light(monkeypatch):
+    seen = seen_by(monkeypatch, "face_grid")
+    panel = widgets.augmentation_playground(Spots(), 1)
+    for name, value in {"rotation": 0, "shift": 0.0, "scale": 1.0, "brightness": 0.2, "mirror": False}.items():
+        panel.controls[name].value = value
+    (before, after), _ = seen[-1][0]
+    assert before[21, 33] == after[21, 33] == 255 and after[0, 0] in (50, 51)          # 0.2 of 255
+
+
+def test_the_heatmap_explorers_peak_is_in_pixels_of_the_picture(monkeypatch):
+    """Maps of 10x15 for pictures of 40x60: pixel (6, 5) of a map is seen at (6 + 0.5) * 4 - 0.5 = 25.5, and 21.5."""
+    recipe = Recipe("quarter", "UNet", (40, 60), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=1.0, stride=4)
+    run = Trained(NoseNet(), make_target(recipe, torch.zeros(1, 68, 2)), recipe, IBUG_68)
+    maps = torch.zeros(2, 68, 10, 15)
+    maps[0, :, 5, 6], maps[1, :, 4, 8] = 30, 30
+    monkeypatch.setattr(Trained, "logits", lambda self, images: maps)
+    seen, faces = seen_by(monkeypatch, "heatmap_details"), Spots()
+    panel = widgets.heatmap_explorer(run, faces)
+    for face, place in ((0, (25.5, 21.5)), (1, (33.5, 17.5))):
+        panel.controls["face"].value = face
+        image, _, peak, point, _ = seen[-1][0]
+        np.testing.assert_allclose(peak, place, atol=1e-6)
+        np.testing.assert_allclose(point, place, atol=1e-3)
+        assert np.array_equal(image, faces.images[face])
+
+
+def test_the_dataset_browser_shows_the_person_and_the_view_asked_for(embedded, wild, monkeypatch):
+    seen, studio = seen_by(monkeypatch, "face_with_options"), IMMFaces(embedded, "val")
+    panel = widgets.dataset_browser(studio, wild)
+    panel.controls["person"].value, panel.controls["view"].value = 3, 5           # validation persons are 33 to 40
+    assert seen[-1][0][-1].startswith("35-5")
+    panel.controls["convention"].value = 68
+    assert seen[-1][0][-1] == wild.names[(3 - 1) * 6 + 5 - 1] and seen[-1][0][2] is IBUG_68
+
+
+def test_morph_slider_at_a_quarter_is_nearer_to_the_first_face(monkeypatch):
+    seen = seen_by(monkeypatch, "photo_with_points")
+    points = np.random.default_rng(0).uniform(8, 55, (68, 2))
+    panel = widgets.morph_slider((np.zeros((64, 64, 3)), points), (np.ones((64, 64, 3)), points + 4))
+    panel.controls["landmarks"].value, panel.controls["share"].value = True, 0.25
+    photo, shown = seen[-1][0]
+    assert photo[30, 30, 0] == 64 and np.allclose(shown, points + 1)
