@@ -730,3 +730,85 @@ def test_a_box_follows_from_landmarks_more_than_a_pixel_apart(monkeypatch, exten
     monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: seen.append(boxes) or (points, np.ones(1)))
     predict.landmarks_in_boxes([None], np.array([[0.0, 0, 10, 10]]), Oracle(0, 0))
     assert len(seen) == 1 + again
+
+
+# ---------------------------------------------------------------- two unequal faces, turned, in pictures that are not square
+
+
+def symmetric():
+    """68 points that are their own mirror image about x = 0, about 100 wide and high; their roll is exactly 0."""
+    points = np.random.default_rng(1).uniform(-50, 50, (68, 2))
+    points[36], points[45] = [-30, -10], [30, -10]
+    points[0], points[8] = [-50, 0], [0, 40]                             # the extent: 100 wide, 75 high
+    points[16], points[19], points[24] = [50, 0], [-20, -35], [20, -35]
+    points[[k for k in range(68) if k not in (0, 16, 8, 19, 24)]] *= 0.6
+    return (points + (points * [-1, 1])[list(IBUG_68.flip)]) / 2
+
+
+def placed(points, factor, roll, centre):
+    """Enlarged, turned clockwise on the screen by `roll` degrees, and moved."""
+    angle = np.deg2rad(roll)
+    return factor * points @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) + centre
+
+
+@pytest.mark.parametrize("roll", [0.0, 25.0, -140.0])
+def test_the_box_implied_by_landmarks_has_their_roll_and_not_the_detectors(monkeypatch, roll):
+    """The side is 1.057 times the root of width times height; the centre lies 0.087 sides above theirs, as the face stands."""
+    true = placed(symmetric(), 2.0, roll, [300, 200])
+    monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: (true[None].copy(), np.ones(1)))
+    [face] = predict.landmarks(np.zeros((400, 640, 3), np.uint8), None, Oracle(0, 0),
+                               lambda photo: np.array([[200, 120, 210, 210, 11.0, 0.9]]))
+    side = 1.057 * 2 * np.sqrt(100 * 75)
+    middle = placed(np.array([[0, (40 - 35) / 2]]), 2.0, roll, [300, 200])[0] - side * 0.087 * placed(
+        np.array([[0, 1.0]]), 1, roll, 0)[0]
+    assert face.roll == pytest.approx(roll, abs=1e-6)
+    np.testing.assert_allclose(face.box, [*(middle - side / 2 + 0.5), side, side], atol=1e-6)
+
+
+def test_two_unequal_faces_of_one_photo_keep_their_own_crops_and_places(monkeypatch):
+    """A net that puts a face into the middle of each crop says where each box was; crops of 32 pixels, boxes turned or not."""
+    class Centre(Oracle):
+        def landmarks(self, images):
+            return torch.tensor(symmetric() / 10 + 15.5).float().repeat(len(images), 1, 1)
+
+    monkeypatch.setattr(one_photo, "upright_boxes", lambda points, convention: (boxes[:, :4] + 0.0, boxes[:, 4]))
+    boxes = np.array([[40, 30, 50, 60, 0.0], [300, 100, 120, 110, 30.0]])
+    faces = predict.landmarks(np.zeros((250, 500, 3), np.uint8), boxes, Centre(0, 0))
+    for face, (left, top, width, height, roll) in zip(faces, boxes):
+        down = 0.1 * height                                              # of the crop's centre: a tenth of the box's height
+        angle = np.deg2rad(roll)
+        expected = [left + width / 2 - 0.5 - down * np.sin(angle), top + height / 2 - 0.5 + down * np.cos(angle)]
+        np.testing.assert_allclose((face.landmarks[0] + face.landmarks[16]) / 2, expected, atol=1e-4)
+        # The jaw's ends are 10 of the crop's 32 pixels apart, which shows 1.4 times the longer side.
+        across = 10 / 32 * 1.4 * max(width, height) * np.array([np.cos(angle), np.sin(angle)])
+        np.testing.assert_allclose(face.landmarks[16] - face.landmarks[0], across, atol=1e-3)
+
+
+def test_confidences_and_rejections_go_with_their_faces(monkeypatch):
+    """Two photos in a group, three faces: the one of the middle confidence is in the second photo, another is rejected."""
+    sure = {10: 0.9, 60: 0.3, 35: 0.7}
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, run, rolls, *rest: [
+        predict.Face(box, symmetric() + box[:2] + [200, 100], sure[box[0]], float(roll)) for box, roll in zip(boxes, rolls)])
+    photos_ = [np.zeros((100, 200, 3), np.uint8), np.ones((120, 150, 3), np.uint8)]
+    boxes = {0: np.array([[10, 0, 30, 30, 5], [60, 0, 40, 40, 6]]), 1: np.array([[35, 0, 20, 20, 7]])}
+    [first], [second] = one_photo.landmarks_of(photos_, None, Oracle(0, 0), lambda photo: boxes[int(photo[0, 0, 0])])
+    assert (first.box[0], first.confidence, first.roll) == (10, 0.9, 5) and (second.box[0], second.confidence) == (35, 0.7)
+
+
+@pytest.mark.parametrize("least, count", [(0.0, 2), (0.69, 2), (0.71, 1), (0.95, 0)])
+def test_the_least_confidence_is_the_callers(monkeypatch, least, count):
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: [
+        predict.Face(box, shape(), sure) for box, sure in zip(boxes, (0.7, 0.9))])
+    found = predict.landmarks(np.zeros((90, 200, 3), np.uint8), None, Oracle(0, 0), lambda photo: np.array([[0, 0, 9, 9]] * 2),
+                              min_confidence=least)
+    assert len(found) == count
+
+
+@pytest.mark.parametrize("shift, looks", [(0.0, 2), (0.05, 2), (0.2, 1), (np.inf, 1)])
+def test_how_far_a_box_may_be_off_is_the_callers(monkeypatch, shift, looks):
+    seen, points = [], np.array([shape()], float)
+    [[left, top, side, _]], [turn] = upright_boxes(points, IBUG_68)
+    monkeypatch.setattr(one_photo, "_look", lambda *given: seen.append(1) or (points.copy(), np.ones(1)))
+    predict.landmarks(np.zeros((100, 120, 3), np.uint8), [[left + 0.1 * side, top, side, side, turn]], Oracle(0, 0),
+                      second_look_shift=shift)
+    assert len(seen) == looks
