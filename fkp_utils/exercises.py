@@ -1,12 +1,18 @@
 """Checks for the notebooks' coding exercises: right, wrong, and for the usual mistakes, which one it is.
 
 A check calls the function that it is given, on a few cases, and compares what it returns with the answer, and then with the
-answers that usual mistakes give. It never raises, so that a notebook runs to its end whatever stands in the cell; a function
-that returns nothing yet is told "not yet".
+answers that usual mistakes give. It never raises, so that a notebook runs to its end whatever stands in the cell; only Ctrl-C
+goes through. A function that returns nothing yet is told "not yet". There are two checks a notebook, in the notebooks' order.
 """
 
-import math
+import copy
+import inspect
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import combinations
+from math import cos, pi, prod, sqrt
+from traceback import TracebackException
 from typing import Any
 
 import numpy as np
@@ -14,7 +20,6 @@ import torch
 
 from .landmarks import IBUG_68, Convention
 from .metrics import mae
-from .nets.heatmaps import gaussian_heatmaps
 
 Answer = Callable[..., Any]
 
@@ -27,46 +32,97 @@ class Verdict(str):
 
 
 def _array(value: Any) -> np.ndarray:
-    return np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value, dtype=float)
+    """A copy of an answer: an array of any kind, a number, or what holds or yields such; an empty one of no answer."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().to(torch.complex128).numpy()
+    elif hasattr(value, "__iter__") and not hasattr(value, "__array__") and not isinstance(value, str):
+        value = [_array(part) for part in value]
+    array = np.array([] if value is None or value is ... else value)
+    if array.dtype.kind in "SUMm":
+        raise TypeError(f"numbers are wanted, not {array.dtype}")
+    array = array.astype(complex)
+    return array if array.imag.any() else array.real
 
 
-def _equal(found: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: float) -> bool:
-    return all(a.shape == b.shape and np.allclose(a, b, rtol=tolerance, atol=tolerance) for a, b in zip(found, expected))
+@np.errstate(all="ignore")                               # also puts back what a function sets
+def _answers(function: Answer, cases: Sequence[tuple]) -> list[np.ndarray]:
+    """Copies of what a function returns, given copies: whatever it changes, cases and other answers stay as they are."""
+    return [_array(function(*copy.deepcopy(case))) for case in cases]
 
 
-def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer],
-          tolerance: float = 1e-4) -> Verdict:
-    """Compare a function with the right one on some cases (tuples of arguments), and with wrong ones, by what is wrong."""
+def _loops(function: Answer, small: tuple, large: tuple) -> bool:
+    """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case."""
+    def lines(case):
+        ran, before = [], sys.gettrace()
+
+        def trace(frame, event, _):
+            ran.extend([(frame, frame.f_lasti)] * (event == "line"))
+            return trace
+        sys.settrace(trace)
+        try:
+            answer = function(*copy.deepcopy(case))
+            list(answer if hasattr(answer, "__next__") else ())                         # what yields has run nothing yet
+        finally:
+            sys.settrace(before)
+        return ran
+    few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
+    own = [at for at in many if at[0].f_globals.get("__name__") == function.__module__ or not at[0].f_globals.get("__spec__")]
+    named = {name for frame, _ in own for name in frame.f_code.co_names}                # loops in C run no lines
+    return len(many) > len(few) or len(own) > len(set(own)) or bool(named & {"map", "starmap", "vectorize", "frompyfunc"})
+
+
+@np.errstate(all="ignore")
+def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer], tolerance: float = 1e-4,
+          loops: bool = True) -> Verdict:
+    """Compare a function with the right one on some cases (tuples of arguments), and with wrong ones, by what is wrong.
+
+    They are asked again with new numbers, so that no list of answers is right. Without `loops`, a function that has one is
+    wrong; the last case must then be larger than the first.
+    """
+    def close(a, b):
+        return a.shape == b.shape and np.allclose(a, b, rtol=tolerance, atol=tolerance)
+    rng, expected = np.random.default_rng(), _answers(right, cases)
+    new = [tuple(x * rng.uniform(0.9, 1.1, np.shape(x)) if isinstance(x, float | np.ndarray) else x for x in c) for c in cases]
     try:
-        answers = [yours(*case) for case in cases]
-        if any(answer is None or answer is ... for answer in answers):
+        found = _answers(yours, cases)
+        fits = list(map(close, found, expected))
+        if not any(answer.size for answer in found):
             return Verdict("not yet: your function returns nothing")
-        found = [_array(answer) for answer in answers]
+        if all(fits) and not all(map(close, _answers(yours, [*cases, *new]), [*expected, *_answers(right, new)])):
+            return Verdict("wrong: right at first, but not for other numbers, or when asked again: is a constant in the code?")
+        if all(fits):
+            return Verdict("right" if loops or not _loops(yours, cases[0], cases[-1]) else
+                           "wrong: the values are right, but there is a loop; broadcasting does without")
     except NotImplementedError:
         return Verdict("not yet")
-    except Exception as error:                            # whatever a beginner's code can raise
-        return Verdict(f"wrong: it raises {type(error).__name__}: {error}")
-    expected = [_array(right(*case)) for case in cases]
-    if _equal(found, expected, tolerance):
-        return Verdict("right")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:                       # whatever a beginner's code can raise, and str(error) again
+        return Verdict(f"wrong: it raises {type(error).__name__}: {TracebackException(type(error), error, None)}")
     for what, wrong in mistakes.items():
-        if _equal(found, [_array(wrong(*case)) for case in cases], tolerance):
-            return Verdict(f"wrong: {what}")
-    for a, b in zip(found, expected):
-        if a.shape != b.shape:
-            return Verdict(f"wrong: it returns the shape {a.shape}, not {b.shape}")
-    worst = max(range(len(cases)), key=lambda k: float(np.nan_to_num(np.abs(found[k] - expected[k]), nan=np.inf).max()))
-    at = np.unravel_index(np.nan_to_num(np.abs(found[worst] - expected[worst]), nan=np.inf).argmax(), found[worst].shape)
-    place = f" at {tuple(map(int, at))}" if at else ""
-    return Verdict(f"wrong: in case {worst + 1}{place} it says {found[worst][at]:.6g}, not {expected[worst][at]:.6g}")
+        with suppress(Exception):                        # such as asking for a landmark that not every case has
+            if all(map(close, found, _answers(wrong, cases))):
+                return Verdict(f"wrong: {what}")
+    ignored = []
+    for k, name in enumerate(inspect.signature(right).parameters):
+        pairs = [(a, b) for a, b in combinations(range(len(cases)), 2) if not close(expected[a], expected[b]) and all(
+            np.array_equal(x, y) == (i != k) for i, (x, y) in enumerate(zip(cases[a], cases[b])))]
+        ignored += [f"`{name}`"] if pairs and all(close(found[a], found[b]) for a, b in pairs) else []
+    why = (f"a constant: it is the same for every {' and '.join(ignored)}; " if ignored else
+           f"right in {sum(fits)} of {len(fits)} cases, but " * any(fits))
+    k = fits.index(False)
+    if found[k].shape != expected[k].shape:
+        shape = f"the shape {found[k].shape}" if found[k].size else "nothing"
+        return Verdict(f"wrong: {why}in case {k + 1} it returns {shape}, not {expected[k].shape}")
+    off = np.nan_to_num(np.abs(found[k] - expected[k]), nan=np.inf)
+    at = tuple(map(int, np.unravel_index(off.argmax(), off.shape)))
+    place = f"case {k + 1} at {at}" if at else f"case {k + 1}"
+    return Verdict(f"wrong: {why}in {place} it says {found[k][at]:.6g}, not {expected[k][at]:.6g}")
 
 
-def _faces(count: int, n: int = 68, seed: int = 0) -> np.ndarray:
-    """Made-up landmarks, (count, n, 2), in pixels of a picture of 200x160."""
-    return np.random.default_rng(seed).uniform((20, 10), (180, 150), (count, n, 2))
-
-
-# ---------------------------------------------------------------- notebook 1
+def _faces(count: int, n: int = 68) -> np.ndarray:
+    """Made-up landmarks, (count, n, 2), in pixels of a picture of 200x160; others for each count and n."""
+    return np.random.default_rng((count, n)).uniform((20, 10), (180, 150), (count, n, 2))
 
 
 def mean_baseline(train: np.ndarray, count: int) -> np.ndarray:
@@ -76,10 +132,11 @@ def mean_baseline(train: np.ndarray, count: int) -> np.ndarray:
 
 def check_mean_baseline(yours: Answer) -> Verdict:
     """your_baseline(train (N, n, 2), count) -> (count, n, 2): the answer that looks at no picture."""
-    return check(yours, mean_baseline, [(_faces(5, 3), 2), (_faces(4, 1, 1), 3)], {
+    return check(yours, mean_baseline, [(_faces(5, 3), 2), (_faces(5, 3), 4), (_faces(4, 1), 4), (_faces(1, 7), 1)], {
         "one mean of all landmarks; each landmark has its own": lambda t, c: np.broadcast_to(t.mean((0, 1)), (c, *t.shape[1:])),
         "x and y were averaged together": lambda t, c: np.broadcast_to(t.mean((0, 2))[:, None], (c, *t.shape[1:])),
         "the mean shape once; it is wanted for each of `count` faces": lambda t, c: t.mean(0),
+        "one for each training face; it is wanted for each of `count` faces": lambda t, c: mean_baseline(t, len(t)),
         "the first `count` training faces, not their mean": lambda t, c: t[:c],
         "the median, not the mean": lambda t, c: np.repeat(np.median(t, 0)[None], c, 0)})
 
@@ -94,17 +151,15 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
 
 def check_receptive_field(yours: Answer) -> Verdict:
     """your_field(layers) -> pixels; layers are (kernel, stride), pooling is one of them: NoseNet has [(5, 1), (2, 2)] * 3."""
-    cases = [([(5, 1), (2, 2)] * 3,), ([(3, 1)],), ([(7, 2), (3, 2), (3, 1)],)]
+    new = [[(k, s) for k, s in net] for net in np.random.default_rng().integers((1, 1), (8, 4), (3, 4, 2)).tolist()]
+    cases = [(layers,) for layers in ([(5, 1), (2, 2)] * 3, [(3, 1)], [(7, 2), (3, 2), (3, 1)], *new)]
     return check(yours, receptive_field, cases, {
         "the strides were left out: behind a stride of 2 each step is two pixels": lambda ls: 1 + sum(k - 1 for k, s in ls),
         "kernels were added up; they overlap": lambda ls: sum(k for k, s in ls),
-        "kernels were multiplied": lambda ls: math.prod(k for k, s in ls),
+        "kernels were multiplied": lambda ls: prod(k for k, s in ls),
         "a layer's own stride acts on the layers behind it, not on itself": lambda ls: 1 + sum(
-            (k - 1) * math.prod(s for _, s in ls[:i + 1]) for i, (k, _) in enumerate(ls)),
+            (k - 1) * prod(s for _, s in ls[:i + 1]) for i, (k, _) in enumerate(ls)),
         "without the first pixel: a field starts with 1": lambda ls: receptive_field(ls) - 1})
-
-
-# ---------------------------------------------------------------- notebook 2
 
 
 def flipped(landmarks: np.ndarray, width: int, order: Sequence[int]) -> np.ndarray:
@@ -115,7 +170,9 @@ def flipped(landmarks: np.ndarray, width: int, order: Sequence[int]) -> np.ndarr
 
 def check_flip(yours: Answer, convention: Convention = IBUG_68) -> Verdict:
     """your_flip(landmarks (n, 2), width, order) -> (n, 2)."""
-    cases = [(_faces(1, convention.size)[0], 200, convention.flip), (_faces(1, convention.size, 2)[0], 97, convention.flip)]
+    [face], [few] = _faces(1, convention.size), _faces(1, 7)
+    cases = [(face, 200, convention.flip), (face, 97, convention.flip), (face, 200, tuple(range(len(face))[::-1])),
+             (few, 64, (4, 3, 2, 1, 0, 6, 5))]
     return check(yours, flipped, cases, {
         "left and right were not exchanged: landmark 36 must stay the outer corner of the *same* side of the picture's face":
             lambda p, w, o: p * [-1, 1] + [w - 1, 0],
@@ -135,21 +192,19 @@ def nme(predicted: np.ndarray, truth: np.ndarray, corners: tuple[int, int]) -> n
 
 def check_nme(yours: Answer) -> Verdict:
     """your_nme(predicted (N, n, 2), truth (N, n, 2), (left, right) outer eye corners) -> (N,) in percent."""
-    truth = _faces(3)
-    cases = [(truth + np.random.default_rng(1).normal(0, 4, truth.shape), truth, (36, 45))]
-
-    def over(scale: Answer) -> Answer:
-        return lambda p, t, c: 100 * np.linalg.norm(p - t, axis=-1).mean(1) / scale(p, t, c)
+    cases = [(t + np.random.default_rng(1).normal(0, 4, t.shape), t, corners) for t, corners in (
+        (_faces(3), (36, 45)), (_faces(3), (30, 8)), (_faces(2, 50), (47, 2)), (_faces(1), (36, 45)))]
 
     def eyes(points, c):
         return np.linalg.norm(points[:, c[0]] - points[:, c[1]], axis=-1)
     return check(yours, nme, cases, {
         "not in percent: times 100": lambda p, t, c: nme(p, t, c) / 100,
         "divided by the wrong distance: that of the *predicted* eyes; a bad answer must not choose its own yardstick":
-            over(lambda p, t, c: eyes(p, c)),
-        "divided by the wrong distance: only along x": over(lambda p, t, c: np.abs(t[:, c[0], 0] - t[:, c[1], 0])),
-        "divided by the wrong distance: the inner eye corners": over(lambda p, t, c: eyes(t, (39, 42))),
-        "divided by the wrong distance: that of the jaw's ends": over(lambda p, t, c: eyes(t, (0, 16))),
+            lambda p, t, c: nme(p, t, c) * eyes(t, c) / eyes(p, c),
+        "divided by the wrong distance: only along x": lambda p, t, c: nme(p, t, c) * eyes(t, c) / eyes(t * [1, 0], c),
+        "divided by the wrong distance: the inner eye corners": lambda p, t, c: nme(p, t, (39, 42)),
+        "divided by the wrong distance: that of the jaw's ends": lambda p, t, c: nme(p, t, (0, 16)),
+        "divided by 68, not by the number of landmarks": lambda p, t, c: nme(p, t, c) * p.shape[1] / 68,
         "one number for all faces; each face has its own": lambda p, t, c: nme(p, t, c).mean(),
         "x and y apart: the distance is the root of the sum of their squares":
             lambda p, t, c: 100 * np.abs(p - t).mean((1, 2)) / eyes(t, c),
@@ -158,35 +213,22 @@ def check_nme(yours: Answer) -> Verdict:
         "not divided by anything: these are pixels": lambda p, t, c: np.linalg.norm(p - t, axis=-1).mean(1)})
 
 
-# ---------------------------------------------------------------- notebook 3
-
-
 def to_image(points: np.ndarray, square: tuple[float, float, float], size: int) -> np.ndarray:
-    """Points (n, 2) in pixels of a crop back into the photo; the crop shows the square (left, top, side) with `size` pixels.
-
-    Left and top are edges: the first pixel's centre, 0 in the crop, is half a crop's pixel inside of them.
-    """
+    """Points (n, 2) of a crop, in the photo's pixels; it shows the square from the edges left and top on in `size` pixels."""
     left, top, side = square
-    return (points + 0.5) * side / size - 0.5 + [left + 0.5, top + 0.5]
-
-
-def to_crop(points: np.ndarray, square: tuple[float, float, float], size: int) -> np.ndarray:
-    """The inverse of `to_image`."""
-    left, top, side = square
-    return (points - [left, top]) * size / side - 0.5
+    return (points + 0.5) * side / size + [left, top]
 
 
 def check_to_image(yours: Answer) -> Verdict:
     """your_to_image(points (n, 2), (left, top, side), size) -> (n, 2) in pixels of the photo."""
-    cases = [(_faces(1, 5)[0], (30.0, 12.0, 300.0), 100), (_faces(1, 4, 3)[0], (-7.5, 3.0, 64.0), 128)]
+    cases = [(_faces(1, n)[0], square, size) for n, square, size in (
+        (5, (30.0, 12.0, 300.0), 100), (5, (30.0, 12.0, 300.0), 224), (5, (-7.5, 3.0, 64.0), 224), (1, (8.0, -9.5, 90.0), 128))]
     return check(yours, to_image, cases, {
-        "half a pixel off: pixel centres are integers, edges lie half a pixel outside":
-            lambda p, q, s: p * q[2] / s + [q[0], q[1]],
+        "half a pixel off: pixel centres are integers, edges lie half a pixel outside": lambda p, q, s: p * q[2] / s + q[:2],
         "left and top were not added": lambda p, q, s: (p + 0.5) * q[2] / s,
-        "the scale is the wrong way round: size / side takes photos to crops":
-            lambda p, q, s: (p + 0.5) * s / q[2] + [q[0], q[1]],
-        "this is the inverse: from the photo into the crop": to_crop,
-        "left and top must not be scaled": lambda p, q, s: (p + 0.5 + [q[0], q[1]]) * q[2] / s,
+        "the scale is the wrong way round: size / side takes photos to crops": lambda p, q, s: (p + 0.5) * s / q[2] + q[:2],
+        "this is the inverse: from the photo into the crop": lambda p, q, s: (p - q[:2]) * s / q[2] - 0.5,
+        "left and top must not be scaled": lambda p, q, s: (p + 0.5 + q[:2]) * q[2] / s,
         "half a pixel of the photo too much: left and top are edges already": lambda p, q, s: to_image(p, q, s) - 0.5})
 
 
@@ -194,29 +236,25 @@ def cosine_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     """A learning rate that rises in a line over `warmup` steps, and falls along half a cosine to zero at `steps`."""
     if step < warmup:
         return peak * step / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+    return peak * 0.5 * (1 + cos(pi * (step - warmup) / (steps - warmup)))
 
 
 def check_schedule(yours: Answer) -> Verdict:
     """your_rate(step, steps, peak, warmup) -> learning rate: 0 at step 0, `peak` at step `warmup`, 0 at `steps`."""
-    cases = [(step, 100, 0.01, 10) for step in (0, 3, 10, 11, 40, 55, 99, 100)]
+    cases = [*((step, 100, 0.01, 10) for step in (0, 3, 10, 11, 40, 55, 99, 100)), (40, 150, 0.01, 10), (40, 100, 0.002, 10),
+             (40, 100, 0.01, 25)]
 
     def late(formula: Answer) -> Answer:
         return lambda k, n, p, w: p * k / w if k < w else formula(k, n, p, w)
     return check(yours, cosine_rate, cases, {
-        "there is no warm-up": lambda k, n, p, w: p * 0.5 * (1 + math.cos(math.pi * k / n)),
+        "there is no warm-up": lambda k, n, p, w: p * 0.5 * (1 + cos(pi * k / n)),
         "the cosine must start where the warm-up ends: (step - warmup) / (steps - warmup)":
-            late(lambda k, n, p, w: p * 0.5 * (1 + math.cos(math.pi * k / n))),
-        "the cosine runs a whole turn: it comes back up": late(
-            lambda k, n, p, w: p * 0.5 * (1 + math.cos(2 * math.pi * (k - w) / (n - w)))),
-        "a quarter of a turn: half a cosine goes from 1 to -1": late(
-            lambda k, n, p, w: p * math.cos(math.pi / 2 * (k - w) / (n - w))),
-        "degrees where radians are wanted": late(lambda k, n, p, w: p * 0.5 * (1 + math.cos(180 * (k - w) / (n - w)))),
+            late(lambda k, n, p, w: p * 0.5 * (1 + cos(pi * k / n))),
+        "the cosine runs a whole turn: it comes back": late(lambda k, n, p, w: p * 0.5 * (1 + cos(2 * pi * (k - w) / (n - w)))),
+        "a quarter of a turn: half a cosine goes from 1 to -1": late(lambda k, n, p, w: p * cos(pi / 2 * (k - w) / (n - w))),
+        "degrees where radians are wanted": late(lambda k, n, p, w: p * 0.5 * (1 + cos(180 * (k - w) / (n - w)))),
         "a straight line, not a cosine": late(lambda k, n, p, w: p * (n - k) / (n - w)),
-        "the factor is -1 to 1: (1 + cos) / 2": late(lambda k, n, p, w: p * math.cos(math.pi * (k - w) / (n - w)))}, 1e-7)
-
-
-# ---------------------------------------------------------------- notebook 4
+        "the factor is -1 to 1: (1 + cos) / 2": late(lambda k, n, p, w: p * cos(pi * (k - w) / (n - w)))}, 1e-7)
 
 
 def gaussians(points: np.ndarray, size: tuple[int, int], sigma: float) -> np.ndarray:
@@ -228,68 +266,54 @@ def gaussians(points: np.ndarray, size: tuple[int, int], sigma: float) -> np.nda
 
 def check_gaussians(yours: Answer) -> Verdict:
     """your_gaussians(points (n, 2), (h, w), sigma) -> (n, h, w), each with a peak of 1, without a loop."""
-    rng = np.random.default_rng(0)
-    cases = [(rng.uniform(4, 16, (3, 2)), (20, 28), 2.0), (rng.uniform(4, 16, (1, 2)), (24, 20), 1.3)]
-
-    def bell(p, size, factor):
-        y, x = np.mgrid[:size[0], :size[1]]
-        return np.exp(-((x - p[:, 0, None, None]) ** 2 + (y - p[:, 1, None, None]) ** 2) / factor)
+    cases = [(np.random.default_rng(n).uniform(4, 16, (n, 2)), size, sigma) for n, size, sigma in (
+        (3, (20, 28), 2.0), (3, (24, 20), 2.0), (3, (20, 28), 1.3), (1, (24, 20), 1.3), (6, (30, 33), 1.7))]
     return check(yours, gaussians, cases, {
         "x and y are exchanged: points are (x, y), arrays are [row, column]": lambda p, s, g: gaussians(p[:, ::-1], s, g),
         "the points were rounded: a Gaussian may stand between pixels": lambda p, s, g: gaussians(p.round(), s, g),
-        "sigma is not squared": lambda p, s, g: bell(p, s, 2 * g),
-        "without the 2 under the square": lambda p, s, g: bell(p, s, g**2),
+        "sigma is not squared": lambda p, s, g: gaussians(p, s, sqrt(g)),
+        "without the 2 under the square": lambda p, s, g: gaussians(p, s, g / sqrt(2)),
         "the distance is not squared": lambda p, s, g: np.exp(-np.sqrt(-np.log(gaussians(p, s, g)) * 2 * g**2) / (2 * g**2)),
         "their sum is 1; here the peak is wanted to be 1":
             lambda p, s, g: gaussians(p, s, g) / gaussians(p, s, g).sum((1, 2), keepdims=True),
-        "one map for all points; each has its own": lambda p, s, g: gaussians(p, s, g).max(0)})
+        "one map for all points; each has its own": lambda p, s, g: gaussians(p, s, g).max(0)}, loops=False)
+
+
+def _mean_position(weights: np.ndarray) -> np.ndarray:
+    weights = weights / weights.sum((1, 2), keepdims=True)
+    y, x = np.mgrid[:weights.shape[1], :weights.shape[2]]
+    return np.stack([(weights * x).sum((1, 2)), (weights * y).sum((1, 2))], -1)
 
 
 def soft_argmax(logits: np.ndarray) -> np.ndarray:
     """The mean position under a softmax over each map's pixels: (n, h, w) -> (n, 2), (x, y)."""
-    h, w = logits.shape[1:]
-    weights = np.exp(logits - logits.max((1, 2), keepdims=True))
-    weights /= weights.sum((1, 2), keepdims=True)
-    y, x = np.mgrid[:h, :w]
-    return np.stack([(weights * x).sum((1, 2)), (weights * y).sum((1, 2))], -1)
+    return _mean_position(np.exp(logits - logits.max((1, 2), keepdims=True)))
 
 
 def check_soft_argmax(yours: Answer) -> Verdict:
     """your_soft_argmax(logits (n, h, w)) -> (n, 2): (x, y), between pixels."""
-    maps = gaussian_heatmaps(torch.tensor([[[7.3, 4.6], [11.0, 9.2], [3.4, 12.7]]]), (16, 20), sigma=2.0, scale=9.0)[0]
-    noisy = maps.double().numpy() + np.random.default_rng(0).normal(0, 1, (3, 16, 20))
-
-    def mean(weights):
-        weights = weights / weights.sum((1, 2), keepdims=True)
-        y, x = np.mgrid[:weights.shape[1], :weights.shape[2]]
-        return np.stack([(weights * x).sum((1, 2)), (weights * y).sum((1, 2))], -1)
+    rng = np.random.default_rng(0)
+    cases = [(9 * gaussians(rng.uniform(3, 9, (n, 2)), size, 2.0) + rng.normal(0, 1, (n, *size)),)
+             for n, size in ((3, (16, 20)), (1, (13, 11)), (2, (18, 12)))]
 
     def brightest(logits):
         rows, columns = np.unravel_index(logits.reshape(len(logits), -1).argmax(1), logits.shape[1:])
         return np.stack([columns, rows], -1)
-    return check(yours, soft_argmax, [(noisy,)], {
+    return check(yours, soft_argmax, cases, {
         "(y, x), not (x, y)": lambda m: soft_argmax(m)[:, ::-1],
-        "the logits weigh without a softmax": lambda m: mean(m),
+        "the logits weigh without a softmax": _mean_position,
         "exp without the sum beneath it: the weights must add up to 1":
             lambda m: soft_argmax(m) * np.exp(m).sum((1, 2))[:, None],
         "softmax over all maps together; each map has its own": lambda m: soft_argmax(m) * (
             np.exp(m).sum((1, 2)) / np.exp(m).sum())[:, None],
         "the brightest pixel, in whole pixels: that is argmax": brightest,
         "half a pixel off: pixel centres are integers, starting with 0": lambda m: soft_argmax(m) + 0.5,
-        "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1}, 1e-4)
-
-
-# ---------------------------------------------------------------- notebook 5
-
-
-def submission_values(landmarks: np.ndarray) -> np.ndarray:
-    """The values of a submission in their order: face by face, landmark by landmark, x before y; (N, 68, 2) -> (N * 136,)."""
-    return landmarks.reshape(-1)
+        "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
 
 
 def check_submission_order(yours: Answer) -> Verdict:
-    """your_values(landmarks (N, 68, 2)) -> (N * 136,)."""
-    return check(yours, submission_values, [(_faces(2),)], {
+    """your_values(landmarks (N, 68, 2)) -> (N * 136,): face by face, landmark by landmark, x before y."""
+    return check(yours, lambda landmarks: landmarks.reshape(-1), [(_faces(count),) for count in (2, 1, 3)], {
         "all x of a face, then all y: they alternate": lambda p: p.transpose(0, 2, 1).reshape(-1),
         "y before x": lambda p: p[..., ::-1].reshape(-1),
         "landmark by landmark through all faces: a face's values belong together": lambda p: p.transpose(1, 0, 2).reshape(-1),
@@ -299,14 +323,15 @@ def check_submission_order(yours: Answer) -> Verdict:
 
 def check_mae(yours: Answer) -> Verdict:
     """your_mae(predicted (N, n, 2), truth (N, n, 2)) -> pixels."""
-    truth = _faces(3)
-    cases = [(truth + np.random.default_rng(1).normal(0.5, 4, truth.shape), truth)]
+    cases = [(t + np.random.default_rng(seed).normal(0.5, 4, t.shape), t)
+             for seed, t in ((1, _faces(3)), (2, _faces(3)), (3, _faces(1, 5)))]
     return check(yours, mae, cases, {
         "the mean distance: the score takes x and y one by one": lambda p, t: np.linalg.norm(p - t, axis=-1).mean(),
         "squared, not absolute": lambda p, t: np.square(p - t).mean(),
         "the root of the mean square": lambda p, t: np.sqrt(np.square(p - t).mean()),
         "signs were kept: errors to the left and to the right cancel": lambda p, t: (p - t).mean(),
         "signs were kept, the other way round": lambda p, t: (t - p).mean(),
+        "divided by 136 a face, not by the number of values": lambda p, t: np.abs(p - t).sum() / (136 * len(p)),
         "the sum, not the mean": lambda p, t: np.abs(p - t).sum(),
         "one number a face; the score is one for all": lambda p, t: np.abs(p - t).mean((1, 2)),
         "|dx| + |dy| of a landmark is two values, not one": lambda p, t: np.abs(p - t).sum(-1).mean()})
