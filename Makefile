@@ -57,6 +57,8 @@ site: $(READY) ## render the page again and make its demo (needs npm)
 serve: ## show the website on http://localhost:8000
 	@$(PYTHON) -m fkp_utils.website.serve
 
-clean: ## remove the environment, build files and embedded faces
-	rm -rf $(VENV) build data/embedded data/.embedded.partial .pytest_cache .ruff_cache
+clean: ## remove what can be made again; checkpoints of trainings, copies in build/before_reset and data/personal stay
+	rm -rf $(VENV) data/embedded data/.embedded.partial .pytest_cache .ruff_cache
+	[ ! -d build ] || find build \( -name before_reset -o -name checkpoints \) -prune -o ! -type d -exec rm -f {} +
+	[ ! -d build ] || find build -depth -type d -empty -exec rmdir {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

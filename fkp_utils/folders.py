@@ -1,11 +1,18 @@
-"""Where the project keeps its files."""
+"""Where the project keeps its files: in its own folder, or, once pip has installed the package, in the user's cache.
+
+`pip install .` puts what comes with the project in data/ into the package itself (pyproject.toml).
+"""
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 PROJECT = PACKAGE.parent
+if installed := (PACKAGE / "data").is_dir():
+    from platformdirs import user_cache_path  # only here: `make` starts without any package
+
+    PROJECT = user_cache_path("fkp_utils", appauthor=False)
 DATA, NOTEBOOKS, WEBSITE, REQUIREMENTS = (PROJECT / name for name in ("data", "notebooks", "website", "requirements.txt"))
 EMBEDDED, PERSONAL = DATA / "embedded", DATA / "personal"
-WEIGHTS, MEASURED = DATA / "weights", DATA / "measured"
+WEIGHTS, MEASURED = (((PACKAGE if installed else PROJECT) / "data" / name) for name in ("weights", "measured"))
 BUILD = PROJECT / "build"                        # whatever can be made again
 CACHE, CHECKPOINTS = BUILD / "cache", BUILD / "checkpoints"

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from . import command
 from .augment import moved_aside
 from .datasets import IBugFaces, data_root, published_landmarks
 from .datasets.images import read_gray
-from .errors import DatasetError
 from .files import replacing
 from .metrics import mae
 from .nets.trained import Trained
@@ -39,22 +39,10 @@ def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
 
 
 def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
-    """Read and check a submission.
+    """Read and check a submission: float64 (N, 68, 2), for pictures of `sizes` (N, 2), width and height, in the XML's order.
 
-    Parameters
-    ----------
-    path : CSV file
-    sizes : (N, 2), width and height of the test faces' pictures, in the XML's order
-
-    Returns
-    -------
-    float64 (N, 68, 2)
-
-    Raises
-    ------
-    ValueError
-        With file and row: wrong columns or length, ids that do not count from 0, something that is no
-        number, a coordinate further outside of its picture than the picture is large.
+    ValueError, with file and row, for wrong columns or length, ids that do not count from 0, something that is no number, a
+    coordinate further outside of its picture than the picture is large.
     """
     try:
         table = pd.read_csv(path)
@@ -99,20 +87,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.kaggle", description="Writes a submission with trained weights.")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--weights", default=WEIGHTS, help="a .safetensors file of this project")
-    parser.add_argument("--out", type=Path, default=Path("submission.csv"))
+    parser.add_argument("--out", type=command.writable, default="submission.csv")
     options = parser.parse_args(arguments)
-    try:
-        run, root = load_weights(options.weights), data_root(options.data)
-        faces = IBugFaces(root, "test_parsed", crop=run.recipe.crop)
-        truth = published_landmarks(root)
-        written = read_submission(write_submission(options.out, predict_test(run, faces)), faces.sizes)
-    except (DatasetError, ValueError, OSError) as error:
-        print(f"kaggle: {error}", file=sys.stderr)
-        return 1
+    return command.run("kaggle", lambda: _submit(options))
+
+
+def _submit(options: argparse.Namespace) -> None:
+    run, root = load_weights(options.weights), data_root(options.data)
+    if run.convention.size != N_POINTS:
+        raise ValueError(f"{options.weights}: a net of {run.convention.size} points; a submission has {N_POINTS} a face")
+    faces = IBugFaces(root, "test_parsed", crop=run.recipe.crop)
+    truth = published_landmarks(root)
+    written = read_submission(write_submission(options.out, predict_test(run, faces)), faces.sizes)
     print(f"{options.out}: {written.size} rows for {len(faces)} faces, values from {written.min():.1f} to {written.max():.1f}")
     if truth is not None:
         print(f"MAE {mae(written, truth):.3f} px")
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,19 +13,19 @@ A recipe's batch is what all processes together take in a step, so that their nu
 """
 
 import argparse
+import contextlib
 import json
 import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
 
+from . import command
 from .datasets import FaceDataset, data_root, registered
-from .errors import BusyError, DatasetError
 from .files import write_json
 from .folders import CHECKPOINTS
 from .metrics import mean_shape, region_errors
@@ -58,16 +58,23 @@ def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
 
 
 def record(path: Path, profile: str, rows: list[dict]) -> None:
-    """Write rows into a table of numbers measured on real photos, data/measured/partN.json, in place of the same nets' old."""
-    new: dict[str, Any] = {"profile": profile, "data": "real photos", "rows": []}
-    table = json.loads(path.read_text()) if path.exists() else new
-    kept = {row["net"]: row for row in table["rows"]} | {row["net"]: row for row in rows}
-    write_json(path, {**table, "rows": list(kept.values())})
+    """Write rows into a table of measured numbers, data/measured/partN.json, over the same nets'; ValueError if it is none."""
+    table: dict = {"profile": profile, "data": "real photos", "rows": []}
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            table = json.loads(path.read_text(encoding="utf-8"))
+        kept = {row["net"]: row for row in [*table["rows"], *rows]}
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{path}: no table of measured numbers") from None
+    if rows:
+        write_json(path, {**table, "rows": list(kept.values())})
 
 
 def _train(chosen: Recipe, options: argparse.Namespace) -> int:
-    train, val = faces_for(chosen, data_root(options.data))
+    if options.record:
+        record(options.record, options.profile, [])           # what is wrong with it is said before hours of training
     model = started(chosen, options.start)
+    train, val = faces_for(chosen, data_root(options.data))
     run = fit(model, train, val, chosen, options.checkpoints)
     if distributed.rank() > 0:                            # only rank 0 reports
         return 0
@@ -76,17 +83,18 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     baseline = val.scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0))
     effort = {"epochs": len(run.history), "minutes": round(float(run.history.seconds.sum()) / 60, 1)}
     regions = region_errors(predicted, val.landmarks, val.convention)
+    digest = options.out and save_weights(options.out, run)
     print(json.dumps({"recipe": options.recipe, **effort, "best_epoch": run.best_epoch, **found, "regions": regions,
                       "mean_shape": baseline}))
     if options.record:
         given = {"profile": options.profile != "full" and options.profile, "epochs": options.epochs, "batch": options.batch,
                  "seed": options.seed, "start": options.start and "WEIGHTS"}
         extra = "".join(f" --{name} {value}" for name, value in given.items() if value)
-        command = f"python -m fkp_utils.train {options.recipe} --data DATA{extra}"
+        again = f"python -m fkp_utils.train {options.recipe} --data DATA{extra}"
         record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
-                                                 {"net": chosen.title, **effort, **found, "command": command}])
+                                                 {"net": chosen.title, **effort, **found, "command": again}])
     if options.out:
-        print(f"{options.out}: SHA-256 {save_weights(options.out, run)}")
+        print(f"{options.out}: SHA-256 {digest}")
     return 0
 
 
@@ -97,30 +105,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="full")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--start", help="weights of the same net to start from")
-    parser.add_argument("--out", type=Path, help="write the weights here (.safetensors)")
-    parser.add_argument("--record", type=Path, help="put the numbers into this table, too (data/measured/partN.json)")
-    parser.add_argument("--epochs", type=int, help="train for so many epochs instead of the recipe's number")
-    parser.add_argument("--batch", type=int, help="faces a step, over all processes, instead of the recipe's number")
-    parser.add_argument("--seed", type=int, help="of the random numbers, instead of the recipe's")
+    parser.add_argument("--out", type=command.writable, help="write the weights here (.safetensors)")
+    parser.add_argument("--record", type=command.writable, help="add the numbers to this table (data/measured/partN.json)")
+    parser.add_argument("--epochs", type=command.whole(1, 10**6), help="how many, instead of the recipe's number")
+    parser.add_argument("--batch", type=command.whole(1, 10**6), help="faces a step of all processes, instead of the recipe's")
+    parser.add_argument("--seed", type=command.whole(0, 2**32 - 1), help="of the random numbers, instead of the recipe's")
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     options = parser.parse_args(arguments)
+    if options.out and options.out.suffix != ".safetensors":
+        parser.error(f"argument --out: weights are .safetensors files, not {options.out.name}")
     chosen = recipe(options.profile, options.recipe)
     chosen = replace(chosen, epochs=options.epochs or chosen.epochs,
                      seed=chosen.seed if options.seed is None else options.seed)
     if options.batch:
         chosen = replace(chosen, batch=options.batch, lr=chosen.lr * math.sqrt(options.batch / chosen.batch))
-    try:
-        with distributed.joined():
-            return _train(chosen, options)
-    except ConnectionError as error:
-        print(f"train: {error}; {_AGAIN}", file=sys.stderr)
-        return 1
-    except (DatasetError, BusyError, ValueError, FloatingPointError, OSError) as error:
-        print(f"train: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"train: interrupted; {_AGAIN}", file=sys.stderr)
-        return 130
+
+    def job() -> int:
+        try:
+            with distributed.joined():
+                return _train(chosen, options)
+        except ConnectionError as error:
+            raise type(error)(f"{error}; {_AGAIN}") from error
+    return command.run("train", job, f"interrupted; {_AGAIN}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 import hashlib
 import io
+import json
 import tarfile
 import threading
 import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,3 +243,48 @@ def test_terms_come_first(source, server, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "faces" / "marker.txt").exists()
     with pytest.raises(SystemExit):
         download.main(["nothing"])
+
+
+def test_a_record_that_goes_away_while_it_is_read_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: True)               # it was there a moment ago
+    assert download._recorded(tmp_path / "downloads.json") == {}
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "3"])
+def test_a_damaged_record_is_named_and_costs_no_download(source, tmp_path, content):
+    (tmp_path / "downloads.json").write_text(content)
+    with pytest.raises(ValueError, match=r"downloads\.json: not what this program wrote"):
+        get(source, tmp_path)
+    assert len(list((tmp_path / ".downloads").iterdir())) == 1           # the archive, from which the next call goes on
+    (tmp_path / "downloads.json").unlink()
+    assert _installed(get(source, tmp_path)) == WANTED
+
+
+def test_two_downloads_at_once_both_remember_their_archives(source, server, tmp_path):
+    """The second ends while the first one is being checked."""
+    server.files["/b.tar.gz"] = _tar(CONTENT)
+    other = replace(source, folder="others", urls=(f"{server.url}/b.tar.gz",))
+    get(replace(source, check=lambda folder: get(other, tmp_path)), tmp_path)
+    assert set(json.loads((tmp_path / "downloads.json").read_text())) == {*source.urls, *other.urls}
+
+
+@pytest.mark.parametrize("answer, code", [("yes\n", 0), ("", 2), ("n\n", 2)])
+def test_the_terms_are_asked_for_and_no_answer_is_none(source, tmp_path, monkeypatch, answer, code):
+    monkeypatch.setattr(download, "SOURCES", {"faces": source})
+    monkeypatch.delenv("ACCEPT_TERMS", raising=False)
+    terminal = io.StringIO(answer)
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(download.sys, "stdin", terminal)
+    assert download.main(["--folder", str(tmp_path)]) == code and (tmp_path / "faces").exists() == (code == 0)
+
+
+def test_an_interrupted_download_says_how_to_go_on(source, tmp_path, monkeypatch, capsys):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(download, "SOURCES", {"faces": source})
+    monkeypatch.setattr(download, "accepted", interrupt)                # at the question, too
+    assert download.main(["--folder", str(tmp_path)]) == 130 and "goes on where it stopped" in capsys.readouterr().err
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr(download, "accepted", lambda terms: True)
+    assert download.main(["--folder", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err.startswith("download: ")

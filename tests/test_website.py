@@ -15,9 +15,10 @@ from PIL import Image
 from toy import ToyFaces
 
 from fkp_utils.landmarks import IBUG_68
-from fkp_utils.website import run_notebooks
+from fkp_utils.website import run_notebooks, serve
 from fkp_utils.website.explorer import explorer
 from fkp_utils.website.page import commands, relative_errors, render, table
+from fkp_utils.website.report import read_report
 from fkp_utils.website.run_notebooks import make_figures, publish, run_notebook
 
 PROJECT = Path(__file__).parents[1]
@@ -231,6 +232,60 @@ def test_writeups_figures_of_parts_1_and_2_are_there():
                  "best_facial_keypoints_detection", "worst_facial_keypoints_detection", "face_conv1", "face_conv2",
                  "face_conv3"):
         assert f"![](website/{name}.jpg)" in names
+
+
+def test_a_record_that_goes_away_while_it_is_read_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: True)               # it was there a moment ago
+    assert read_report(tmp_path / "part1.json") is None
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / "part1.json").write_text('{"part": 1')
+    with pytest.raises(ValueError, match=r"part1\.json: not JSON"):
+        read_report(tmp_path / "part1.json")
+
+
+def test_stored_outputs_keep_what_the_notebook_says_of_its_language(tmp_path):
+    """Without it `nbconvert --to script` writes .txt."""
+    notebook, executed = _notebook(tmp_path / "1_a.ipynb", "print(1)"), tmp_path / "executed.ipynb"
+    about = {"name": "python", "file_extension": ".py", "mimetype": "text/x-python", "nbconvert_exporter": "python"}
+    for path, language in ((notebook, about), (executed, {"name": "python"})):
+        content = nbformat.read(notebook, 4)
+        content.metadata["language_info"] = language
+        nbformat.write(content, path)
+    run_notebooks.store_outputs(executed, notebook)
+    assert nbformat.read(notebook, 4).metadata["language_info"] == about
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "abc"])
+def test_a_port_that_is_none_is_a_wrong_argument(monkeypatch, capsys, port):
+    monkeypatch.setattr(sys, "argv", ["serve", port])
+    with pytest.raises(SystemExit) as ended:
+        serve.main()
+    assert ended.value.code == 2 and "port" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_one_line(monkeypatch, capsys):
+    with serve.server(0) as taken:
+        monkeypatch.setattr(sys, "argv", ["serve", str(taken.server_port)])
+        assert serve.main() == 1
+        assert capsys.readouterr().err == f"serve: port {taken.server_port}: Address already in use; name another one\n"
+
+
+def test_ctrl_c_is_how_the_server_ends(monkeypatch, capsys):
+    def interrupt(self):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(serve.ThreadingHTTPServer, "serve_forever", interrupt)
+    monkeypatch.setattr(sys, "argv", ["serve", "0"])
+    assert serve.main() == 0 and re.fullmatch(r"http://localhost:[1-9]\d*/ until Ctrl-C\n", capsys.readouterr().out)
+
+
+def test_a_notebook_that_is_not_there_is_said_before_the_others_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_notebooks, "make_figures", lambda *arguments: pytest.fail("ran"))
+    monkeypatch.setattr(sys, "argv", ["figures", str(_notebook(tmp_path / "1_a.ipynb")), str(tmp_path / "2_b.ipynb")])
+    with pytest.raises(SystemExit) as ended:
+        run_notebooks.main()
+    assert ended.value.code == 2 and "2_b.ipynb" in capsys.readouterr().err
 
 
 def test_page_renders_without_any_record(tmp_path):

@@ -16,8 +16,7 @@ import tarfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -26,7 +25,8 @@ from typing import Any
 import requests
 from tqdm.auto import tqdm
 
-from ..errors import BusyError, DatasetError
+from .. import command
+from ..errors import DatasetError
 from ..files import locked, replace_folder, write_json
 from ..folders import DATA, PACKAGE
 from . import ibug, imm
@@ -85,19 +85,13 @@ SOURCES = {
 
 
 def fetch(url: str, path: Path) -> None:
-    """Download `url` to `path`, going on from what is there already.
-
-    Raises requests.RequestException when the address cannot be had, after `TRIES` attempts where trying again makes sense.
-    """
+    """Download `url` to `path`, going on from what is there; requests.RequestException after `TRIES` attempts, if they help."""
     for attempt in range(TRIES):
         try:
-            _fetch_rest(url, path)
-            return
-        except requests.HTTPError as error:
-            if error.response is None or error.response.status_code < 500 or attempt == TRIES - 1:
-                raise
-        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
-            if attempt == TRIES - 1:
+            return _fetch_rest(url, path)
+        except requests.RequestException as error:
+            answer = error.response if isinstance(error, requests.HTTPError) else None
+            if attempt == TRIES - 1 or (answer is not None and answer.status_code < 500):
                 raise
         time.sleep(PAUSE)
 
@@ -121,19 +115,24 @@ def _fetch_rest(url: str, path: Path) -> None:
         raise requests.ConnectionError(f"{url}: the connection was cut after {path.stat().st_size} of {total} bytes")
 
 
-def _described(archive: Path) -> dict[str, Any]:
-    with open(archive, "rb") as file:
-        return {"bytes": archive.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
 def _recorded(records: Path) -> dict[str, Any]:
-    """What each address gave when its archive was installed for the first time."""
-    return json.loads(records.read_text()) if records.exists() else {}
+    """What each address gave when its archive was installed for the first time. ValueError for a file that does not say."""
+    try:
+        return {**json.loads(records.read_text(encoding="utf-8"))}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError):
+        raise ValueError(f"{records}: not what this program wrote; without it, archives are taken as they come") from None
+
+
+def _remember(records: Path, url: str, found: dict[str, Any]) -> None:
+    write_json(records, {**_recorded(records), url: found})     # read now: the other dataset may have come meanwhile
 
 
 def _refuse_changed(archive: Path, url: str, records: Path) -> dict[str, Any]:
     """Size and SHA-256 of an archive; DatasetError where this address gave another one before."""
-    found = _described(archive)
+    with open(archive, "rb") as file:
+        found: dict[str, Any] = {"bytes": archive.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
     known = _recorded(records).get(url, found)
     if known != found:
         raise DatasetError(f"{url}: gives another archive than the first time ({found['sha256'][:12]}..., "
@@ -150,14 +149,6 @@ def _refuse_outside(name: str, archive: Path) -> None:
         raise DatasetError(f"{archive}: refused, since its file {name!r} would land outside of the folder")
 
 
-@contextmanager
-def _faults_named(archive: Path) -> Iterator[None]:
-    try:
-        yield
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, UnicodeError, ValueError) as error:
-        raise DatasetError(f"{archive}: not a whole archive ({error})") from None
-
-
 def _refuse_large(size: int, archive: Path) -> None:
     if size > MOST:
         raise DatasetError(f"{archive}: refused, since it unpacks to more than {MOST >> 30} GB, which no dataset here has")
@@ -168,7 +159,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises DatasetError for paths that lead outside, links, devices, more than `MOST` bytes, and archives that are damaged.
     """
-    with _faults_named(archive):
+    try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
                 for name in packed.namelist():
@@ -185,6 +176,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 if not (member.isfile() or member.isdir()):
                     raise DatasetError(f"{archive}: refused, since {member.name!r} is a link or a device")
                 packed.extract(member, folder, filter="data")
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, UnicodeError, ValueError) as error:
+        raise DatasetError(f"{archive}: not a whole archive ({error})") from None
 
 
 def _install(archive: Path, source: Source, target: Path, remember: Callable[[], None]) -> None:
@@ -206,11 +199,8 @@ def _install(archive: Path, source: Source, target: Path, remember: Callable[[],
 def get(source: Source, folder: Path) -> Path:
     """Download and install one dataset unless it is there; return its folder.
 
-    Raises
-    ------
-    DatasetError
-        When no address gives it, or what they give is not the dataset. Nothing is left half-done but
-        the archive's first part, from which the next call goes on.
+    DatasetError when no address gives it, or what they give is not the dataset. Nothing is left half-done but the archive's
+    first part, from which the next call goes on.
     """
     target, downloads, records = folder / source.folder, folder / ".downloads", folder / "downloads.json"
     if target.exists():
@@ -222,7 +212,7 @@ def get(source: Source, folder: Path) -> Path:
         try:
             fetch(url, archive)
             found = _refuse_changed(archive, url, records)
-            _install(archive, source, target, partial(write_json, records, {**_recorded(records), url: found}))
+            _install(archive, source, target, partial(_remember, records, url, found))
         except requests.RequestException as error:
             troubles.append(f"{url}: {error}")
             continue
@@ -242,7 +232,8 @@ def accepted(terms: str) -> bool:
         return True
     if not sys.stdin or not sys.stdin.isatty():
         return False
-    return input("Do you accept these terms? [y/N] ").strip().lower() in ("y", "yes")
+    print("Do you accept these terms? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -254,20 +245,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.datasets or list(SOURCES)
     if unknown := set(names) - set(SOURCES):
         parser.error(f"no dataset {sorted(unknown)[0]!r}; there are {', '.join(SOURCES)}")
-    missing = [name for name in names if not (options.folder / SOURCES[name].folder).exists()]
+    return command.run("download", lambda: _download(names, options.folder),
+                       "interrupted; the same command goes on where it stopped")
+
+
+def _download(names: Sequence[str], folder: Path) -> int:
+    missing = [name for name in names if not (folder / SOURCES[name].folder).exists()]
     if not all([accepted(SOURCES[name].terms) for name in missing]):
         print("download: the terms were not accepted (ACCEPT_TERMS=1 accepts them)", file=sys.stderr)
         return 2
-    try:
-        for name in names:
-            with locked(options.folder / SOURCES[name].folder):
-                print(get(SOURCES[name], options.folder))
-    except (DatasetError, BusyError, OSError) as error:
-        print(f"download: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("download: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+    for name in names:
+        with locked(folder / SOURCES[name].folder):
+            print(get(SOURCES[name], folder))
     return 0
 
 

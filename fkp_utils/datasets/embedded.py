@@ -20,6 +20,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -30,6 +31,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
 
+from .. import command
 from ..errors import DatasetError
 from ..files import locked, replace_folder, replacing, write_json, write_text
 from ..folders import PACKAGE
@@ -41,6 +43,7 @@ from ..synthesis.render import Camera, Light, clutter
 IMM, IBUG = "imm_face_db", "ibug_300W_large_face_landmark_dataset"
 IMM_WOMEN = {8, 12, 14, 15, 22, 30, 35}           # as in the official file names
 IMM_GREY = {2, 3, 4}                              # these people's photos have no colour
+_TESTS = 50_000                                   # the number of the first test face; training faces have those below
 _ASF_PATHS = ((0, 13, 4), (1, 8, 0), (2, 8, 0), (3, 5, 4), (4, 5, 4), (5, 8, 0), (6, 11, 4))
 
 
@@ -280,7 +283,7 @@ def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) ->
     tests = settings.test // 2
     jobs = [partial(_write_studio, partial_folder, settings.seed, n) for n in range(1, settings.people + 1)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "train", 0, i) for i in range(settings.train)]
-    jobs += [partial(_write_wild, partial_folder, settings.seed, "test", 50_000, i) for i in range(tests)]
+    jobs += [partial(_write_wild, partial_folder, settings.seed, "test", _TESTS, i) for i in range(tests)]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")          # one core a process
     with tqdm(total=6 * settings.people + settings.train + tests, desc="embedded faces", unit="picture", mininterval=1) as bar:
         if processes == 1:
@@ -309,17 +312,18 @@ def _write_lists(folder: Path, settings: Settings) -> None:
     shutil.rmtree(folder / "records", ignore_errors=True)
 
 
-def main() -> None:
+def main() -> int:
     """Command line: generate into a folder."""
     default = Settings()
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.datasets.embedded", description=main.__doc__)
     parser.add_argument("folder", type=Path)
-    for name in ("people", "train", "test", "seed"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
+    for name, most in (("people", 99), ("train", _TESTS), ("test", 2 * _TESTS), ("seed", 2**32 - 1)):
+        parser.add_argument(f"--{name}", type=command.whole(0, most), default=getattr(default, name))
     arguments = vars(parser.parse_args())
     folder = arguments.pop("folder")
-    print(f"embedded faces: {ensure_embedded(folder, Settings(**arguments))}")
+    return command.run("embedded", lambda: print(f"embedded faces: {ensure_embedded(folder, Settings(**arguments))}"),
+                       "interrupted; the same command goes on")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -79,20 +79,13 @@ def _read_header(about: dict[str, str]) -> tuple[Recipe, Convention]:
 
 
 def load_weights(path: str | Path, expected: str | None = None) -> Trained:
-    """Load a net that `save_weights` wrote, ready to predict.
+    """Load a net that `save_weights` wrote, ready to predict; a bare name is looked for in data/weights.
 
-    Parameters
-    ----------
-    path : file; a bare name is looked for in data/weights
-    expected : SHA-256 that the file must have; known for the files that come with the project
-
-    Raises
-    ------
-    ValueError
-        With the file's name: missing, another SHA-256, no safetensors file, or not one of our nets.
+    ValueError, with the file's name, where it is missing, no safetensors file or not one of our nets, or has another SHA-256
+    than `expected`, which is known for the files that come with the project.
     """
     path = find_weights(path)
-    expected = expected or (SHIPPED.get(path.name) if path.resolve().parent == FOLDER else None)
+    expected = expected or (SHIPPED.get(path.name) if path.resolve().parent == FOLDER.resolve() else None)
     if expected and sha256(path) != expected:
         raise ValueError(f"{path}: its SHA-256 is not {expected}; get the file again")
     try:

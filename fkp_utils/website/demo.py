@@ -21,7 +21,7 @@ from PIL import Image
 from skimage import data
 from torch import nn
 
-from .. import detection, palette, predict
+from .. import command, detection, palette, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
 from ..folders import WEBSITE
@@ -135,8 +135,9 @@ def _known(path: Path, digest: str) -> bool:
 def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
     site = Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE
-    run = load_weights(predict.SMALL)
-    try:
+
+    def job() -> None:
+        run = load_weights(predict.SMALL)
         size = export(run, site / "landmarks.onnx")
         found = export(load_weights(detection.WEIGHTS), site / "finder.onnx")
         write_json(site / "landmarks.json", description(run))
@@ -144,11 +145,8 @@ def main() -> int:
             Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
         print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB, finder.onnx: {found / 1e6:.1f} MB")
         vendor(site / "vendor")
-    except (DatasetError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    print(f"{site / 'demo.html'} is ready: make serve")
-    return 0
+        print(f"{site / 'demo.html'} is ready: make serve")
+    return command.run("demo", job)
 
 
 if __name__ == "__main__":

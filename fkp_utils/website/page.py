@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
-from .. import palette
+from .. import command, palette
 from ..files import write_text
 from ..folders import MEASURED, PACKAGE, WEBSITE
 from ..plotting import DPI, recipes_compared
@@ -103,7 +102,7 @@ def render(site: Path) -> Path:
     measured = {part: report for part in PARTS if (report := read_report(MEASURED / f"part{part}.json"))}
     overview = {faces: relative for faces, of in (("embedded faces, quick", reports), ("real photos, full length", measured))
                 if (relative := relative_errors(of))}
-    results = Markup(inline(themed(recipes_compared(overview), "results"))) if len(overview) == 2 else ""
+    results = inline(themed(recipes_compared(overview), "results")) if len(overview) == 2 else ""
     environment = Environment(loader=FileSystemLoader(PACKAGE / "website" / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {"table": table, "commands": commands}
@@ -112,10 +111,10 @@ def render(site: Path) -> Path:
         reports=reports, measured=measured, sizes=figure_sizes(site), results_chart=results,
         charts={path.stem for path in site.glob("*.svg")}, palette=palette,
         headline=headline(measured), first=next(iter(reports.values()), None),
-        numbers=Markup(f"{{{numbers}}}"))
+        numbers=f"{{{numbers}}}")
     write_text(site / "index.html", page)
     return site / "index.html"
 
 
 if __name__ == "__main__":
-    print(render(Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE))
+    sys.exit(command.run("page", lambda: print(render(Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE))))

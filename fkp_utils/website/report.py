@@ -22,14 +22,9 @@ SHARPNESS = {"photos": 1.5, "lines": 2.0}
 
 
 class Report:
-    """Collects one part's figures and numbers in a folder; `finish` makes them official.
+    """Collects the figures and numbers of a part, 1 to 5, in the folder `out`; `finish` makes them official.
 
-    Parameters
-    ----------
-    part : number of the part, 1 to 5
-    out : folder to write to
-    profile : name of the profile
-    root : data folder; its label says on the page which faces made the numbers
+    The page says with which profile they were made, and on which faces, as the data folder `root` tells.
     """
 
     def __init__(self, part: int, out: str | Path, profile: str, root: Path):
@@ -87,5 +82,10 @@ def measured(name: str) -> dict:
 
 
 def read_report(path: Path) -> dict | None:
-    """A finished report, or None where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """A finished report, or None where there is none; ValueError, with the file's name, for one that is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None

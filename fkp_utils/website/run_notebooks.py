@@ -22,6 +22,7 @@ import papermill
 import torch
 from papermill.exceptions import PapermillExecutionError
 
+from .. import command
 from ..datasets import data_root
 from ..files import locked, replacing, write_text
 from ..folders import BUILD, NOTEBOOKS, WEBSITE
@@ -33,13 +34,7 @@ STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
 
 def run_notebook(notebook: Path, work: Path, parameters: dict) -> Path:
-    """Execute one notebook; return the folder with what it made.
-
-    Raises
-    ------
-    RuntimeError
-        With the notebook's name, the number of the failing code or text cell and its error.
-    """
+    """Execute one notebook; return the folder with what it made. RuntimeError names notebook, failing cell and its error."""
     out = work / notebook.stem
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -157,14 +152,16 @@ def main() -> int:
     site = arguments.site or (BUILD / "website" if data else WEBSITE)
     if arguments.store and (data or arguments.profile != STORED_PROFILE):
         parser.error(f"--store is for the embedded faces and {STORED_PROFILE}: outputs in the notebooks show pictures")
-    try:
+    if absent := [str(path) for path in arguments.notebooks or [NOTEBOOKS] if not path.is_file()]:
+        parser.error(f"no such notebook: {absent[0]}")
+
+    def job() -> int:
         with locked(BUILD / "figures"):
             unequal = make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
-    except (RuntimeError, OSError) as error:
-        print(f"figures: {error}", file=sys.stderr)
-        return 1
-    print(*unequal, sep="\n", end="\n" if unequal else "")
-    return 1 if unequal and arguments.check else 0
+        print(*unequal, sep="\n", end="\n" if unequal else "")
+        return 1 if unequal and arguments.check else 0
+    return command.run("figures", job, "interrupted; the same command goes on after the last whole epoch",
+                       (*command.FAILURES, RuntimeError))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,14 @@ Needs no package. Unlike `python -m http.server` it sends the two headers withou
 (https://web.dev/articles/coop-coep); the demo works without them, too, only slower.
 """
 
+import argparse
+import contextlib
 import functools
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from .. import command
 from ..folders import WEBSITE
 
 
@@ -33,18 +36,20 @@ def server(port: int = 0, site: Path = WEBSITE) -> ThreadingHTTPServer:
 
 def main() -> int:
     """Command line; serves until Ctrl-C."""
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
+    parser = argparse.ArgumentParser(prog="python -m fkp_utils.website.serve", description=__doc__.splitlines()[0])
+    parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, help="0: any that is free")
+    port = parser.parse_args().port
+    return command.run("serve", lambda: _serve(port))
+
+
+def _serve(port: int) -> None:
     try:
         http = server(port)
     except OSError as error:
-        print(f"serve: port {port}: {error.strerror}; name another one", file=sys.stderr)
-        return 1
-    print(f"http://localhost:{port}/ until Ctrl-C")
-    try:
+        raise OSError(f"port {port}: {error.strerror}; name another one") from None
+    print(f"http://localhost:{http.server_port}/ until Ctrl-C", flush=True)
+    with http, contextlib.suppress(KeyboardInterrupt):
         http.serve_forever()
-    except KeyboardInterrupt:
-        http.server_close()
-    return 0
 
 
 if __name__ == "__main__":

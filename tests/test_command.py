@@ -1,0 +1,75 @@
+"""How every command begins and ends: numbers and files that are refused at once, exit codes, one line for what went wrong."""
+
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+from test_project import PROJECT
+
+from fkp_utils import command
+from fkp_utils.errors import BusyError, DatasetError
+
+
+@pytest.mark.parametrize("error", [DatasetError("a.jpg: cut"), BusyError("a.jpg: cut"), ValueError("a.jpg: cut"),
+                                   OSError("a.jpg: cut"), ConnectionResetError("a.jpg: cut"), FloatingPointError("a.jpg: cut")])
+def test_what_goes_wrong_is_one_line_and_exit_code_1(error, capsys):
+    def job():
+        raise error
+    assert command.run("name", job) == 1 and capsys.readouterr().err == "name: a.jpg: cut\n"
+
+
+def test_exit_codes_are_those_of_the_job_and_of_ctrl_c(capsys):
+    def stopped():
+        raise KeyboardInterrupt
+    assert [command.run("name", job) for job in (lambda: 3, lambda: None, lambda: 0)] == [3, 0, 0]
+    assert command.run("name", stopped, "stopped; goes on") == 130 and capsys.readouterr().err == "name: stopped; goes on\n"
+
+
+def test_a_fault_of_the_program_keeps_its_traceback():
+    with pytest.raises(IndexError):
+        command.run("name", lambda: [][0])
+    assert command.run("name", lambda: [][0], failures=(IndexError,)) == 1
+
+
+def _python(code, **options):
+    return subprocess.run([sys.executable, "-c", f"import sys\nfrom fkp_utils import command\n{code}"], text=True,
+                          env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONIOENCODING": "ascii"}, **options)
+
+
+def test_a_name_that_the_terminal_cannot_show_is_shown_escaped():
+    done = _python("sys.exit(command.run('name', lambda: print('gr\\u00f6\\u00dfe \\udcff')))", capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "gr\\xf6\\xdfe \\udcff\n", "")
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_who_has_enough_ends_a_command_without_a_word(lines):
+    """One line waits in a buffer until the end, many fail in the middle."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = _python(f"sys.exit(command.run('name', lambda: print('x\\n' * {lines})))", stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("text, number", [("1", 1), ("7", 7), (" 3 ", 3)])
+def test_whole_numbers_within_their_limits(text, number):
+    assert command.whole(1, 7)(text) == number
+
+
+@pytest.mark.parametrize("text", ["0", "8", "-1", "1.5", "1e3", "nan", "", "many", "99999999999999999999"])
+def test_other_numbers_are_wrong_arguments(text):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError)):           # argparse names the option for both
+        command.whole(1, 7)(text)
+
+
+def test_files_that_cannot_be_written_are_wrong_arguments(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path, words in ((tmp_path, "is a folder"), (tmp_path / "file" / "out.csv", "Not a directory"),
+                        (tmp_path / ("n" * 300) / "out.csv", "too long"), ("/proc/out.csv", "/proc/out.csv")):
+        with pytest.raises(argparse.ArgumentTypeError, match=words):
+            command.writable(str(path))
+    assert command.writable(str(tmp_path / "new" / "deep" / "out.csv")) == tmp_path / "new" / "deep" / "out.csv"
+    assert command.writable(str(tmp_path / "file")) == tmp_path / "file"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"
