@@ -220,3 +220,9 @@ def test_the_package_is_read_in_an_hour():
 def test_the_guard_stops_a_test_that_asks_for_the_network():
     with pytest.raises(AssertionError, match="tried to connect"), socket.socket() as s:
         s.connect(("192.0.2.1", 80))
+
+
+def test_the_wheel_has_every_package():
+    listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(PROJECT) for path in PACKAGE.rglob("*.py")}
+    assert {name for name in listed if ".data." not in name} == {".".join(folder.parts) for folder in folders}
