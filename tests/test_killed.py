@@ -173,6 +173,7 @@ def test_cache_killed_at_any_moment_is_made_again(embedded, tmp_path):
     for _ in range(5):
         run(_crop, embedded, tmp_path / "cache", killed_after=chance.uniform(0.2, 1.0) * seconds)
     found = IBugFaces(embedded, "all", crop=Crop(size=224), cache=tmp_path / "cache")
+    assert len(_files(tmp_path / "cache")) == 3, "the lock and two arrays; nothing of the runs that were killed"
     assert (found.images == expected.images).all() and (found.landmarks == expected.landmarks).all()
 
 
@@ -275,6 +276,27 @@ def test_full_disk_keeps_the_last_checkpoint_and_says_so(full_disk, toy):
         fit(new_model(RECIPE), toy(8), toy(4), RECIPE, full_disk, progress=False)
     last = next(full_disk.glob("nosenet-*.pt"))
     assert len(torch.load(last, weights_only=True)["history"]) == 1
+
+
+def _crop_and_tell(root, cache, answer):
+    try:
+        _crop(root, cache)
+    except OSError as error:
+        answer.put(str(error))
+
+
+@pytest.mark.parametrize("spare", [2_000_000, 100])
+def test_full_disk_under_the_cache_of_crops_is_an_error_that_names_the_file(full_disk, embedded, spare):
+    """Six hundred faces of 50 kB on a disk of three MB; what is mapped into memory beyond its end kills the process."""
+    _fill(full_disk, spare)
+    answer = CONTEXT.Queue()
+    process = CONTEXT.Process(target=_crop_and_tell, args=(embedded, full_disk / "cache", answer))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    told = answer.get(timeout=10)
+    assert "No space left on device" in told and str(full_disk / "cache" / ("all-" if spare > 100 else "")) in told
+    assert not [path for path in full_disk.rglob("*") if path.suffix in (".npy", ".npz")]
 
 
 @pytest.mark.parametrize("module, arguments", [
