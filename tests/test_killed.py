@@ -20,6 +20,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -149,6 +150,43 @@ def test_generation_killed_at_any_moment_is_repaired(tiny, tmp_path):
             assert run(_generate, tmp_path / "faces")
             assert _same_folder(expected, tmp_path / "faces")
             shutil.rmtree(tmp_path / "faces")
+
+
+SETTINGS = "Settings(people=0, train=3, test=2, seed=3)"
+PLAIN = f"""from fkp_utils.datasets.embedded import Settings, ensure_embedded
+ensure_embedded(FOLDER, {SETTINGS}, processes=2)
+print("once")
+"""
+# The same in a worker of a pool of the user's own, which may have no children.
+INSIDE = f"""import multiprocessing
+from fkp_utils.datasets.embedded import Settings, ensure_embedded
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(ensure_embedded, (FOLDER, {SETTINGS}, 2))
+    print("once")
+"""
+
+
+@pytest.mark.parametrize("script", [PLAIN, INSIDE], ids=["plain", "in a pool"])
+def test_a_script_without_a_guard_generates_once_and_ends(tiny, tmp_path, script):
+    (tmp_path / "script.py").write_text(script.replace("FOLDER", repr(str(tmp_path / "faces"))))
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    assert (done.returncode, done.stdout) == (0, "once\n"), done.stderr
+    assert "Traceback" not in done.stderr and _same_folder(tiny[0], tmp_path / "faces")
+
+
+def test_generation_whose_process_is_killed_says_so_and_goes_on_when_asked_again(tiny, tmp_path):
+    job = subprocess.Popen([sys.executable, "-m", "fkp_utils.datasets.embedded", "faces", "--people", "0", "--train", "300"],
+                           cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    while len(list(tmp_path.glob(".faces.partial/records/*"))) < 2:
+        time.sleep(0.02)
+    workers = [child for child in psutil.Process(job.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    workers[0].kill()
+    told = job.communicate(timeout=30)[1]
+    assert job.returncode == 1 and "Traceback" not in told and "the same call goes on from there" in told
+    assert len(list(tmp_path.glob(".faces.partial/records/*"))) >= 2
 
 
 def test_two_generations_at_once_make_one_whole_set(tiny, tmp_path):

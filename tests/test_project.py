@@ -13,7 +13,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["folders", "errors", "command", "files", "palette", "landmarks", "_torchvision", "metrics", "synthesis",
+LAYERS = ["folders", "errors", "processors", "command", "files", "palette", "landmarks", "_torchvision", "metrics", "synthesis",
           "datasets", "augment", "nets", "profiles", "training", "train", "detection", "plotting", "predict", "exercises",
           "morph", "widgets", "kaggle", "website", "course"]
 

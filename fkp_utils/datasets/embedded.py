@@ -20,20 +20,28 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tqdm.auto import tqdm
 
+from .. import command
 from ..errors import DatasetError
 from ..files import locked, replace_folder, replacing, write_json, write_text
 from ..folders import PACKAGE
 from ..landmarks import IBUG_68
+from ..processors import usable
 from ..synthesis.person import sample_person
 from ..synthesis.portrait import Shot, develop, take
 from ..synthesis.render import Camera, Light, clutter
@@ -234,8 +242,14 @@ def _run(job) -> None:
     job()
 
 
-def _processes() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that start meanwhile do not run the user's script again, which a script without a guard does not survive."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def ensure_embedded(folder: str | Path, settings: Settings | None = None, processes: int | None = None) -> Path:
@@ -247,7 +261,7 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     ----------
     folder : where the two datasets go
     settings : sizes and seed (default: 40 people, 600 + 100 wild faces)
-    processes : how many to use (default: one a core)
+    processes : how many to use (default: one a processor)
 
     Returns
     -------
@@ -257,6 +271,8 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     ------
     DatasetError
         If the folder exists and holds something that this function did not write.
+    ChildProcessError
+        If one of the processes was ended from outside.
     """
     folder, settings = Path(folder), settings or Settings()
     recipe, stamp = _recipe(settings), folder / "embedded.json"
@@ -264,7 +280,7 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
         return folder
     with locked(folder, wait=True):
         if _read(stamp) != recipe:                                   # nobody made it meanwhile
-            _generate(folder, settings, recipe, processes or _processes())
+            _generate(folder, settings, recipe, processes or usable())
     return folder
 
 
@@ -283,14 +299,23 @@ def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) ->
     jobs += [partial(_write_wild, partial_folder, settings.seed, "test", 50_000, i) for i in range(tests)]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")          # one core a process
     with tqdm(total=6 * settings.people + settings.train + tests, desc="embedded faces", unit="picture", mininterval=1) as bar:
-        if processes == 1:
+        if processes == 1 or multiprocessing.current_process().daemon:        # which may have no children
             for job in jobs:
                 job()
                 bar.update(6 if job.func is _write_studio else 1)
         else:
-            with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-                for job, _ in zip(jobs, pool.map(_run, jobs, chunksize=2)):
-                    bar.update(6 if job.func is _write_studio else 1)
+            with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), signal.signal,
+                                     (signal.SIGINT, signal.SIG_IGN)) as pool:
+                try:
+                    with _without_main():
+                        done = pool.map(_run, jobs, chunksize=2)
+                    for job, _ in zip(jobs, done):
+                        bar.update(6 if job.func is _write_studio else 1)
+                except BrokenProcessPool:
+                    raise ChildProcessError(f"{folder}: a process that made faces was ended from outside, perhaps for want of "
+                                            "memory; the same call goes on from there") from None
+                finally:
+                    pool.shutdown(cancel_futures=True)
     _write_lists(partial_folder, settings)
     os.replace(partial_folder / "recipe.json", partial_folder / stamp.name)
     replace_folder(partial_folder, folder)
@@ -309,8 +334,8 @@ def _write_lists(folder: Path, settings: Settings) -> None:
     shutil.rmtree(folder / "records", ignore_errors=True)
 
 
-def main() -> None:
-    """Command line: generate into a folder."""
+def main() -> int:
+    """Command line: generate into a folder; 0 when it is there, 1 when it cannot be made, 130 when interrupted."""
     default = Settings()
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.datasets.embedded", description=main.__doc__)
     parser.add_argument("folder", type=Path)
@@ -318,8 +343,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=getattr(default, name))
     arguments = vars(parser.parse_args())
     folder = arguments.pop("folder")
-    print(f"embedded faces: {ensure_embedded(folder, Settings(**arguments))}")
+    return command.run("embedded", lambda: print(f"embedded faces: {ensure_embedded(folder, Settings(**arguments))}") or 0,
+                       "interrupted; the same command goes on where it stopped")
 
 
 if __name__ == "__main__":
-    main()
+    from fkp_utils.datasets.embedded import main as start  # whose functions other processes can import
+    sys.exit(start())
