@@ -32,25 +32,25 @@ def _last_change(path: Path) -> float:
     return max(path.stat().st_mtime, path.stat().st_ctime)
 
 
-def _writes(process: int, since: float) -> bool:
-    """Whether a process runs and did so at a time; a later one may have its number."""
-    try:
+def _is_written(process: int, machine: str, last: float) -> bool:
+    """Whether a process may still be at a file that was changed last at a time; by now another one may have its number."""
+    if machine != _MACHINE:
+        return time.time() < last + DAY
+    with suppress(psutil.NoSuchProcess):
         found = psutil.Process(process)
-        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() < since + HOUR
-    except psutil.NoSuchProcess:
-        return False
+        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() < last + HOUR
+    return False
 
 
 def clear_left(folder: Path) -> None:
     """Remove what killed processes have left half-written in a folder, and put back a folder whose new one never came."""
-    names = os.listdir(folder) if os.access(folder, os.R_OK) else []
-    for path, found in ((folder / name, _LEFT.fullmatch(name)) for name in names):
+    for found in filter(None, map(_LEFT.fullmatch, os.listdir(folder) if os.access(folder, os.R_OK) else [])):
+        path, target = folder / found[0], folder / found[1]
         with suppress(OSError):                               # another run clears away, too
-            if not found or (_writes(int(found[2]), _last_change(path)) if found[3] == _MACHINE
-                             else time.time() < _last_change(path) + DAY):
+            if _is_written(int(found[2]), found[3], _last_change(path)):
                 continue
-            if found[4] and not (folder / found[1]).exists():
-                os.replace(path, folder / found[1])
+            if found[4] and not target.exists():
+                os.replace(path, target)
             elif path.is_dir():
                 shutil.rmtree(path)
             else:

@@ -112,9 +112,8 @@ def launched(monkeypatch):
 @pytest.mark.parametrize("changed, words", [
     ({"LOCAL_RANK": "2"}, r"3 processes on this machine would share 2 GPU(s)"),
     ({"LOCAL_WORLD_SIZE": "4"}, "4 processes on this machine would share 2 GPU(s)"),      # also those that have one
-    ({"LOCAL_RANK": None}, "LOCAL_RANK is '', no number: start several processes with torchrun"),
-    ({"LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1', no number"), ({"LOCAL_RANK": "one"}, "LOCAL_RANK is 'one', no number"),
-    ({"WORLD_SIZE": "many"}, "WORLD_SIZE is 'many', no number"), ({"RANK": None}, "RANK is '', no number")])
+    ({"LOCAL_RANK": None}, "LOCAL_RANK is '', no number: start with torchrun"),
+    ({"LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1', no number"), ({"LOCAL_RANK": "one"}, "LOCAL_RANK is 'one', no number")])
 def test_processes_that_do_not_fit_the_machine_end_with_one_line(launched, monkeypatch, changed, words, capsys, tmp_path):
     from fkp_utils import train
     for name, value in changed.items():
@@ -122,6 +121,16 @@ def test_processes_that_do_not_fit_the_machine_end_with_one_line(launched, monke
     assert train.main(["nose", "--profile", "smoke", "--checkpoints", str(tmp_path)]) == 1
     told = capsys.readouterr().err
     assert told.startswith(f"train: {words}") and told.count("\n") == 1 and not launched
+
+
+@pytest.mark.parametrize("name, value", [("WORLD_SIZE", "many"), ("RANK", None), ("MASTER_ADDR", None)])
+def test_numbers_that_torchrun_would_not_give_end_with_one_line(monkeypatch, name, value, capsys, tmp_path):
+    from fkp_utils import train
+    for key, given in {**{"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}, name: value}.items():
+        monkeypatch.delenv(key, raising=False) if given is None else monkeypatch.setenv(key, given)
+    assert train.main(["nose", "--profile", "smoke", "--checkpoints", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("train: ") and (name in told or value in told) and told.count("\n") == 1
 
 
 def test_each_process_takes_the_gpu_of_its_number(launched):
@@ -135,7 +144,6 @@ def test_each_process_takes_the_gpu_of_its_number(launched):
 def test_leaving_the_others_does_not_hide_what_went_wrong(monkeypatch, launched, error, expected):
     def fails():
         raise RuntimeError("cannot leave")
-    monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed.dist, "destroy_process_group", fails)
     with pytest.raises(expected, match="lost another process" if expected is ConnectionError else "the first"), \
             distributed.joined():

@@ -193,7 +193,7 @@ def test_each_face_is_matched_once():
 
 
 def test_two_faces_that_want_the_same_answer_share_out_what_there_is():
-    """Sides of 20. The first answer is nearest to both, but the second one is too far from the second face: that gets the first."""
+    """Sides of 20. The first answer is nearest to both, but the second too far from the second face, which gets the first."""
     up = np.array([[0, 0], [0, -10.0]])
     true, found = np.array([up, up + [6, 0]]), np.array([up + [2.5, 0], up - [5, 0]])
     assert matched(found, true).tolist() == [1, 0] and matched(found[::-1], true).tolist() == [0, 1]

@@ -171,15 +171,14 @@ def _asf(landmarks: np.ndarray, image: str) -> str:
     return "\n".join([*lines, "", "# host image", image, ""])
 
 
-def _write_studio(folder: Path, seed: int, number: int) -> None:
-    for view in range(1, 7):
-        name = f"{number:02d}-{view}{'f' if number in IMM_WOMEN else 'm'}"
-        image, shape = folder / IMM / f"{name}.jpg", folder / IMM / f"{name}.asf"
-        if shape.exists():
-            continue
-        photo, landmarks = studio_picture(seed, number, view)
-        _save_jpeg(image, photo, 92)
-        write_text(shape, _asf(landmarks, image.name))
+def _write_studio(folder: Path, seed: int, number: int, view: int) -> None:
+    name = f"{number:02d}-{view}{'f' if number in IMM_WOMEN else 'm'}"
+    image, shape = folder / IMM / f"{name}.jpg", folder / IMM / f"{name}.asf"
+    if shape.exists():
+        return
+    photo, landmarks = studio_picture(seed, number, view)
+    _save_jpeg(image, photo, 92)
+    write_text(shape, _asf(landmarks, image.name))
 
 
 def _write_wild(folder: Path, seed: int, split: str, first: int, index: int) -> None:
@@ -294,28 +293,27 @@ def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) ->
     partial_folder.mkdir(parents=True, exist_ok=True)
     write_json(partial_folder / "recipe.json", recipe)
     tests = settings.test // 2
-    jobs = [partial(_write_studio, partial_folder, settings.seed, n) for n in range(1, settings.people + 1)]
+    jobs = [partial(_write_studio, partial_folder, settings.seed, n, view)
+            for n in range(1, settings.people + 1) for view in range(1, 7)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "train", 0, i) for i in range(settings.train)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "test", 50_000, i) for i in range(tests)]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")          # one core a process
-    with tqdm(total=6 * settings.people + settings.train + tests, desc="embedded faces", unit="picture", mininterval=1) as bar:
-        if processes == 1 or multiprocessing.current_process().daemon:        # which may have no children
-            for job in jobs:
-                job()
-                bar.update(6 if job.func is _write_studio else 1)
-        else:
-            with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), signal.signal,
-                                     (signal.SIGINT, signal.SIG_IGN)) as pool:
-                try:
-                    with _without_main():
-                        done = pool.map(_run, jobs, chunksize=2)
-                    for job, _ in zip(jobs, done):
-                        bar.update(6 if job.func is _write_studio else 1)
-                except BrokenProcessPool:
-                    raise ChildProcessError(f"{folder}: a process that made faces was ended from outside, perhaps for want of "
-                                            "memory; the same call goes on from there") from None
-                finally:
-                    pool.shutdown(cancel_futures=True)
+    if processes == 1 or multiprocessing.current_process().daemon:        # which may have no children
+        for job in tqdm(jobs, "embedded faces", unit="picture", mininterval=1):
+            job()
+    else:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), signal.signal,
+                                 (signal.SIGINT, signal.SIG_IGN)) as pool:
+            try:
+                with _without_main():
+                    done = pool.map(_run, jobs, chunksize=4)
+                for _ in tqdm(done, "embedded faces", len(jobs), unit="picture", mininterval=1):
+                    pass
+            except BrokenProcessPool:
+                raise ChildProcessError(f"{folder}: a process that made faces was ended from outside, perhaps for want of "
+                                        "memory; the same call goes on from there") from None
+            finally:
+                pool.shutdown(cancel_futures=True)
     _write_lists(partial_folder, settings)
     os.replace(partial_folder / "recipe.json", partial_folder / stamp.name)
     replace_folder(partial_folder, folder)

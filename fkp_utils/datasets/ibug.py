@@ -275,10 +275,9 @@ def _stamp(root: Path, names) -> int:
     """Changes when a picture changes: a checksum of sizes and times."""
     crc = 0
     for name in names:
-        try:
+        about = None
+        with contextlib.suppress(OSError):
             stat = (root / str(name)).stat()
             about = (stat.st_size, stat.st_mtime_ns)
-        except OSError:
-            about = None
         crc = zlib.crc32(f"{name}{about}".encode(), crc)
     return crc

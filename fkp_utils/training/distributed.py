@@ -31,13 +31,13 @@ def joined() -> Iterator[None]:
     if "WORLD_SIZE" not in os.environ:
         yield
         return
-    for name in ("WORLD_SIZE", "RANK"):
-        _number(name)
     if gpus := torch.cuda.device_count() if torch.cuda.is_available() else 0:
-        here = max(_number("LOCAL_RANK") + 1, _number("LOCAL_WORLD_SIZE", "1"))
-        if here > gpus:
+        local = os.environ.get("LOCAL_RANK", "")
+        if not local.isdecimal():
+            raise ValueError(f"LOCAL_RANK is {local!r}, no number: start with torchrun, or without WORLD_SIZE")
+        if (here := max(int(local) + 1, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))) > gpus:
             raise ValueError(f"{here} processes on this machine would share {gpus} GPU(s): start at most {gpus}")
-        torch.cuda.set_device(_number("LOCAL_RANK"))
+        torch.cuda.set_device(int(local))
     try:
         dist.init_process_group("nccl" if gpus else "gloo")
         yield
@@ -46,16 +46,8 @@ def joined() -> Iterator[None]:
             raise
         raise ConnectionError("lost another process") from error
     finally:
-        with contextlib.suppress(RuntimeError):            # it would hide what failed before
-            if dist.is_initialized():
-                dist.destroy_process_group()
-
-
-def _number(name: str, default: str = "") -> int:
-    text = os.environ.get(name, default)
-    if not text.isdecimal():
-        raise ValueError(f"{name} is {text!r}, no number: start several processes with torchrun, or one without WORLD_SIZE")
-    return int(text)
+        with contextlib.suppress(RuntimeError, AssertionError, ValueError):       # not joined at all; else it hides what failed
+            dist.destroy_process_group()
 
 
 def rank() -> int:
