@@ -86,7 +86,7 @@ def moved_aside(landmarks: torch.Tensor, convention: Convention, offset: float) 
 
 @cache
 def _noise(h: int, w: int) -> torch.Tensor:
-    return torch.randn(h, w, generator=torch.Generator().manual_seed(0))
+    return torch.randn(h, w, generator=torch.Generator().manual_seed(0), device="cpu")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Augment:
         Drawn on the CPU, so that a seed means the same on every device. Processes that share a batch draw for
         all of it and take their own rows, so that a face changes in the same way whoever has it.
         """
-        return torch.rand(faces, len(self.columns), generator=generator)
+        return torch.rand(faces, len(self.columns), generator=generator, device="cpu")
 
     def __call__(self, images: torch.Tensor, landmarks: torch.Tensor, convention: Convention,
                  random: torch.Generator | torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -199,8 +199,10 @@ class Augment:
         for k, factor in enumerate((2, 4, 8)):
             which = (k <= 3 * uniform) & (3 * uniform < k + 1)
             if which.any():
-                small = F.avg_pool2d(images[which], factor, ceil_mode=True)
-                changed[which] = F.interpolate(small, size=images.shape[-2:], mode="bilinear", align_corners=False)
+                h, w = images.shape[-2:]                     # whole blocks, so that all stays in its place
+                whole = F.pad(images[which], (0, -w % factor, 0, -h % factor), mode="replicate")
+                small = F.avg_pool2d(whole, factor)
+                changed[which] = F.interpolate(small, size=whole.shape[-2:], mode="bilinear", align_corners=False)[..., :h, :w]
         return changed
 
     def _patch(self, images, uniform):

@@ -3,15 +3,61 @@
 import json
 import os
 import platform
+import re
 import shutil
 import sys
+import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from .errors import BusyError
+
+HOUR, DAY = 3600, 86_400             # seconds: more than clocks differ; after which nobody on another machine still writes
+_MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+_LEFT = re.compile(r"\.(.+)\.(\d+)(?:-([0-9a-f]{8}))?\.(?:partial.*|(old))")            # name, process, machine
+
+
+def _beside(path: Path, name: str, ending: str) -> Path:
+    """A path for this process beside `path`, of a form that `clear_left` knows."""
+    return path.with_name(f".{name}.{os.getpid()}-{_MACHINE}.{ending}")
+
+
+def _last_change(path: Path) -> float:
+    return max(path.stat().st_mtime, path.stat().st_ctime)
+
+
+def _is_written(process: int, machine: str, last: float) -> bool:
+    """Whether a process may still be at a file that was changed last at a time; by now another one may have its number."""
+    if machine != _MACHINE:
+        return time.time() < last + DAY
+    with suppress(psutil.NoSuchProcess):
+        found = psutil.Process(process)
+        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() < last + HOUR
+    return False
+
+
+def clear_left(folder: Path) -> None:
+    """Remove what killed processes have left half-written in a folder, and put back a folder whose new one never came."""
+    for found in filter(None, map(_LEFT.fullmatch, os.listdir(folder) if os.access(folder, os.R_OK) else [])):
+        path, target = folder / found[0], folder / found[1]
+        with suppress(OSError):                               # another run clears away, too
+            if _is_written(int(found[2]), found[3], _last_change(path)):
+                continue
+            if found[4] and not target.exists():
+                os.replace(path, target)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+_clear_once = cache(clear_left)
 
 
 @contextmanager
@@ -22,7 +68,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    _clear_once(path.parent.absolute())
+    beside = _beside(path, path.stem, f"partial{path.suffix}")
     try:
         yield beside
         os.replace(beside, path)
@@ -46,11 +93,16 @@ def write_json(path: str | Path, value) -> None:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put folder `new` where `target` is; the old one disappears only once the new one stands."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
+    """Put folder `new` where `target` is; the old one disappears only once the new one stands, and is put back if it cannot."""
+    old = _beside(target, target.name, "old")
+    with suppress(FileNotFoundError):
         os.replace(target, old)
-    os.replace(new, target)
+    try:
+        os.replace(new, target)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.replace(old, target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -67,12 +119,16 @@ def locked(path: str | Path, wait: bool = False) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        holder = note.read_text() if note.exists() else "another process"
+        try:
+            holder = note.read_text(encoding="utf-8")
+        except OSError:                                       # it has just begun, or has ended meanwhile
+            holder = "another process"
         if not wait:
             raise BusyError(f"{path}: {holder} is making it; wait until it ends, or stop it") from None
         print(f"{path}: waiting for {holder}, which is making it", file=sys.stderr)
         lock.acquire()
     try:
+        clear_left(path.parent)
         write_text(note, f"process {os.getpid()} of {platform.node()}")
         yield
     finally:

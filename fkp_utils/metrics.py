@@ -1,7 +1,10 @@
 """Errors of predicted landmarks. Arrays are float, points (..., n, 2) in pixels; a NaN in `truth` is a landmark nobody knows.
 
-Unknown landmarks count nowhere: means are over the known ones.
+Unknown landmarks count nowhere: means are over the known ones, and NaN where there are none. A known landmark that was not
+found, NaN in `predicted`, has the error inf.
 """
+
+import math
 
 import numpy as np
 
@@ -19,14 +22,18 @@ def mean_shape(landmarks: np.ndarray) -> np.ndarray:
     return np.nanmean(landmarks, 0)
 
 
+def _difference(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(predicted) & ~np.isnan(truth), np.inf, predicted) - truth
+
+
 def point_errors(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Distance of each landmark in pixels, (N, n); NaN for an unknown one."""
-    return np.linalg.norm(predicted - truth, axis=-1)
+    return np.linalg.norm(_difference(predicted, truth), axis=-1)
 
 
 def normalised_mse(predicted: np.ndarray, truth: np.ndarray, size: tuple[int, int]) -> float:
     """Mean squared difference of coordinates as fractions of width and height (the write-up's loss)."""
-    return float(np.nanmean(((predicted - truth) / (size[1], size[0])) ** 2))
+    return _mean((_difference(predicted, truth) / (size[1], size[0])) ** 2)
 
 
 def relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.ndarray:
@@ -40,9 +47,13 @@ def relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Conven
 
 def _mean_of_known(errors: np.ndarray) -> np.ndarray:
     """Mean over the last axis without NaN; NaN where nothing else is there."""
-    known = np.isfinite(errors)
+    known = ~np.isnan(errors)
     count = known.sum(-1)
     return np.where(count > 0, np.where(known, errors, 0).sum(-1) / np.maximum(count, 1), np.nan)
+
+
+def _mean(errors: np.ndarray) -> float:
+    return math.nan if np.isnan(errors).all() else float(np.nanmean(errors))
 
 
 def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.ndarray:
@@ -56,23 +67,23 @@ def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.
 
 def mean_nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> float:
     """Mean over the faces that have an NME, in percent."""
-    return float(np.nanmean(nme(predicted, truth, convention)))
+    return _mean(nme(predicted, truth, convention))
 
 
 def mae(predicted: np.ndarray, truth: np.ndarray) -> float:
     """Mean absolute difference over all x and y in pixels (the Kaggle score)."""
-    return float(np.nanmean(np.abs(predicted - truth)))
+    return _mean(np.abs(_difference(predicted, truth)))
 
 
 def failure_rate(errors: np.ndarray, limit: float = 10.0) -> float:
-    """Share of faces whose NME exceeds `limit` percent."""
-    return float((np.asarray(errors) > limit).mean())
+    """Share of faces, of those that have an NME, whose NME exceeds `limit` percent; a face that was not found (inf) does."""
+    return _mean(np.where(np.isnan(errors), np.nan, np.asarray(errors) > limit))
 
 
 def error_curve(errors: np.ndarray, limit: float = 20.0, steps: int = 200) -> tuple[np.ndarray, np.ndarray]:
-    """Cumulative error distribution: thresholds (steps,) and the share of faces below each (steps,)."""
+    """Cumulative error distribution: thresholds (steps,) and the share of faces, of those with an NME, at or below each."""
     thresholds = np.linspace(0, limit, steps)
-    return thresholds, (np.sort(errors)[None] <= thresholds[:, None]).mean(1)
+    return thresholds, _mean_of_known(np.where(np.isnan(errors), np.nan, np.asarray(errors) <= thresholds[:, None]))
 
 
 def region_errors(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> dict[str, float]:

@@ -128,9 +128,9 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
     images, landmarks = faces.batch([index])
 
     def draw(rotation, shift, scale, brightness, mirror):
-        changed, points = flip(to_float(images), landmarks, torch.tensor([mirror]), faces.convention)
-        matrix = turn_and_scale(torch.tensor([float(rotation)]), torch.tensor([float(scale)]))
-        changed, points = warp(changed, points, matrix, torch.tensor([[shift * faces.size[1], 0.0]]))
+        changed, points = flip(to_float(images), landmarks, landmarks.new_tensor([mirror], dtype=torch.bool), faces.convention)
+        matrix = turn_and_scale(landmarks.new_tensor([rotation]), landmarks.new_tensor([scale]))
+        changed, points = warp(changed, points, matrix, landmarks.new_tensor([[shift * faces.size[1], 0]]))
         after = (255 * (changed + brightness + 0.5).clamp(0, 1)).byte()
         return plotting.face_grid([faces.images[index], after[0, 0].numpy()], [landmarks[0].numpy(), points[0].numpy()],
                                   titles=["before", "after"], columns=2, convention=faces.convention)
@@ -221,7 +221,7 @@ def heatmap_explorer(run: Trained, faces: FaceDataset, count: int = 8) -> Panel:
     """Where a heatmap net sees each landmark of the first faces: the map, its brightest pixel, and the point read off it."""
     images, _ = faces.batch(np.arange(min(count, len(faces))))
     answers, stride, names = run.logits(images), run.recipe.stride, run.convention.names
-    maps, points = run.heatmap_target.heatmaps(answers).cpu(), run.target.decode(answers).cpu().numpy()
+    maps, points = run.heatmap_target.heatmaps(answers), run.target.decode(answers).numpy()
     peaks = (argmax(maps).numpy() + 0.5) * stride - 0.5
 
     def draw(face, landmark):

@@ -4,8 +4,10 @@ import os
 import socket
 from pathlib import Path
 
+from fkp_utils.processors import usable
+
 # Equal numbers need equal threads, whatever else the machine does; before PyTorch is imported.
-os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+os.environ.setdefault("OMP_NUM_THREADS", str(usable()))
 
 import numpy as np
 import pytest

@@ -197,6 +197,25 @@ def test_a_coarse_face_has_lost_its_detail(uniform, factor):
     torch.testing.assert_close(Augment(coarse=0.5)(board, points, IBUG_68, rows)[0], board)
 
 
+@pytest.mark.parametrize("size", [(61, 45), (40, 63), (57, 72)])
+@pytest.mark.parametrize("uniform, factor", [(0.95, 2), (0.75, 4), (0.55, 8)])
+def test_a_coarse_face_stays_in_its_place_in_a_picture_of_any_size(size, uniform, factor):
+    """Away from the edges a slope is its own mean; and the last but one whole block has its centre where it had it."""
+    rows = torch.full((1, len(Augment.columns)), 0.5)
+    rows[0, Augment.columns.index("blur")] = uniform
+    y, x = torch.meshgrid(*(torch.arange(float(side)) for side in size), indexing="ij")
+    h, w = (side // factor * factor - factor for side in size)
+    blob = torch.full(size, -0.5)
+    blob[h - factor:h, w - factor:w] = 0.5
+    pictures = torch.stack([x / 100 - 0.4, y / 100 - 0.4, blob])[:, None]
+    changed, _ = Augment(coarse=0.5)(pictures, torch.zeros(3, 68, 2), IBUG_68, rows.expand(3, -1))
+    inside = (..., slice(factor, h), slice(factor, w))
+    torch.testing.assert_close(changed[:2][inside], pictures[:2][inside], rtol=0, atol=1e-5)
+    assert (_find(changed[2])[0] - torch.tensor([w, h]) + factor / 2 + 0.5).abs().max() < 0.01
+    tiny = torch.rand(1, 1, 3, 5) - 0.5
+    assert Augment(coarse=0.5)(tiny, torch.zeros(1, 68, 2), IBUG_68, rows)[0].shape == tiny.shape
+
+
 def test_blur_and_coarse_exclude_each_other():
     with pytest.raises(ValueError, match="more than 1"):
         Augment(blur=0.6, coarse=0.5)

@@ -96,6 +96,68 @@ def test_shared_batch_norm_alone_is_batch_norm():
         torch.testing.assert_close(a.float(), b.float(), rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture
+def launched(monkeypatch):
+    """Two GPUs, and a process that torchrun started; nothing is joined."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    joined = []
+    monkeypatch.setattr(torch.cuda, "set_device", joined.append)
+    monkeypatch.setattr(distributed.dist, "init_process_group", joined.append)
+    for name, value in {"WORLD_SIZE": "4", "RANK": "1", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    return joined
+
+
+@pytest.mark.parametrize("changed, words", [
+    ({"LOCAL_RANK": "2"}, r"3 processes on this machine would share 2 GPU(s)"),
+    ({"LOCAL_WORLD_SIZE": "4"}, "4 processes on this machine would share 2 GPU(s)"),      # also those that have one
+    ({"LOCAL_RANK": None}, "LOCAL_RANK is '', no number: start with torchrun"),
+    ({"LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1', no number"), ({"LOCAL_RANK": "one"}, "LOCAL_RANK is 'one', no number")])
+def test_processes_that_do_not_fit_the_machine_end_with_one_line(launched, monkeypatch, changed, words, capsys, tmp_path):
+    from fkp_utils import train
+    for name, value in changed.items():
+        monkeypatch.delenv(name) if value is None else monkeypatch.setenv(name, value)
+    assert train.main(["nose", "--profile", "smoke", "--checkpoints", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"train: {words}") and told.count("\n") == 1 and not launched
+
+
+@pytest.mark.parametrize("name, value", [("WORLD_SIZE", "many"), ("RANK", None), ("MASTER_ADDR", None)])
+def test_numbers_that_torchrun_would_not_give_end_with_one_line(monkeypatch, name, value, capsys, tmp_path):
+    from fkp_utils import train
+    for key, given in {**{"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}, name: value}.items():
+        monkeypatch.delenv(key, raising=False) if given is None else monkeypatch.setenv(key, given)
+    assert train.main(["nose", "--profile", "smoke", "--checkpoints", str(tmp_path)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("train: ") and (name in told or value in told) and told.count("\n") == 1
+
+
+def test_each_process_takes_the_gpu_of_its_number(launched):
+    with distributed.joined():
+        assert launched == [1, "nccl"]
+
+
+@pytest.mark.parametrize("error, expected", [
+    (ValueError("the first"), ValueError), (RuntimeError("[gloo] Connection closed by peer"), ConnectionError),
+    (torch.distributed.DistNetworkError("no route"), ConnectionError), (RuntimeError("the first"), RuntimeError)])
+def test_leaving_the_others_does_not_hide_what_went_wrong(monkeypatch, launched, error, expected):
+    def fails():
+        raise RuntimeError("cannot leave")
+    monkeypatch.setattr(distributed.dist, "destroy_process_group", fails)
+    with pytest.raises(expected, match="lost another process" if expected is ConnectionError else "the first"), \
+            distributed.joined():
+        raise error
+
+
+def test_processes_that_cannot_be_reached_are_named(launched, monkeypatch):
+    def fails(backend):
+        raise torch.distributed.DistNetworkError("The client socket has timed out")
+    monkeypatch.setattr(distributed.dist, "init_process_group", fails)
+    with pytest.raises(ConnectionError, match="lost another process"), distributed.joined():
+        pass
+
+
 EPOCHS = "80"                  # seconds of NoseNet: time enough to kill it in
 
 

@@ -192,6 +192,15 @@ def test_each_face_is_matched_once():
     assert matched(found[:0], true).tolist() == [-1, -1, -1]
 
 
+def test_two_faces_that_want_the_same_answer_share_out_what_there_is():
+    """Sides of 20. The first answer is nearest to both, but the second too far from the second face, which gets the first."""
+    up = np.array([[0, 0], [0, -10.0]])
+    true, found = np.array([up, up + [6, 0]]), np.array([up + [2.5, 0], up - [5, 0]])
+    assert matched(found, true).tolist() == [1, 0] and matched(found[::-1], true).tolist() == [0, 1]
+    assert matched(found[:1], true).tolist() == [0, -1] and matched(found, true[:1]).tolist() == [0]
+    assert matched(found, true[:0]).tolist() == []
+
+
 def test_no_scene_has_more_faces_than_it_has_points_for(scenes):
     assert scenes.landmarks.shape[1:] == (2 * FACES + 1, 2)
     assert max(len(faces_of(points)) for points in scenes.landmarks) <= FACES

@@ -20,6 +20,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -151,6 +152,43 @@ def test_generation_killed_at_any_moment_is_repaired(tiny, tmp_path):
             shutil.rmtree(tmp_path / "faces")
 
 
+SETTINGS = "Settings(people=0, train=3, test=2, seed=3)"
+PLAIN = f"""from fkp_utils.datasets.embedded import Settings, ensure_embedded
+ensure_embedded(FOLDER, {SETTINGS}, processes=2)
+print("once")
+"""
+# The same in a worker of a pool of the user's own, which may have no children.
+INSIDE = f"""import multiprocessing
+from fkp_utils.datasets.embedded import Settings, ensure_embedded
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        pool.apply(ensure_embedded, (FOLDER, {SETTINGS}, 2))
+    print("once")
+"""
+
+
+@pytest.mark.parametrize("script", [PLAIN, INSIDE], ids=["plain", "in a pool"])
+def test_a_script_without_a_guard_generates_once_and_ends(tiny, tmp_path, script):
+    (tmp_path / "script.py").write_text(script.replace("FOLDER", repr(str(tmp_path / "faces"))))
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    assert (done.returncode, done.stdout) == (0, "once\n"), done.stderr
+    assert "Traceback" not in done.stderr and _same_folder(tiny[0], tmp_path / "faces")
+
+
+def test_generation_whose_process_is_killed_says_so_and_goes_on_when_asked_again(tiny, tmp_path):
+    job = subprocess.Popen([sys.executable, "-m", "fkp_utils.datasets.embedded", "faces", "--people", "0", "--train", "300"],
+                           cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    while len(list(tmp_path.glob(".faces.partial/records/*"))) < 2:
+        time.sleep(0.02)
+    workers = [child for child in psutil.Process(job.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    workers[0].kill()
+    told = job.communicate(timeout=30)[1]
+    assert job.returncode == 1 and "Traceback" not in told and "the same call goes on from there" in told
+    assert len(list(tmp_path.glob(".faces.partial/records/*"))) >= 2
+
+
 def test_two_generations_at_once_make_one_whole_set(tiny, tmp_path):
     both = [CONTEXT.Process(target=_generate, args=(tmp_path / "faces",)) for _ in range(2)]
     for process in both:
@@ -173,6 +211,7 @@ def test_cache_killed_at_any_moment_is_made_again(embedded, tmp_path):
     for _ in range(5):
         run(_crop, embedded, tmp_path / "cache", killed_after=chance.uniform(0.2, 1.0) * seconds)
     found = IBugFaces(embedded, "all", crop=Crop(size=224), cache=tmp_path / "cache")
+    assert len(_files(tmp_path / "cache")) == 3, "the lock and two arrays; nothing of the runs that were killed"
     assert (found.images == expected.images).all() and (found.landmarks == expected.landmarks).all()
 
 
@@ -275,6 +314,27 @@ def test_full_disk_keeps_the_last_checkpoint_and_says_so(full_disk, toy):
         fit(new_model(RECIPE), toy(8), toy(4), RECIPE, full_disk, progress=False)
     last = next(full_disk.glob("nosenet-*.pt"))
     assert len(torch.load(last, weights_only=True)["history"]) == 1
+
+
+def _crop_and_tell(root, cache, answer):
+    try:
+        _crop(root, cache)
+    except OSError as error:
+        answer.put(str(error))
+
+
+@pytest.mark.parametrize("spare", [2_000_000, 100])
+def test_full_disk_under_the_cache_of_crops_is_an_error_that_names_the_file(full_disk, embedded, spare):
+    """Six hundred faces of 50 kB on a disk of three MB; what is mapped into memory beyond its end kills the process."""
+    _fill(full_disk, spare)
+    answer = CONTEXT.Queue()
+    process = CONTEXT.Process(target=_crop_and_tell, args=(embedded, full_disk / "cache", answer))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    told = answer.get(timeout=10)
+    assert "No space left on device" in told and str(full_disk / "cache" / ("all-" if spare > 100 else "")) in told
+    assert not [path for path in full_disk.rglob("*") if path.suffix in (".npy", ".npz")]
 
 
 @pytest.mark.parametrize("module, arguments", [

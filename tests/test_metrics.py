@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE
+from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention
 from fkp_utils.metrics import (
     error_curve,
     failure_rate,
@@ -83,6 +83,45 @@ def test_a_face_without_an_eye_corner_has_no_nme_and_is_left_out_of_the_mean():
     errors = nme(truth + [3, 4], truth, IBUG_68)
     assert errors[0] == pytest.approx(10) and np.isnan(errors[1])
     assert mean_nme(truth + [3, 4], truth, IBUG_68) == pytest.approx(10)
+
+
+NAN, INF = np.nan, np.inf
+
+
+@pytest.mark.parametrize("errors, failures, curve", [
+    ([5, 15, 30], 2 / 3, [0, 1 / 3, 2 / 3]), ([5, NAN, 15, NAN, 30], 2 / 3, [0, 1 / 3, 2 / 3]),
+    ([5, INF, 15, NAN], 2 / 3, [0, 1 / 3, 2 / 3]), ([INF, NAN], 1, [0] * 3), ([NAN], NAN, [NAN] * 3), ([], NAN, [NAN] * 3)])
+@pytest.mark.filterwarnings("error")
+def test_a_face_without_an_nme_counts_nowhere_and_one_that_was_not_found_is_a_failure(errors, failures, curve):
+    """Of the faces with an NME 5 and 15 are below 20 at the curve's end, 5 alone at its middle."""
+    np.testing.assert_allclose(failure_rate(np.array(errors, float)), failures)
+    np.testing.assert_allclose(error_curve(np.array(errors, float), limit=20, steps=3)[1], curve)
+
+
+@pytest.mark.filterwarnings("error")
+def test_landmarks_that_were_not_found_are_no_perfect_answer():
+    """Two faces of three landmarks, eye corners 50 apart. In the first one is 5 px off, in the second one was not found."""
+    truth = np.array([[[0, 0], [50, 0], [25, 30]]] * 2, np.float32)
+    three = Convention("three", flip=(1, 0, 2), eye_corners=(0, 1), regions={"eyes": (0, 1), "nose": (2,)})
+    predicted = truth.copy()
+    predicted[0, 2] += [3, 4]
+    predicted[1, 2] = np.nan
+    assert point_errors(predicted, truth).tolist() == [[0, 0, 5], [0, 0, INF]] and point_errors(predicted, truth).dtype == "f4"
+    np.testing.assert_allclose(nme(predicted, truth, three), [100 * 5 / 3 / 50, INF], rtol=1e-6)
+    assert failure_rate(nme(predicted, truth, three)) == 0.5
+    assert mean_nme(predicted, truth, three) == mae(predicted, truth) == normalised_mse(predicted, truth, (60, 80)) == INF
+    assert region_errors(predicted, truth, three) == {"eyes": 0, "nose": INF}
+    truth[1, 2] = np.nan                                       # nobody knows it: not finding it is no mistake
+    np.testing.assert_allclose(nme(predicted, truth, three), [100 * 5 / 3 / 50, 0], rtol=1e-6)
+    assert mae(predicted, truth) == pytest.approx((3 + 4) / 10)
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_nothing_is_known_there_is_no_mean():
+    truth = np.full((2, 68, 2), np.nan)
+    for found in (np.zeros_like(truth), truth):
+        means = mean_nme(found, truth, IBUG_68), mae(found, truth), normalised_mse(found, truth, (10, 10))
+        assert np.isnan(means).all() and np.isnan(list(region_errors(found, truth, IBUG_68).values())).all()
 
 
 def test_a_mean_shape_is_that_of_the_known():

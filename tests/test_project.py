@@ -18,9 +18,9 @@ from nbconvert.exporters import ScriptExporter
 
 PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
-LAYERS = ["folders", "errors", "command", "files", "marks", "palette", "landmarks", "_torchvision", "metrics", "synthesis",
-          "datasets", "augment", "nets", "profiles", "training", "train", "detection", "plotting", "predict", "exercises",
-          "morph", "widgets", "kaggle", "website", "course"]
+LAYERS = ["folders", "errors", "processors", "command", "files", "marks", "palette", "landmarks", "_torchvision", "metrics",
+          "synthesis", "datasets", "augment", "nets", "profiles", "training", "train", "detection", "plotting", "predict",
+          "exercises", "morph", "widgets", "kaggle", "website", "course"]
 
 
 def imports(path: Path) -> set[str]:

@@ -20,11 +20,16 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
@@ -36,6 +41,7 @@ from ..errors import DatasetError
 from ..files import locked, replace_folder, replacing, write_json, write_text
 from ..folders import PACKAGE
 from ..landmarks import IBUG_68
+from ..processors import usable
 from ..synthesis.person import sample_person
 from ..synthesis.portrait import Shot, develop, take
 from ..synthesis.render import Camera, Light, clutter
@@ -166,15 +172,14 @@ def _asf(landmarks: np.ndarray, image: str) -> str:
     return "\n".join([*lines, "", "# host image", image, ""])
 
 
-def _write_studio(folder: Path, seed: int, number: int) -> None:
-    for view in range(1, 7):
-        name = f"{number:02d}-{view}{'f' if number in IMM_WOMEN else 'm'}"
-        image, shape = folder / IMM / f"{name}.jpg", folder / IMM / f"{name}.asf"
-        if shape.exists():
-            continue
-        photo, landmarks = studio_picture(seed, number, view)
-        _save_jpeg(image, photo, 92)
-        write_text(shape, _asf(landmarks, image.name))
+def _write_studio(folder: Path, seed: int, number: int, view: int) -> None:
+    name = f"{number:02d}-{view}{'f' if number in IMM_WOMEN else 'm'}"
+    image, shape = folder / IMM / f"{name}.jpg", folder / IMM / f"{name}.asf"
+    if shape.exists():
+        return
+    photo, landmarks = studio_picture(seed, number, view)
+    _save_jpeg(image, photo, 92)
+    write_text(shape, _asf(landmarks, image.name))
 
 
 def _write_wild(folder: Path, seed: int, split: str, first: int, index: int) -> None:
@@ -237,8 +242,14 @@ def _run(job) -> None:
     job()
 
 
-def _processes() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that start meanwhile do not run the user's script again, which a script without a guard does not survive."""
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def ensure_embedded(folder: str | Path, settings: Settings | None = None, processes: int | None = None) -> Path:
@@ -250,7 +261,7 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     ----------
     folder : where the two datasets go
     settings : sizes and seed (default: 40 people, 600 + 100 wild faces)
-    processes : how many to use (default: one a core)
+    processes : how many to use (default: one a processor)
 
     Returns
     -------
@@ -260,6 +271,8 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     ------
     DatasetError
         If the folder exists and holds something that this function did not write.
+    ChildProcessError
+        If one of the processes was ended from outside.
     """
     folder, settings = Path(folder), settings or Settings()
     recipe, stamp = _recipe(settings), folder / "embedded.json"
@@ -267,7 +280,7 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
         return folder
     with locked(folder, wait=True):
         if _read(stamp) != recipe:                                   # nobody made it meanwhile
-            _generate(folder, settings, recipe, processes or _processes())
+            _generate(folder, settings, recipe, processes or usable())
     return folder
 
 
@@ -281,19 +294,27 @@ def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) ->
     partial_folder.mkdir(parents=True, exist_ok=True)
     write_json(partial_folder / "recipe.json", recipe)
     tests = settings.test // 2
-    jobs = [partial(_write_studio, partial_folder, settings.seed, n) for n in range(1, settings.people + 1)]
+    jobs = [partial(_write_studio, partial_folder, settings.seed, n, view)
+            for n in range(1, settings.people + 1) for view in range(1, 7)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "train", 0, i) for i in range(settings.train)]
     jobs += [partial(_write_wild, partial_folder, settings.seed, "test", _TESTS, i) for i in range(tests)]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")          # one core a process
-    with tqdm(total=6 * settings.people + settings.train + tests, desc="embedded faces", unit="picture", mininterval=1) as bar:
-        if processes == 1:
-            for job in jobs:
-                job()
-                bar.update(6 if job.func is _write_studio else 1)
-        else:
-            with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-                for job, _ in zip(jobs, pool.map(_run, jobs, chunksize=2)):
-                    bar.update(6 if job.func is _write_studio else 1)
+    if processes == 1 or multiprocessing.current_process().daemon:        # which may have no children
+        for job in tqdm(jobs, "embedded faces", unit="picture", mininterval=1):
+            job()
+    else:
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), signal.signal,
+                                 (signal.SIGINT, signal.SIG_IGN)) as pool:
+            try:
+                with _without_main():
+                    done = pool.map(_run, jobs, chunksize=4)
+                for _ in tqdm(done, "embedded faces", len(jobs), unit="picture", mininterval=1):
+                    pass
+            except BrokenProcessPool:
+                raise ChildProcessError(f"{folder}: a process that made faces was ended from outside, perhaps for want of "
+                                        "memory; the same call goes on from there") from None
+            finally:
+                pool.shutdown(cancel_futures=True)
     _write_lists(partial_folder, settings)
     os.replace(partial_folder / "recipe.json", partial_folder / stamp.name)
     replace_folder(partial_folder, folder)
@@ -313,7 +334,7 @@ def _write_lists(folder: Path, settings: Settings) -> None:
 
 
 def main() -> int:
-    """Command line: generate into a folder."""
+    """Command line: generate into a folder; 0 when it is there, 1 when it cannot be made, 130 when interrupted."""
     default = Settings()
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.datasets.embedded", description=main.__doc__)
     parser.add_argument("folder", type=Path)
@@ -322,8 +343,9 @@ def main() -> int:
     arguments = vars(parser.parse_args())
     folder = arguments.pop("folder")
     return command.run("embedded", lambda: print(f"embedded faces: {ensure_embedded(folder, Settings(**arguments))}"),
-                       "interrupted; the same command goes on")
+                       "interrupted; the same command goes on where it stopped")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from fkp_utils.datasets.embedded import main as start  # whose functions other processes can import
+    sys.exit(start())

@@ -248,14 +248,16 @@ class _Cache:
         arrays = {"names": np.array([entry.file for entry in entries]), "boxes": np.array([entry.box for entry in entries]),
                   "truth": np.array([unknown if entry.landmarks is None else entry.landmarks for entry in entries])}
         arrays["stamp"], arrays["sizes"] = np.array(_stamp(root, arrays["names"])), np.empty((n, 2), np.int64)
-        with replacing(self.images) as beside:
-            images = np.lib.format.open_memmap(beside, "w+", np.uint8, (n, self.crop.size, self.crop.size))
-            with ThreadPoolExecutor(4) as pool:
-                cuts = pool.map(partial(_cut, root, self.crop), entries)
-                for k, (face, size) in enumerate(tqdm(cuts, "cropping faces", total=n, unit="face", mininterval=1)):
-                    images[k], arrays["sizes"][k] = face, size
-            images.flush()
-            arrays["crc"] = np.array(zlib.crc32(images.data))
+        header, crc = {"descr": "|u1", "fortran_order": False, "shape": (n, self.crop.size, self.crop.size)}, 0
+        # Written, not mapped into memory: there a full disk would end the process without a word.
+        with replacing(self.images) as beside, open(beside, "wb") as file, ThreadPoolExecutor(4) as pool:
+            np.lib.format.write_array_header_1_0(file, header)
+            cuts = pool.map(partial(_cut, root, self.crop), entries)
+            for k, (face, size) in enumerate(tqdm(cuts, "cropping faces", total=n, unit="face", mininterval=1)):
+                arrays["sizes"][k], pixels = size, face.tobytes()
+                file.write(pixels)
+                crc = zlib.crc32(pixels, crc)
+        arrays["crc"] = np.array(crc)
         with replacing(self.arrays) as beside:
             np.savez(beside, allow_pickle=False, **arrays)
         return np.load(self.images, mmap_mode="r"), arrays
@@ -273,6 +275,9 @@ def _stamp(root: Path, names) -> int:
     """Changes when a picture changes: a checksum of sizes and times."""
     crc = 0
     for name in names:
-        stat = (root / str(name)).stat() if (root / str(name)).exists() else None
-        crc = zlib.crc32(f"{name}{stat and (stat.st_size, stat.st_mtime_ns)}".encode(), crc)
+        about = None
+        with contextlib.suppress(OSError):
+            stat = (root / str(name)).stat()
+            about = (stat.st_size, stat.st_mtime_ns)
+        crc = zlib.crc32(f"{name}{about}".encode(), crc)
     return crc

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from scipy.optimize import linear_sum_assignment
 from skimage import data as skimage_data
 from tqdm.auto import tqdm
 
@@ -141,19 +142,16 @@ class Scenes(FaceDataset):
 def matched(found: np.ndarray, true: np.ndarray, reach: float = 1 / 3, ratio: float = 1.6) -> np.ndarray:
     """For each true face (k, 2, 2) the index of the found one (n, 2, 2) that is it, or -1.
 
-    Its centre is at most `reach` sides away and its size within a factor of `ratio`; the nearest first, each once.
+    Its centre is at most `reach` sides away and its size within a factor of `ratio`; each once, as many as possible, and of
+    all ways to pair these the one with the least sum of distances in sides.
     """
     answer = np.full(len(true), -1)
-    if not len(found) or not len(true):
-        return answer
     side = 2 * np.linalg.norm(true[:, 1] - true[:, 0], axis=-1)
     distance = np.linalg.norm(true[:, None, 0] - found[None, :, 0], axis=-1) / side[:, None]
     larger = 2 * np.linalg.norm(found[:, 1] - found[:, 0], axis=-1)[None] / side[:, None]
-    distance[(distance > reach) | (np.abs(np.log(larger)) > np.log(ratio))] = np.inf
-    while np.isfinite(distance).any():
-        k, n = np.unravel_index(distance.argmin(), distance.shape)
-        answer[k] = n
-        distance[k], distance[:, n] = np.inf, np.inf
+    far = ~((distance <= reach) & (larger <= ratio) & (larger >= 1 / ratio))
+    rows, columns = linear_sum_assignment(np.where(far, len(true) * reach + 1, distance))     # more than all others together
+    answer[rows] = np.where(far[rows, columns], -1, columns)
     return answer
 
 

@@ -7,6 +7,7 @@ loss, which is divided by the number of all landmarks, so that the loss of a bat
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -74,12 +75,8 @@ def wing_loss(output: torch.Tensor, target: torch.Tensor, width: float = 0.5, cu
     return torch.where(error < width, width * torch.log1p(error / curve), error - offset).mean()
 
 
-def _smooth_l1(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return F.smooth_l1_loss(output, target, beta=0.1)
-
-
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-COORDINATE_LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "smooth_l1": _smooth_l1, "wing": wing_loss}
+COORDINATE_LOSSES: dict[str, Loss] = {"mse": F.mse_loss, "smooth_l1": partial(F.smooth_l1_loss, beta=0.1), "wing": wing_loss}
 
 
 @dataclass

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import torch
 
+from ..processors import allowed, usable
+
 INTERVAL = 0.5                       # seconds between two looks at what else is busy
 _SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -22,21 +24,24 @@ class Threads:
     """Keeps this process's number of threads at what other processes leave free, unless the user has set it.
 
     A user's setting is `OMP_NUM_THREADS` in the environment, or `torch.set_num_threads` with another number than PyTorch's
-    own, which is that of all processors or, where each runs two threads, of half of them.
+    own, which is that of all processors or, where each runs two threads, of half of them. Processors are those that the
+    process may run on, and so is what others do.
     """
 
     def __init__(self):
-        self.most = torch.get_num_threads()
-        self._ours = {self.most}
-        processors = psutil.cpu_count() or self.most
-        self.fixed = any(name in os.environ for name in _SETTINGS) or self.most not in (processors, processors // 2)
+        chosen = torch.get_num_threads()
+        self.most = min(chosen, usable())
+        self._ours = {chosen}
+        default = {share for count in (len(allowed()), psutil.cpu_count()) for share in (count, count // 2, -(-count // 2))}
+        self.fixed = any(name in os.environ for name in _SETTINGS) or chosen not in default
         self._process = psutil.Process()
         self._before = self._times()
 
     def _times(self) -> tuple[float, float, float]:
-        """Seconds: by the clock, of work by all processes on all processors, and by this one."""
-        everything, own = psutil.cpu_times(), self._process.cpu_times()
-        work = sum(getattr(everything, kind, 0.0) for kind in ("user", "system", "irq", "softirq"))
+        """Seconds: by the clock, of work by all processes on the processors that this one may use, and by this one."""
+        ours, own = allowed(), self._process.cpu_times()
+        work = sum(getattr(times, kind, 0.0) for number, times in enumerate(psutil.cpu_times(percpu=True)) if number in ours
+                   for kind in ("user", "system", "irq", "softirq"))
         polite = os.name == "posix" and self._process.nice() > 0           # whose work is counted apart, and makes way
         return time.monotonic(), work, 0.0 if polite else own.user + own.system
 
@@ -50,7 +55,7 @@ class Threads:
         now = self._times()
         clock, work, own = (after - before for after, before in zip(now, self._before))
         self._before = now
-        free = (psutil.cpu_count() or self.most) - max(0.0, work - own) / clock
+        free = len(allowed()) - max(0.0, work - own) / clock
         wanted = min(max(round(free), 1), self.most)
         self._ours.add(wanted)
         if wanted != torch.get_num_threads():

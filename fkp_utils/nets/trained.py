@@ -20,17 +20,21 @@ from .threads import adapt_threads
 
 
 def default_device() -> torch.device:
-    """The GPU if there is one."""
+    """The CUDA GPU if there is one, else the CPU.
+
+    Apple's (MPS) is left alone: PyTorch 2.13 gives wrong gradients there, without a word, for batch normalisation in the
+    channels-last layout of our nets (github.com/pytorch/pytorch/issues/175189), and has no float64.
+    """
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is fast: any recent GPU, or a CPU with AVX512-BF16 units (those with AMX have them, too).
+    """Whether bfloat16 is fast: NVIDIA's GPUs from Ampere on, and CPUs with AVX512-BF16 units (those with AMX have them, too).
 
-    Without them PyTorch emulates bfloat16 tens of times slower than float32.
+    Elsewhere PyTorch emulates it, on CPUs tens of times slower than float32.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
@@ -53,10 +57,14 @@ def laid_out(model: nn.Module, recipe: Recipe) -> nn.Module:
 
 
 def new_model(recipe: Recipe) -> nn.Module:
-    """The recipe's net for the landmarks of its dataset, with the initial weights that its seed and `he_init` give."""
+    """The recipe's net for the landmarks of its dataset, with the initial weights that its seed and `he_init` give.
+
+    On the CPU, so that a seed means the same on every device.
+    """
     torch.manual_seed(recipe.seed)
-    net = make_net(recipe.net, recipe.width, registered(recipe.data).convention.size)
-    return he_init(net) if recipe.he_init else net
+    with torch.device("cpu"):
+        net = make_net(recipe.net, recipe.width, registered(recipe.data).convention.size)
+        return he_init(net) if recipe.he_init else net
 
 
 def fused(model: nn.Module) -> nn.Module:
@@ -75,7 +83,10 @@ def fused(model: nn.Module) -> nn.Module:
 
 @dataclass
 class Trained:
-    """A trained net, its target, the convention of its landmarks, and a row of numbers for each epoch of its training."""
+    """A trained net, its target, the convention of its landmarks, and a row of numbers for each epoch of its training.
+
+    Pictures may come from any device; answers are on the CPU, whichever the net is on.
+    """
 
     model: nn.Module
     target: Target
@@ -96,11 +107,14 @@ class Trained:
         return self.target
 
     @torch.no_grad()
-    def logits(self, images: torch.Tensor) -> torch.Tensor:
-        """What the net puts out for uint8 images (b, 1, h, w) without augmentation: float32, its target's shape."""
+    def _on_device(self, images: torch.Tensor) -> torch.Tensor:
         adapt_threads()
         self.model.eval()
         return forward(self.model, to_float(images.to(next(self.model.parameters()).device)), self.recipe)
+
+    def logits(self, images: torch.Tensor) -> torch.Tensor:
+        """What the net puts out for uint8 images (b, 1, h, w) without augmentation: float32 on the CPU, its target's shape."""
+        return self._on_device(images).cpu()
 
     def for_answers(self) -> "Trained":
         """The same with a net for answering only, which is faster: `fused`, its convolutions in the format they compute in.
@@ -116,7 +130,7 @@ class Trained:
 
     def landmarks(self, images: torch.Tensor) -> torch.Tensor:
         """Landmarks of uint8 images (b, 1, h, w), float32 (b, n, 2) on the CPU, in pixels of the images."""
-        return self.target.decode(self.logits(images)).cpu()
+        return self.target.decode(self._on_device(images)).cpu()
 
     def predict(self, dataset: FaceDataset, batch: int = 64) -> np.ndarray:
         """Landmarks of every face of a dataset in order, float32 (N, n, 2), in pixels of its pictures."""

@@ -5,9 +5,9 @@ whole batch, so that the numbers do not depend on how many share it. Without tor
 process, and everything here does nothing.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,29 +17,37 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 
-@contextmanager
+@contextlib.contextmanager
 def joined() -> Iterator[None]:
     """Join the other processes that torchrun started, if it did: with gloo on CPUs, NCCL on GPUs.
 
     Raises
     ------
+    ValueError
+        For more processes than GPUs on this machine, and for numbers that torchrun would not give.
     ConnectionError
-        When another process is gone.
+        When another process is gone or cannot be reached.
     """
     if "WORLD_SIZE" not in os.environ:
         yield
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    if gpus := torch.cuda.device_count() if torch.cuda.is_available() else 0:
+        local = os.environ.get("LOCAL_RANK", "")
+        if not local.isdecimal():
+            raise ValueError(f"LOCAL_RANK is {local!r}, no number: start with torchrun, or without WORLD_SIZE")
+        if (here := max(int(local) + 1, int(os.environ.get("LOCAL_WORLD_SIZE", 1)))) > gpus:
+            raise ValueError(f"{here} processes on this machine would share {gpus} GPU(s): start at most {gpus}")
+        torch.cuda.set_device(int(local))
     try:
+        dist.init_process_group("nccl" if gpus else "gloo")
         yield
     except RuntimeError as error:                          # gloo has no class of its own
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
         raise ConnectionError("lost another process") from error
     finally:
-        dist.destroy_process_group()
+        with contextlib.suppress(RuntimeError, AssertionError, ValueError):       # not joined at all; else it hides what failed
+            dist.destroy_process_group()
 
 
 def rank() -> int:

@@ -89,7 +89,7 @@ class Trainer:
         """Train for one epoch, numbered from 0; return its mean loss. FloatingPointError when that is not finite."""
         recipe = self.recipe
         generator = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
-        order = torch.randperm(len(self.train), generator=generator).numpy()
+        order = torch.randperm(len(self.train), generator=generator, device="cpu").numpy()
         self.worker.train()
         total = torch.zeros((), device=self.device)
         for k in range(self.steps_an_epoch):
@@ -117,7 +117,7 @@ class Trainer:
     def validate(self) -> tuple[float, float]:
         """Loss, and mean distance in pixels of the known landmarks, of the validation faces."""
         self.judged.eval()
-        loss, distance, known = torch.zeros(3, dtype=torch.float64)
+        loss, distance, known = 0.0, 0.0, 0
         mine = distributed.shard(np.arange(len(self.val)))
         for start in range(0, len(mine), 64):
             images, landmarks = self.val.batch(mine[start:start + 64])
@@ -127,7 +127,8 @@ class Trainer:
             errors = self.target.errors(output, landmarks)
             distance += float(errors.sum())
             known += len(errors)
-        loss, distance, known = distributed.all_reduce(torch.stack([loss, distance, known]).to(self.device)).tolist()
+        sums = torch.tensor([loss, distance, known], dtype=torch.float64, device=self.device)
+        loss, distance, known = distributed.all_reduce(sums).tolist()
         return loss / len(self.val), distance / known
 
     def state_dict(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarr
     percent = relative_errors(found, faces.landmarks, faces.convention).astype(float)    # in float32 13.3 is 13.300000190734863
     order = extremes(errors, len(errors), worst=False)
     chosen = order[np.linspace(0, len(order) - 1, min(COUNT, len(order))).round().astype(int)]
-    maps = run.heatmap_target.heatmaps(run.logits(faces.batch(chosen)[0])).cpu()
+    maps = run.heatmap_target.heatmaps(run.logits(faces.batch(chosen)[0]))
     small = F.adaptive_avg_pool2d(maps, TILE)
     small = small / small.amax((2, 3), keepdim=True).clamp(min=1e-12)
     sheet = matplotlib.colormaps["inferno"](small.numpy())[..., :3]         # (k, n, TILE, TILE, 3)

@@ -27,6 +27,7 @@ from ..datasets import data_root
 from ..files import locked, replacing, write_text
 from ..folders import BUILD, NOTEBOOKS, WEBSITE
 from ..nets.trained import default_device, has_bf16
+from ..processors import usable
 from ..profiles import PROFILES
 from .page import render
 
@@ -56,7 +57,7 @@ def arithmetic() -> str:
     device = default_device()
     numbers = "bfloat16" if has_bf16(device) else "float32"
     processor = torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    return f"{processor}, {numbers}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads, PyTorch {torch.__version__}"
+    return f"{processor}, {numbers}, {os.environ.get('OMP_NUM_THREADS', usable())} threads, PyTorch {torch.__version__}"
 
 
 def _printed(cell) -> str:
@@ -114,7 +115,7 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
     """
     work = BUILD / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     # Threads that follow what else is busy would change the last digits.
-    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count()))
+    os.environ.setdefault("OMP_NUM_THREADS", str(usable()))
     unequal = []
     parameters = {"PROFILE": profile, "DATA": str(data_root(data)), "CHECKPOINTS": str(work / "checkpoints")}
     for notebook in notebooks:

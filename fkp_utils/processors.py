@@ -1,0 +1,22 @@
+"""How many processors this process may use: `taskset`, a job's scheduler or a container may allow fewer than there are."""
+
+import math
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+
+def allowed() -> set[int]:
+    """Numbers of the processors that the process may run on; all of them where the system cannot tell."""
+    process = psutil.Process()
+    return set(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else set(range(psutil.cpu_count() or 1))
+
+
+def usable() -> int:
+    """How many processors' time the process gets, as `nproc` says; no more than the quota of its container (cgroup v2)."""
+    count = len(allowed())
+    with suppress(OSError, ValueError):                       # no such file, or "max"
+        time, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        count = min(count, max(1, math.ceil(time / period)))
+    return count
