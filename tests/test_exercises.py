@@ -428,7 +428,8 @@ def test_whole_numbers_are_right_as_any_kind_of_number():
 
 
 @pytest.mark.parametrize("answer", [
-    "36", b"36", ["36"], {36}, [36], (36,), [[36]], np.array("36"), True, None, [None], {}, object(), 36 + 5j, math.nan,
+    "36", b"36", ["36"], {36}, [36], (36,), [[36]], np.array("36"), True, None, [None], {}, pytest.param(object(), id="object"),
+    36 + 5j, math.nan,
     math.inf, [[1, 2], [3]], [np.zeros(2), np.zeros(3)], np.datetime64("2020-01-01"), type, len, NotImplemented,
     torch.tensor([]), pd.NA, [36, ...], torch.zeros(2, 3, device="meta")], ids=str)
 def test_what_is_no_right_number_is_not_right(answer):
