@@ -25,7 +25,7 @@ from .. import detection, palette, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
 from ..folders import WEBSITE
-from ..nets.finder import SAME, STRIDE, UNIT, Faces
+from ..nets.finder import SAME_FACE, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
 
@@ -82,10 +82,11 @@ def description(run: Trained) -> dict:
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
             "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
-            "doubtful": predict.DOUBTFUL, "hopeless": predict.HOPELESS, "again": predict.AGAIN, "near": predict.NEAR,
-            "disagreement": predict.DISAGREEMENT,
-            "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
-            "stride": STRIDE, "unit": UNIT, "same": SAME,
+            "min_confidence": predict.DOUBTFUL, "min_first_confidence": predict.HOPELESS, "second_look_shift": predict.AGAIN,
+            "averaged_shift": predict.NEAR, "confidence_decay": predict.DISAGREEMENT,
+            "finder": {name.lower(): getattr(detection, name) for name in (
+                "LEVELS", "MAX_ENLARGED", "MAX_ENLARGEMENT", "MIN_TURNED_SIDE", "MIN_COARSE_SIDE", "MIN_CONFIDENCE")}
+            | {"stride": STRIDE, "unit": UNIT, "same_face": SAME_FACE},
             "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION}}
 
 
@@ -110,7 +111,7 @@ def vendor(folder: Path) -> None:
     Raises DatasetError when npm is missing, cannot get a package, or a file is not the known one.
     """
     for package, files in LIBRARIES.items():
-        if all(_known(folder / Path(name).name, digest) for name, digest in files.items()):
+        if all((file := folder / Path(name).name).is_file() and sha256(file) == digest for name, digest in files.items()):
             continue
         with tempfile.TemporaryDirectory() as work:
             try:
@@ -125,10 +126,6 @@ def vendor(folder: Path) -> None:
                         raise DatasetError(f"{package}: {name} is not the file that this project knows")
                     with replacing(folder / Path(name).name) as beside:
                         beside.write_bytes(content)
-
-
-def _known(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256(path) == digest
 
 
 def main() -> int:
