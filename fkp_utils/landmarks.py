@@ -81,6 +81,7 @@ def _run(first: int, last: int) -> tuple[int, ...]:
     return tuple(range(first, last + step, step))
 
 
+DLIB_BOX = (1.057, 0.087)       # medians on the iBUG training photos, see `Convention`
 NOSE_TIP_58 = 52                # the middle of the lower edge of the nose (figure 1 of notebook 1 shows it)
 
 NOSE = Convention("nose tip", flip=(0,))
@@ -100,7 +101,18 @@ IBUG_68 = Convention(
     regions={"jaw": _run(0, 16), "brows": _run(17, 26), "nose": _run(27, 35), "eyes": _run(36, 47), "mouth": _run(48, 67)},
     lines=((_run(0, 16), False), (_run(17, 21), False), (_run(22, 26), False), (_run(27, 30), False), (_run(31, 35), False),
            (_run(36, 41), True), (_run(42, 47), True), (_run(48, 59), True), (_run(60, 67), True)),
-    box=(1.057, 0.087))         # medians on the iBUG training photos
+    box=DLIB_BOX)
+
+
+def box_centres(boxes: np.ndarray) -> np.ndarray:
+    """Centres (N, 2) of boxes (N, 4), which cover x from left - 0.5 to left + width - 0.5: pixel centres are integers."""
+    boxes = np.asarray(boxes, np.float64)
+    return boxes[:, :2] + boxes[:, 2:4] / 2 - 0.5
+
+
+def square_boxes(centres: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) with these centres (N, 2) and sides (N,); `box_centres` undone."""
+    return np.c_[centres - sides[:, None] / 2 + 0.5, sides, sides]
 
 
 def box_around(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
@@ -109,8 +121,8 @@ def box_around(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
         raise ValueError(f"convention {convention.name!r} does not say how a box lies around its landmarks")
     factor, up = convention.box
     low, high = landmarks.min(1), landmarks.max(1)
-    side = factor * np.sqrt(np.prod(high - low, 1, keepdims=True))
-    return np.c_[(low + high) / 2 - [0, up] * side - side / 2, side, side]
+    sides = factor * np.sqrt(np.prod(high - low, 1))
+    return square_boxes((low + high) / 2 - [0, up] * sides[:, None], sides)
 
 
 def roll(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
@@ -129,19 +141,21 @@ def roll(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
     return np.rad2deg(np.arctan2(across[:, 1], across[:, 0]))
 
 
-def turned(points: np.ndarray, degrees: np.ndarray) -> np.ndarray:
-    """Points (N, n, 2) turned about the origin by `degrees` (N,), clockwise on the screen."""
-    angle = np.deg2rad(degrees)[:, None]
-    cos, sin = np.cos(angle), np.sin(angle)
-    x, y = points[..., 0], points[..., 1]
-    return np.stack([cos * x - sin * y, sin * x + cos * y], -1)
+def rotation(degrees: np.ndarray | float) -> np.ndarray:
+    """Matrices (..., 2, 2) that turn (x, y) by `degrees` (...), clockwise on the screen."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+
+
+def turned(points: np.ndarray, degrees: np.ndarray, centres: np.ndarray | float = 0.0) -> np.ndarray:
+    """Points (N, n, 2) turned by `degrees` (N,), clockwise on the screen, about the origin or about `centres` (N, 1, 2)."""
+    return (points - centres) @ rotation(degrees).swapaxes(1, 2) + centres
 
 
 def box_corners(boxes: np.ndarray, rolls: np.ndarray) -> np.ndarray:
     """Corners (N, 4, 2) of boxes (N, 4) turned by `rolls` (N,) degrees about their centres, clockwise from the upper left."""
-    centre = (boxes[:, None, :2] + boxes[:, None, 2:] / 2) - 0.5
     reach = boxes[:, None, 2:] / 2 * [[-1, -1], [1, -1], [1, 1], [-1, 1]]
-    return turned(reach, rolls) + centre
+    return turned(reach, rolls) + box_centres(boxes)[:, None]
 
 
 def upright_boxes(landmarks: np.ndarray, convention: Convention) -> tuple[np.ndarray, np.ndarray]:
@@ -151,5 +165,4 @@ def upright_boxes(landmarks: np.ndarray, convention: Convention) -> tuple[np.nda
     """
     rolls = roll(landmarks, convention)
     boxes = box_around(turned(landmarks, -rolls), convention)
-    centre = turned((boxes[:, :2] + boxes[:, 2:] / 2)[:, None], rolls)[:, 0]
-    return np.c_[centre - boxes[:, 2:] / 2, boxes[:, 2:]], rolls
+    return square_boxes(turned(box_centres(boxes)[:, None], rolls)[:, 0], boxes[:, 2]), rolls

@@ -22,7 +22,8 @@ from skimage import data
 from test_project import PROJECT
 
 from fkp_utils import predict
-from fkp_utils.landmarks import IBUG_68
+from fkp_utils.detection import search_levels
+from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.website.demo import LIBRARIES
@@ -302,6 +303,146 @@ def test_the_cameras_last_frame_is_not_drawn_over_a_new_photo(filming, tmp_path)
     expect(filming.locator("#status")).to_have_text("wall.png: no face found")
     pixels = "[...pen.getImageData(0, 0, view.width, view.height).data]"
     assert filming.evaluate(f"{pixels}.filter((value, k) => k % 4 < 3 && value != 90).length") == 0
+
+
+CAMERA = """() => {
+    window.asked = [];
+    navigator.mediaDevices.getUserMedia = () => new Promise((give, refuse) => window.asked.push({ give: () => {
+        const stream = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
+        stream.getContext("2d").fillRect(0, 0, 64, 48);
+        window.stream = stream.captureStream(10);
+        give(window.stream);
+    }, refuse }));
+}"""                                                                  # a browser that asks until the test answers for its user
+LIVE = "window.stream.getTracks().filter(track => track.readyState === 'live').length"
+
+
+def test_a_second_click_while_the_browser_asks_leaves_no_camera_on(demo):
+    demo.evaluate(CAMERA)
+    button, status = demo.locator("#camera"), demo.locator("#status")
+    button.click()
+    expect(status).to_have_text("waiting for the camera")
+    expect(button).to_have_text("stop the camera")
+    button.click()
+    expect(status).to_have_text("the camera was not started")
+    demo.evaluate("window.asked[0].give()")
+    demo.wait_for_function(f"() => {LIVE} === 0")
+    expect(button).to_have_text("camera")
+    button.click()                                                     # and a third one asks anew
+    demo.evaluate("window.asked[1].give()")
+    expect(status).to_contain_text("0 face(s), ", timeout=30_000)
+    assert demo.evaluate("window.asked.length") == 2 and demo.evaluate(LIVE) == 1
+
+
+def test_a_photo_chosen_while_the_browser_asks_stays(demo, tmp_path):
+    Image.new("RGB", (300, 200), (90, 90, 90)).save(tmp_path / "wall.png")
+    demo.evaluate(CAMERA)
+    demo.locator("#camera").click()
+    demo.set_input_files("#photo", tmp_path / "wall.png")
+    expect(demo.locator("#status")).to_have_text("wall.png: no face found", timeout=60_000)
+    demo.evaluate("window.asked[0].give()")
+    demo.wait_for_function(f"() => {LIVE} === 0")
+    expect(demo.locator("#status")).to_have_text("wall.png: no face found")
+    assert demo.evaluate("[view.width, view.height, camera]") == [300, 200, None]
+
+
+def test_a_camera_that_is_refused_or_taken_away_is_told(demo):
+    demo.evaluate(CAMERA)
+    button, status = demo.locator("#camera"), demo.locator("#status")
+    button.click()
+    demo.evaluate("window.asked[0].refuse(new Error('permission denied'))")
+    expect(status).to_have_text("no camera: permission denied")
+    expect(button).to_have_text("camera")
+    button.click()
+    demo.evaluate("window.asked[1].give()")
+    expect(status).to_contain_text("0 face(s), ", timeout=30_000)
+    demo.evaluate("window.film = camera.video; window.stream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(status).to_have_text("the camera was switched off")
+    expect(button).to_have_text("camera")
+    assert demo.evaluate("window.film.paused && window.film.srcObject === null") and demo.evaluate(LIVE) == 0
+
+
+def test_addresses_of_files_are_given_back(demo, tmp_path):
+    Image.fromarray(data.astronaut()[:300, 60:400]).save(tmp_path / "mine.png")
+    (tmp_path / "notes.jpg").write_text("no picture")
+    demo.evaluate("""() => {
+        window.given = [];
+        const [create, revoke] = [URL.createObjectURL, URL.revokeObjectURL];
+        URL.createObjectURL = what => { const url = create.call(URL, what); window.given.push(url); return url; };
+        URL.revokeObjectURL = url => { window.given = window.given.filter(other => other !== url); revoke.call(URL, url); };
+    }""")
+    demo.set_input_files("#photo", tmp_path / "notes.jpg")
+    expect(demo.locator("#status")).to_contain_text("notes.jpg is not a picture")
+    demo.set_input_files("#photo", tmp_path / "mine.png")
+    expect(demo.locator("#status")).to_contain_text("mine.png: 1 face(s) in", timeout=60_000)
+    assert demo.evaluate("window.given.length") == 0
+    with demo.expect_download() as download:
+        demo.locator("#json").click()
+    assert json.loads(Path(download.value.path()).read_text())["photo"] == "mine.png"
+    demo.wait_for_function("() => window.given.length === 0", timeout=5000)
+
+
+def test_the_same_file_can_be_chosen_again(demo, tmp_path):
+    for width in (300, 200):
+        Image.new("RGB", (width, 150), (90, 90, 90)).save(tmp_path / "wall.png")
+        demo.set_input_files("#photo", tmp_path / "wall.png")
+        demo.wait_for_function("width => view.width === width", arg=width)
+        assert demo.evaluate("document.getElementById('photo').value") == ""
+
+
+def test_a_photo_that_takes_long_to_decode_does_not_replace_a_later_one(demo, tmp_path):
+    for name, width in (("slow", 300), ("fast", 200)):
+        Image.new("RGB", (width, 150), (90, 90, 90)).save(tmp_path / f"{name}.png")
+    demo.evaluate("""() => {
+        const decode = Image.prototype.decode;
+        let first = true;
+        Image.prototype.decode = async function () {
+            const wait = first ? 1500 : 0;
+            first = false;
+            await decode.call(this);
+            await new Promise(done => setTimeout(done, wait));
+        };
+    }""")
+    demo.set_input_files("#photo", tmp_path / "slow.png")
+    demo.set_input_files("#photo", tmp_path / "fast.png")
+    expect(demo.locator("#status")).to_have_text("fast.png: no face found", timeout=60_000)
+    demo.wait_for_timeout(2000)
+    expect(demo.locator("#status")).to_have_text("fast.png: no face found")
+    assert demo.evaluate("view.width") == 200
+
+
+def test_a_search_that_fails_is_told(demo, tmp_path):
+    Image.new("RGB", (300, 150), (90, 90, 90)).save(tmp_path / "wall.png")
+    demo.evaluate("finder = { run: async () => { throw new Error('out of memory'); } }")
+    demo.set_input_files("#photo", tmp_path / "wall.png")
+    expect(demo.locator("#status")).to_have_text("wall.png: the search failed (out of memory)", timeout=30_000)
+
+
+def test_demo_computes_boxes_and_sizes_as_python_does(demo):
+    rng = np.random.default_rng(0)
+    half, flip = np.stack([rng.uniform(2, 50, 68), rng.uniform(0, 120, 68)], 1), np.array(IBUG_68.flip)
+    face = np.where((np.arange(68) < flip)[:, None], half * [-1, 1], half[flip])
+    for degrees in (0, 20, -110):
+        points = turned(face[None], np.array([degrees])) + [123.4, 77]
+        found = demo.evaluate("points => boxAround(points)", points[0].tolist())
+        [box], [roll] = upright_boxes(points, IBUG_68)
+        np.testing.assert_allclose([*found["box"], found["roll"]], [*box, roll], atol=1e-6)
+    for size in ((100, 80), (257, 200), (300, 400), (640, 480), (700, 500), (853, 1), (854, 854), (900, 1281), (1600, 1200)):
+        found = demo.evaluate("size => { [view.width, view.height] = size; return searchLevels(); }", size)
+        assert found == search_levels(*size)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (800, 500)])
+def test_demo_finds_small_faces(demo, tmp_path, size):
+    """A jaw of 15 px, in photos that were looked at shrunk to 256, or to 640."""
+    photo = Image.new("RGB", size, (120, 130, 140))
+    face = Image.fromarray(data.astronaut()).crop((130, 20, 310, 200))
+    photo.paste(face.resize((30, 30), Image.Resampling.LANCZOS), (200, 90))
+    photo.save(tmp_path / "small.png")
+    demo.set_input_files("#photo", tmp_path / "small.png")
+    expect(demo.locator("#status")).to_contain_text("small.png: 1 face(s) in", timeout=60_000)
+    [face], [expected] = demo.evaluate("window.faces"), predict.landmarks(np.asarray(photo), fast=True)
+    np.testing.assert_allclose(face["box"], expected.box, atol=1)
 
 
 # ---------------------------------------------------------------- JupyterLab

@@ -1,5 +1,6 @@
 """The finder: its scenes, its target with numbers worked out by hand, and faces found in photos at every angle."""
 
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from fkp_utils import predict
 from fkp_utils.datasets import Scenes
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.datasets.scenes import FACES, SCENE, faces_of, matched, points_of
-from fkp_utils.detection import _search, find_faces
+from fkp_utils.detection import _parts, _search, _search_parts, find_faces, search_levels
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets.finder import STRIDE, UNIT, Faces, distinct
@@ -50,9 +51,8 @@ TWO = ((30.2, 40.7, 24.0, 0.0), (90.4, 77.1, 50.0, 135.0))
 
 
 def test_what_a_perfect_net_says_is_read_exactly():
-    found = Faces((128, 128)).faces(maps(*TWO), most=5)[0]
-    assert (found[2:, 4] < 1e-3).all()
-    np.testing.assert_allclose(found[:2, :4].numpy()[found[:2, 2].argsort()], TWO, atol=1e-4)
+    [found] = Faces((96, 128)).faces(maps(*TWO, size=(96, 128)), 0.5)
+    np.testing.assert_allclose(found[:, :4].numpy()[found[:, 2].argsort()], TWO, atol=1e-4)
 
 
 def test_decoded_points_are_the_scenes_points_and_their_errors_zero():
@@ -112,6 +112,28 @@ def test_regression_by_hand():
     assert float(Faces((32, 32)).loss(output, scene(face))) == pytest.approx(expected, rel=1e-4)
 
 
+def test_loss_around_a_face_by_hand():
+    """Logit 1 at two places of a map of 6x10, one and a half and three pixels from a centre, whose Gaussian is 0.09 sides wide.
+
+    The side is 80 px, 20 pixels of the map, so that its deviation is 1.8; each place adds (1 - weight)^4 p^2 ln(1 + e).
+    """
+    face = (4 * 3.5 + 1.5, 4 * 2 + 1.5, 80.0, 0.0)                       # at (3.5, 2) of the map: between two of its pixels
+    output = torch.full((1, 6, 6, 10), -50.0)
+    p, expected = 1 / (1 + np.exp(-1)), 50.0 * 2                         # two pixels have the centre and miss it: softplus(50)
+    for column, row, square in ((2, 2, 1.5**2), (3, 5, 0.5**2 + 3**2)):
+        output[0, 0, row, column] = 1
+        expected += (1 - np.exp(-square / (2 * 1.8**2))) ** 4 * p**2 * np.log1p(np.e)
+    output[0, 3] = np.log2(80 / 32)
+    output[0, 4], output[0, 5] = 1, 0
+    y, x = np.mgrid[:6, :10]
+    near = np.exp(-((x - 3.5) ** 2 + (y - 2) ** 2) / (2 * 1.8**2))
+    output[0, 1], output[0, 2] = torch.tensor(3.5 - x), torch.tensor(2.0 - y)
+    assert float(Faces((24, 40)).loss(output, scene(face))) == pytest.approx(expected / 4, rel=1e-5)
+    output[0, 1] += 4                                                    # 4 pixels of the map: 4 * 8 / 80 sides, less 0.05
+    fitted = (near[near > 0.6] * 0.35).sum() / near[near > 0.6].sum()
+    assert float(Faces((24, 40)).loss(output, scene(face))) == pytest.approx(expected / 4 + fitted, rel=1e-5)
+
+
 def test_where_people_may_be_unlabelled_a_sure_answer_is_no_mistake():
     target, somebody = Faces((128, 128)), maps(TWO[0], (90, 90, 30, 0))
     assert float(target.loss(somebody, scene(TWO[0]))) > float(target.loss(somebody, scene(TWO[0], complete=False))) + 1
@@ -122,6 +144,35 @@ def test_where_people_may_be_unlabelled_a_sure_answer_is_no_mistake():
 def test_of_two_answers_for_one_face_the_surer_stays():
     faces = torch.tensor([[50, 50, 40, 0, 0.6], [58, 50, 40, 0, 0.9], [50, 75, 40, 0, 0.5], [200, 50, 40, 0, 0.4]])
     np.testing.assert_allclose(distinct(faces)[:, 4], [0.9, 0.5, 0.4])
+    assert distinct(faces[:0]).shape == (0, 5)
+
+
+@pytest.mark.parametrize("sides, apart, kept", [
+    ((100, 20), 49, 1), ((20, 100), 49, 1), ((100, 20), 51, 2), ((20, 100), 51, 2), ((20, 20), 11, 2), ((20, 20), 9, 1)])
+def test_of_unequal_faces_the_larger_side_says_whether_they_are_one(sides, apart, kept):
+    """Half of the larger side, whichever of them is the surer; of the smaller one it would be 10 px."""
+    first, second = sides
+    faces = torch.tensor([[300.0, 200, first, 0, 0.9], [300 + 0.6 * apart, 200 - 0.8 * apart, second, 0, 0.8]])
+    assert len(distinct(faces)) == kept and distinct(faces.flip(0))[0, 2] == first
+
+
+def test_what_is_near_to_a_dropped_face_only_stays():
+    """Of a chain each nearer than half a side to the next, the surest, and those that are not near to it: the last one."""
+    chain = torch.tensor([[0.0, 0, 40, 0, 0.9], [15, 0, 40, 0, 0.8], [30, 0, 40, 0, 0.7]])
+    np.testing.assert_allclose(distinct(chain)[:, 0], [0, 30])
+
+
+def test_2000_faces_take_less_than_a_second():
+    y, x = np.mgrid[:40, :50] * 30.0
+    faces = torch.tensor(np.stack([x.ravel(), y.ravel(), np.full(2000, 20), np.zeros(2000), np.linspace(0.4, 0.9, 2000)], 1))
+    twice, start = torch.cat([faces, faces + torch.tensor([3.0, 3, 0, 0, -0.1])]), time.process_time()
+    assert distinct(twice).shape == (2000, 5) and time.process_time() - start < 1
+
+
+def test_more_than_a_hundred_faces_are_read():
+    many = [(40.0 * k + 21.3, 40.0 * n + 18.9, 24.0, 10.0) for n in range(11) for k in range(13)]
+    [found] = Faces((480, 640)).faces(maps(*many, size=(480, 640)), 0.5)
+    np.testing.assert_allclose(sorted(found[:, :4].tolist()), sorted(many), atol=1e-3)
 
 
 def test_the_net_learns_one_scene_by_heart():
@@ -244,27 +295,34 @@ def test_boxes_are_those_that_the_landmarks_ask_for(collins):
     assert np.abs(np.array([left, top]) - boxes[0, :2]).max() < 0.15 * width
 
 
-@pytest.mark.parametrize("turns, rolls", [(range(1), [0]), (range(1, 2), [90]), (range(4), [0, 90, -180, -90])])
+@pytest.mark.parametrize("turns, rolls", [(range(1), [30]), (range(1, 2), [120]), (range(4), [30, 120, -150, -60])])
 def test_turned_looks_give_places_in_the_upright_picture(turns, rolls):
-    """The only bright pixel, taken for an upright face in what the net sees."""
+    """The only bright pixel, taken for a face turned by 30 degrees in what the net sees."""
     class Brightest(Faces):
-        def faces(self, output, most=100):
+        @staticmethod
+        def faces(output, min_confidence):
             assert output.shape[1] == 1 and output.shape[-2] % 64 == output.shape[-1] % 64 == 0
             places = [divmod(int(view.argmax()), output.shape[-1]) for view in output.flatten(1)]
-            return torch.tensor([[[x, y, 24.0, 0.0, 1.0], [x, y, 23.5, 0.0, 1.0]] for y, x in places])
+            return torch.tensor([[[x, y, 24.0, 30.0, 1.0], [x, y, 23.5, 30.0, 1.0]] for y, x in places])
     run = SimpleNamespace(logits=lambda images: images)
     picture = np.zeros((65, 90), np.uint8)
     picture[17, 30] = 255
-    expected = [[30, 17, side, roll, 1] for roll in rolls for side in (24, 23.5) if side == 24 or roll == 0]
-    assert _search(run, Brightest((64, 64)), picture, turns).tolist() == expected
+    expected = [[30, 17, side, roll, 1] for roll in rolls for side in (24, 23.5) if side == 24 or roll == 30]
+    assert _search(run, Brightest((64, 64)), picture, turns, 0.3).tolist() == expected
 
 
 @pytest.mark.parametrize("size, seen", [
-    ((500, 1000), [(4, 256, 256), (1, 320, 640), (1, 640, 1280)]), ((213, 426), [(4, 256, 256)]),          # 1.5 * 426 = 639
-    ((320, 427), [(4, 256, 256), (1, 512, 640)]), ((854, 854), [(4, 256, 256), (1, 640, 640), (1, 1280, 1280)]),
-    ((853, 853), [(4, 256, 256), (1, 640, 640)])])
+    ((50, 100), [(4, 256, 256)]), ((512, 256), [(4, 256, 256), (1, 640, 320)]),
+    ((128, 257), [(4, 256, 256), (1, 192, 448)]), ((213, 426), [(4, 256, 256), (1, 320, 640)]),          # 385.5 and 639 wide
+    ((320, 427), [(4, 256, 256), (1, 512, 640)]), ((640, 640), [(4, 256, 256), (1, 640, 640)]),
+    ((64, 641), [(4, 256, 256), (1, 128, 1024)]), ((853, 853), [(4, 256, 256), (1, 1280, 1280)]),        # 961.5 and 1279.5 wide
+    ((854, 854), [(4, 256, 256), (1, 640, 640), (1, 1280, 1280)]),
+    ((500, 1280), [(4, 256, 256), (1, 256, 640), (1, 512, 1280)]),
+    ((120, 1281), [(4, 256, 256), (1, 64, 640), (1, 128, 1344)]),
+    ((2560, 40), [(4, 256, 256), (1, 640, 64), (1, 1280, 64), (1, 1408, 64), (1, 1408, 64)]),
+    ((10, 12000), [(4, 256, 256), (1, 64, 640), (1, 64, 1280), *[(1, 64, 1472)] * 4, *[(1, 64, 1536)] * 9])])
 def test_sizes_at_which_a_photo_is_searched(size, seen):
-    """Its longer side 256 (in four turns), 640 and 1280 pixels, multiples of 64; after the first enlarged by at most 1.5."""
+    """Never less than its own, in multiples of 64; up to 1280, enlarged by at most 1.5 after the first; long ones in parts."""
     shapes = []
 
     def logits(images):
@@ -273,6 +331,96 @@ def test_sizes_at_which_a_photo_is_searched(size, seen):
 
     run = SimpleNamespace(logits=logits, target=Faces((64, 64)))
     assert find_faces(np.zeros((*size, 3), np.uint8), run).shape == (0, 6) and shapes == seen
+
+
+@pytest.mark.parametrize("width, height, last", [(4000, 3000, 4000), (6000, 4000, 4242.64), (3000, 16000, 8000)])
+def test_the_largest_size_has_12_megapixels(width, height, last):
+    assert search_levels(width, height)[-1] == pytest.approx(last, abs=0.01)
+
+
+class Spots(Faces):
+    """Takes each bright spot of what the net sees for an upright face of 20 pixels."""
+
+    @staticmethod
+    def faces(output, min_confidence):
+        return [torch.stack([x, y, 20 + 0 * x, 0 * x, view[y, x] / 255], 1)
+                for view in output[:, 0].float() for y, x in [(view > 250).nonzero(as_tuple=True)]]
+
+
+def test_each_face_of_a_large_photo_is_found_once_whatever_part_it_lies_in():
+    """3400x1700: three parts of 1262 px by two of 946, which begin at 0, 1069 and 2138, and at 0 and 754."""
+    assert [(part.start, part.stop) for part in _parts(3400)] == [(0, 1262), (1069, 2331), (2138, 3400)]
+    assert [(part.start, part.stop) for part in _parts(1700)] == [(0, 946), (754, 1700)]
+    places = [(x, y) for y in (0, 300, 760, 850, 945, 1699) for x in (0, 500, 1100, 1165, 1180, 1261, 1700, 2150, 2234, 3399)]
+    photo = np.zeros((1700, 3400, 3), np.uint8)
+    photo[tuple(np.transpose(places)[::-1])] = 255
+    run = SimpleNamespace(logits=lambda images: images, target=Spots((64, 64)))
+    found = find_faces(photo, run, levels=(3400,))
+    centres = found[:, :2] + found[:, 2:4] / 2 - 0.5
+    assert sorted(map(tuple, centres.round(3).tolist())) == sorted(places)
+
+
+def test_a_face_that_the_edge_of_a_part_cuts_is_told_by_the_next_part():
+    """What is nearer than a quarter of the overlap to an inner edge belongs to the next part, which sees 144 px around it."""
+    run, asked = SimpleNamespace(logits=lambda images: images), []
+
+    class Everywhere(Faces):
+        @staticmethod
+        def faces(output, min_confidence):
+            asked.append(output.shape)
+            return [torch.tensor([[x, 10.0, 20, 0, 0.9] for x in (0.0, 47, 48, 800, 1214, 1215, 1261)])]
+
+    found = _search_parts(run, Everywhere((64, 64)), np.zeros((64, 3400), np.uint8), range(1), 0.3)
+    assert asked == [(1, 1, 64, 1280)] * 3
+    assert found[:, 0].tolist() == [0, 47, 48, 800, 1214, *(1069 + x for x in (48, 800, 1214)), *(
+        2138 + x for x in (48, 800, 1214, 1215, 1261))]
+
+
+def test_places_come_back_to_the_photo_where_width_and_height_were_rounded_differently():
+    """100x33 becomes 256x84, not 84.48: a face at (40, 60) lies at 40.5 * 100 / 256 - 0.5 and at 60.5 * 33 / 84 - 0.5."""
+    class One(Faces):
+        @staticmethod
+        def faces(output, min_confidence):
+            return [torch.tensor([[40, 60, 32, 20, 0.9], [200, 20, 64, -20, 0.8]]), *[torch.empty(0, 5)] * 3]
+
+    run, x, y = SimpleNamespace(logits=lambda images: images, target=One((64, 64))), 100 / 256, 33 / 84
+    small, large = 32 * (x * y) ** 0.5, 64 * (x * y) ** 0.5
+    expected = [[200.5 * x - large / 2, 20.5 * y - large / 2, large, large, -20, 0.8],
+                [40.5 * x - small / 2, 60.5 * y - small / 2, small, small, 20, 0.9]]
+    np.testing.assert_allclose(find_faces(np.zeros((33, 100, 3), np.uint8), run), expected, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    """A face whose jaw is 92 px wide, in a picture of 180x180."""
+    return Image.fromarray(free_portraits()["Eileen Collins"]).crop((130, 20, 310, 200))
+
+
+def pasted(portrait, size, jaw, places):
+    """A photo of (width, height) with the portrait at some places, so small that its jaw is so many pixels wide."""
+    photo, side = Image.new("RGB", size, (120, 130, 140)), round(180 * jaw / 92)
+    for place in places:
+        photo.paste(portrait.resize((side, side), Image.Resampling.LANCZOS), place)
+    return np.asarray(photo)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (420, 280), (700, 500), (853, 600), (1700, 900)])
+def test_faces_of_13_pixels_are_found_in_photos_of_any_size(portrait, size):
+    places = [(10, 15), (size[0] - 70, size[1] - 90)]
+    boxes = find_faces(pasted(portrait, size, 13, places))
+    middles = sorted((boxes[:, :2] + boxes[:, 2:4] / 2).tolist())
+    np.testing.assert_allclose(middles, np.add(places, [13, 12]), atol=2)
+
+
+def test_faces_of_20_pixels_are_found_in_24_megapixels(portrait):
+    places = [(500 + k % 4 * 1400 + 37 * k, 300 + k // 4 * 1200) for k in range(12)]
+    assert len(find_faces(pasted(portrait, (6000, 4000), 20, places), min_confidence=0.5)) == 12
+
+
+def test_every_face_of_a_crowd_is_found(portrait):
+    """A hundred was the most that were looked at."""
+    places = [(72 * k, 72 * n) for n in range(11) for k in range(12)]
+    assert len(find_faces(pasted(portrait, (864, 792), 30, places), min_confidence=0.5)) == 132
 
 
 def test_other_weights_are_no_finder():

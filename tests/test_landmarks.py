@@ -5,7 +5,20 @@ import json
 import numpy as np
 import pytest
 
-from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE, Convention, box_around, box_corners, roll, upright_boxes
+from fkp_utils.landmarks import (
+    IBUG_68,
+    IMM_58,
+    NOSE,
+    Convention,
+    box_around,
+    box_centres,
+    box_corners,
+    roll,
+    rotation,
+    square_boxes,
+    turned,
+    upright_boxes,
+)
 
 FIVE = Convention("five", (1, 0, 2, 4, 3), (0, 1), {"eyes": (0, 1), "nose": (2,)}, (((0, 2, 1), False),))
 
@@ -44,7 +57,7 @@ def test_a_box_lies_around_its_landmarks():
     landmarks = np.zeros((1, 68, 2))
     landmarks[0, 1] = [80, 20]
     side = 40 * 1.057
-    np.testing.assert_allclose(box_around(landmarks, IBUG_68), [[40 - side / 2, 10 - 0.087 * side - side / 2, side, side]])
+    np.testing.assert_allclose(box_around(landmarks, IBUG_68), [[40.5 - side / 2, 10.5 - 0.087 * side - side / 2, side, side]])
     with pytest.raises(ValueError, match="'five' does not say"):
         box_around(landmarks, FIVE)
 
@@ -72,17 +85,49 @@ def test_corners_of_a_box_turn_about_its_centre():
     np.testing.assert_allclose(quarter, [[14.5, 4.5], [14.5, 14.5], [-5.5, 14.5], [-5.5, 4.5]])
 
 
-def test_upright_boxes_turn_with_the_face():
-    """The box of the turned face is the box of the upright one, turned about the same point."""
+def test_a_box_of_pixels_3_to_12_has_its_centre_between_7_and_8():
+    np.testing.assert_allclose(box_centres(np.array([[3.0, 20, 10, 4]])), [[7.5, 21.5]])
+    np.testing.assert_allclose(square_boxes(np.array([[7.5, 24.5]]), np.array([10.0])), [[3, 20, 10, 10]])
+
+
+def test_a_quarter_clockwise_turns_right_into_down():
+    np.testing.assert_allclose(rotation(90), [[0, -1], [1, 0]], atol=1e-12)
+    np.testing.assert_allclose(rotation(np.array([30.0, -90])), [[[3**0.5 / 2, -0.5], [0.5, 3**0.5 / 2]], [[0, 1], [-1, 0]]],
+                               atol=1e-12)
+    points = turned(np.array([[[2.0, 0], [0, 3]], [[2, 0], [0, 3]]]), np.array([90.0, 180]))
+    np.testing.assert_allclose(points, [[[0, 2], [-3, 0]], [[-2, 0], [0, -3]]], atol=1e-12)
+
+
+def symmetrical_face():
+    """Landmarks (68, 2) about x = 0."""
     rng = np.random.default_rng(2)
     half, flip = np.stack([rng.uniform(2, 50, 68), rng.uniform(0, 120, 68)], 1), np.array(IBUG_68.flip)
-    face = np.where((np.arange(68) < flip)[:, None], half * [-1, 1], half[flip]) + [50, 0]
-    face[np.arange(68) == flip, 0] = 50
+    face = np.where((np.arange(68) < flip)[:, None], half * [-1, 1], half[flip])
+    face[np.arange(68) == flip, 0] = 0
+    return face
+
+
+@pytest.mark.parametrize("degrees", [0, 17, -100])
+def test_the_box_of_the_mirror_image_is_the_mirrored_box(degrees):
+    """In a picture 640 wide. A box covers pixels left to left + width - 1, its mirror image begins at 640 - left - width."""
+    points = turned(symmetrical_face()[None] * [1, 0.8], np.array([degrees])) + [211.3, 97.9]
+    points[0, 3] += [-9, 4]                                              # no face is symmetrical
+    mirrored = (points * [-1, 1] + [639, 0])[:, list(IBUG_68.flip)]
+    for (box, turn), (other, back) in ((upright_boxes(points, IBUG_68), upright_boxes(mirrored, IBUG_68)),
+                                       ((box_around(points, IBUG_68), 0), (box_around(mirrored, IBUG_68), 0))):
+        left, top, width, height = box[0]
+        np.testing.assert_allclose(other[0], [640 - left - width, top, width, height], atol=1e-9)
+        np.testing.assert_allclose(back, -np.array(turn), atol=1e-9)
+
+
+def test_upright_boxes_turn_with_the_face():
+    """The box of the turned face is the box of the upright one, turned about the same point."""
+    face = symmetrical_face() + [50, 0]
     straight, none = upright_boxes(face[None], IBUG_68)
     np.testing.assert_allclose(straight, box_around(face[None], IBUG_68), atol=1e-9)
     assert abs(none[0]) < 1e-6
     quarter = face @ np.array([[0, 1], [-1, 0]])                                      # (x, y) -> (-y, x): 90 degrees clockwise
     boxes, rolls = upright_boxes(quarter[None], IBUG_68)
     assert rolls[0] == pytest.approx(90) and np.allclose(boxes[0, 2:], straight[0, 2:])
-    x, y = straight[0, :2] + straight[0, 2:] / 2
-    np.testing.assert_allclose(boxes[0, :2] + boxes[0, 2:] / 2, [-y, x])
+    x, y = straight[0, :2] + straight[0, 2:] / 2 - 0.5
+    np.testing.assert_allclose(boxes[0, :2] + boxes[0, 2:] / 2 - 0.5, [-y, x])

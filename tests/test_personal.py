@@ -90,7 +90,7 @@ def portraits():
 
 
 def test_faces_are_found_in_the_portraits(portraits):
-    one, two = (find_faces(portraits[name], least=0.5) for name in ("Eileen Collins", "both"))
+    one, two = (find_faces(portraits[name], min_confidence=0.5) for name in ("Eileen Collins", "both"))
     assert len(one) == 1 and len(two) == 2
     left, top, width, height = one[0, :4]
     assert left < 225 < left + width and top < 120 < top + height and 70 < width < 220     # around the nose
@@ -116,7 +116,7 @@ def test_unreadable_files_are_named_and_the_rest_is_used(tmp_path):
 
 
 def test_every_face_of_a_photo_is_found(portraits):
-    count = {name: len(find_faces(photo, least=0.5)) for name, photo in portraits.items()}
+    count = {name: len(find_faces(photo, min_confidence=0.5)) for name, photo in portraits.items()}
     assert count == {"Eileen Collins": 1, "Grace Hopper": 1, "both": 2}
     assert find_faces(np.full((200, 300, 3), 128, np.uint8)).shape == (0, 6)
 

@@ -4,7 +4,7 @@
 
 const view = document.getElementById("view"), pen = view.getContext("2d", { willReadFrequently: true });
 const tell = text => { document.getElementById("status").textContent = text; };
-let net, finder, about, camera = null, shown = 0;   // shown: number of the picture on the canvas
+let net, finder, about, camera = null, shown = 0;   // camera: { stream, video }; shown: number of the picture that was asked for last
 let result = { name: "", faces: [] };
 
 // ------------------------------------------------------------------ geometry
@@ -39,7 +39,7 @@ function boxAround(points) {
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const side = factor * Math.sqrt((right - left) * (bottom - top));
   const [x, y] = turned([(left + right) / 2, (top + bottom) / 2 - up * side], roll);
-  return { box: [x - side / 2, y - side / 2, side, side], roll };
+  return { box: [x + 0.5 - side / 2, y + 0.5 - side / 2, side, side], roll };
 }
 
 // ------------------------------------------------------------------ pictures
@@ -53,7 +53,7 @@ function greyOf({ data, width, height }) {
 // The upright square of a face, in [-0.5, 0.5]: each of its pixels is the mean of several places between the picture's.
 function cut({ values, width, height }, { box: [left, top, w, h], roll }) {
   const S = about.size, scale = about.margin * Math.max(w, h) / S, many = Math.max(1, Math.ceil(scale));
-  const centre = [left + w / 2 - 0.5, top + h / 2 - 0.5], result = new Float32Array(S * S);
+  const centre = centreOf({ box: [left, top, w, h] }), result = new Float32Array(S * S);
   const [ax, ay] = turned([scale, 0], roll), [bx, by] = turned([0, scale], roll), [cx, cy] = turned([0, about.shift * h], roll);
   for (let v = 0; v < S * many; v++) {
     for (let u = 0; u < S * many; u++) {
@@ -87,7 +87,7 @@ async function look(grey, place, mirrored = true) {
   const two = !mirrored ? one : movedAside(about.flip.map(k => [S - 1 - data[2 * (n + k)], data[2 * (n + k) + 1]]), 2 * about.offset);
   const mean = one.map((p, k) => [(p[0] + two[k][0]) / 2, (p[1] + two[k][1]) / 2]);
   const [left, right] = about.eye_corners.map(k => mean[k]), eyes = Math.max(Math.hypot(left[0] - right[0], left[1] - right[1]), 1e-6);
-  const apart = one.map((p, k) => Math.exp(-about.disagreement * Math.hypot(p[0] - two[k][0], p[1] - two[k][1]) / eyes));
+  const apart = one.map((p, k) => Math.exp(-about.confidence_decay * Math.hypot(p[0] - two[k][0], p[1] - two[k][1]) / eyes));
   const { box: [, , w, h], roll } = place, [x, y] = centreOf(place), scale = about.margin * Math.max(w, h) / S;
   const landmarks = mean.map(p => {
     const [dx, dy] = turned([(p[0] + 0.5 - S / 2) * scale, (p[1] + 0.5 - S / 2) * scale + about.shift * h], roll);
@@ -100,24 +100,32 @@ async function look(grey, place, mirrored = true) {
 async function read(grey, place) {
   const first = await look(grey, place), better = boxAround(first.landmarks), from = corners(place), to = corners(better);
   const moved = from.reduce((sum, [x, y], k) => sum + Math.hypot(x - to[k][0], y - to[k][1]), 0) / 4;
-  if (first.confidence < about.hopeless || moved <= about.again * better.box[2]) return { ...better, ...first };
-  const second = await look(grey, better), near = moved < about.near * better.box[2];
+  if (first.confidence < about.min_first_confidence || moved <= about.second_look_shift * better.box[2]) return { ...better, ...first };
+  const second = await look(grey, better), near = moved < about.averaged_shift * better.box[2];
   const landmarks = second.landmarks.map(([x, y], k) => !near ? [x, y] : [(x + first.landmarks[k][0]) / 2, (y + first.landmarks[k][1]) / 2]);
   return { ...boxAround(landmarks), landmarks, confidence: second.confidence };
 }
 
-// The picture at one size: its greys, and the factor by which it was scaled.
+// Longer sides at which the picture is searched (detection.search_levels; show() keeps it far below the largest one).
+function searchLevels() {
+  const { levels, max_enlarged, max_enlargement } = about.finder, longer = Math.max(view.width, view.height);
+  let last = levels.find(level => longer <= level && level <= max_enlarged) ?? longer;
+  if (last > levels[0]) last = Math.min(last, max_enlargement * longer);
+  return [...new Set([levels[0], ...levels.slice(1).filter(level => 2 * level <= last), last])];
+}
+
+// The picture at one size: its greys, and how many pixels of the canvas each is wide and high.
 function scaled(level) {
   const factor = level / Math.max(view.width, view.height);
   const [w, h] = [view.width, view.height].map(side => Math.max(1, Math.round(side * factor)));
   const small = new OffscreenCanvas(w, h), brush = small.getContext("2d");
   brush.imageSmoothingQuality = "high";
   brush.drawImage(view, 0, 0, w, h);
-  return { ...greyOf(brush.getImageData(0, 0, w, h)), factor };
+  return { ...greyOf(brush.getImageData(0, 0, w, h)), scale: [view.width / w, view.height / h] };
 }
 
-// Faces in it (nets.finder.Faces.faces), when it is seen turned anticlockwise by quarters of the circle.
-async function search({ values, width: w, height: h, factor }, quarters) {
+// Faces in it of at least so many pixels (nets.finder.Faces.faces), when it is seen turned anticlockwise by quarters.
+async function search({ values, width: w, height: h, scale }, quarters, smallest) {
   const across = quarters % 2 ? h : w, down = quarters % 2 ? w : h;
   // Where the pixel (i, j) of the turned picture lies in the upright one.
   const upright = (i, j) => [[i, j], [w - 1 - j, i], [w - 1 - i, h - 1 - j], [j, h - 1 - i]][quarters];
@@ -129,48 +137,47 @@ async function search({ values, width: w, height: h, factor }, quarters) {
     }
   }
   const { data, dims: [, , rows, columns] } = (await finder.run({ images: new ort.Tensor("float32", input, [1, 1, H, W]) })).maps;
-  const size = rows * columns, least = Math.log(about.least / (1 - about.least)), found = [];
+  const size = rows * columns, { min_confidence, stride, unit } = about.finder, found = [];
   for (let k = 0; k < size; k++) {
-    if (data[k] < least) continue;
+    if (data[k] < Math.log(min_confidence / (1 - min_confidence))) continue;
     const i = k % columns, j = Math.floor(k / columns);
     let peak = true;
     for (let y = Math.max(j - 1, 0); y <= Math.min(j + 1, rows - 1); y++) {
       for (let x = Math.max(i - 1, 0); x <= Math.min(i + 1, columns - 1); x++) peak &&= data[y * columns + x] <= data[k];
     }
-    const [dx, dy, log, cos, sin] = [1, 2, 3, 4, 5].map(c => data[c * size + k]), side = about.unit * 2 ** Math.min(Math.max(log, -3), 6) / factor;
-    if (!peak || (quarters && side * factor < about.large)) continue;
-    const [a, b] = [i + dx, j + dy].map(value => (value + 0.5) * about.stride - 0.5);
-    const [x, y] = upright(a, b).map(value => (value + 0.5) / factor - side / 2);
-    found.push({ box: [x, y, side, side], roll: Math.atan2(sin, cos) * 180 / Math.PI + 90 * quarters, sure: data[k] });
+    const [dx, dy, log, cos, sin] = [1, 2, 3, 4, 5].map(c => data[c * size + k]), seen = unit * 2 ** Math.min(Math.max(log, -3), 6);
+    if (!peak || seen < smallest) continue;
+    const [x, y] = upright(...[i + dx, j + dy].map(value => (value + 0.5) * stride - 0.5)), side = seen * Math.sqrt(scale[0] * scale[1]);
+    const box = [(x + 0.5) * scale[0] - side / 2, (y + 0.5) * scale[1] - side / 2, side, side];
+    found.push({ box, roll: Math.atan2(sin, cos) * 180 / Math.PI + 90 * quarters, sure: data[k] });
   }
   return found;
 }
 
 function same(a, b) {
   const [[x, y], [u, v]] = [centreOf(a), centreOf(b)];
-  return Math.hypot(x - u, y - v) < about.same * Math.max(a.box[2], b.box[2]);
+  return Math.hypot(x - u, y - v) < about.finder.same_face * Math.max(a.box[2], b.box[2]);
 }
 
 async function findFaces(levels) {
-  const found = [];
+  const found = [], { min_turned_side, min_coarse_side } = about.finder;
   for (const level of levels) {
-    if (level > about.levels[0] && level > about.enlarged * Math.max(view.width, view.height)) break;
-    const picture = scaled(level);
-    for (const quarters of level === about.levels[0] ? [0, 1, 2, 3] : [0]) found.push(...await search(picture, quarters));
+    const picture = scaled(level), smallest = level === levels.at(-1) ? 0 : min_coarse_side;
+    for (const quarters of level === levels[0] ? [0, 1, 2, 3] : [0]) {
+      found.push(...await search(picture, quarters, quarters ? Math.max(smallest, min_turned_side) : smallest));
+    }
   }
   const kept = [];
   for (const face of found.sort((a, b) => b.sure - a.sure)) if (!kept.some(other => same(face, other))) kept.push(face);
   return kept.sort((a, b) => b.box[2] - a.box[2]);
 }
 
-// Faces at the first `many` sizes; at the last, which takes long, only where there are none at the others.
-async function find(many = about.levels.length - 1) {
-  const grey = greyOf(pen.getImageData(0, 0, view.width, view.height)), faces = [], last = about.levels.at(-1);
-  let places = await findFaces(about.levels.slice(0, many));
-  if (!places.length && many > 1 && Math.max(view.width, view.height) > about.levels.at(-2)) places = await findFaces([last]);
-  for (const { box, roll } of places) {
+// Faces at the first `many` sizes, largest first.
+async function find(many) {
+  const grey = greyOf(pen.getImageData(0, 0, view.width, view.height)), faces = [];
+  for (const { box, roll } of await findFaces(searchLevels().slice(0, many))) {
     const face = await read(grey, { box, roll });
-    if (face.confidence >= about.doubtful) faces.push(face);
+    if (face.confidence >= about.min_confidence) faces.push(face);
   }
   return faces;
 }
@@ -201,7 +208,6 @@ function draw({ box, roll, landmarks }) {
 }
 
 function show(source, width, height) {
-  shown += 1;
   const factor = Math.min(1, 1600 / Math.max(width, height));
   [view.width, view.height] = [width, height].map(side => Math.max(2, Math.round(side * factor)));
   pen.imageSmoothingQuality = "high";
@@ -215,54 +221,89 @@ function finish(name, faces) {
   for (const id of ["png", "json"]) document.getElementById(id).disabled = !faces.length;
 }
 
-async function photo(url, name) {
+// A file, or the address of a picture. Whatever is asked for meanwhile takes its place.
+async function photo(source, name) {
   stopCamera();
-  const image = new Image();
-  image.src = url;
-  try { await image.decode(); } catch {
+  const mine = ++shown, image = new Image(), url = typeof source === "string" ? source : URL.createObjectURL(source);
+  try {
+    image.src = url;
+    await image.decode();
+    if (mine !== shown) return;
+    show(image, image.naturalWidth, image.naturalHeight);          // upright: browsers follow the EXIF orientation
+  } catch {
+    if (mine !== shown) return;
     pen.clearRect(0, 0, view.width, view.height);                  // no face of another photo beside this message
-    shown += 1;
     finish(name, []);
     return tell(`${name} is not a picture that this browser can read`);
+  } finally {
+    if (url !== source) URL.revokeObjectURL(url);
   }
-  show(image, image.naturalWidth, image.naturalHeight);            // upright: browsers follow the EXIF orientation
   finish(name, []);
   tell("looking for faces");
   await new Promise(done => setTimeout(done, 20));                 // so that the photo is seen before the work begins
-  const start = performance.now(), mine = shown, faces = await find();
-  if (mine !== shown) return;                                      // another photo has come meanwhile
-  finish(name, faces);
-  const sure = faces.map(face => face.confidence.toFixed(2)).join(", ");
-  tell(faces.length ? `${name}: ${faces.length} face(s) in ${Math.round(performance.now() - start)} ms, confidence ${sure}` : `${name}: no face found`);
+  try {
+    const start = performance.now(), faces = await find();
+    if (mine !== shown) return;
+    finish(name, faces);
+    const sure = faces.map(face => face.confidence.toFixed(2)).join(", ");
+    tell(faces.length ? `${name}: ${faces.length} face(s) in ${Math.round(performance.now() - start)} ms, confidence ${sure}` : `${name}: no face found`);
+  } catch (error) { if (mine === shown) tell(`${name}: the search failed (${error.message})`); }
+}
+
+function release({ stream, video }) {
+  stream?.getTracks().forEach(track => { track.onended = null; track.stop(); });
+  video.pause();
+  video.srcObject = null;
 }
 
 function stopCamera() {
-  if (camera) camera.getTracks().forEach(track => track.stop());
+  if (camera) release(camera);
   filming(null);
 }
 
-// The camera's stream, or none: the button says what it does next, and one sees oneself as in a mirror.
-function filming(stream) {
+// The camera, from the click that asks for it, or none: the button says what it does next, and one sees oneself as in a mirror.
+function filming(what) {
   const button = document.getElementById("camera");
-  camera = stream;
-  button.textContent = stream ? "stop the camera" : "camera";
-  button.setAttribute("aria-pressed", String(!!stream));
-  view.classList.toggle("mirrored", !!stream);
+  camera = what;
+  button.textContent = what ? "stop the camera" : "camera";
+  button.setAttribute("aria-pressed", String(!!what));
+  view.classList.toggle("mirrored", !!what?.stream);
 }
 
 async function film() {
-  if (camera) return stopCamera();
-  let stream;
-  try { stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } }); } catch (error) { return tell(`no camera: ${error.message}`); }
-  filming(stream);
-  const video = document.createElement("video"), times = [];
-  video.srcObject = camera;
-  video.muted = true;
-  await video.play();
+  if (camera) {
+    if (!camera.stream) tell("the camera was not started");
+    return stopCamera();
+  }
+  const mine = { stream: null, video: document.createElement("video") };
+  filming(mine);
+  tell("waiting for the camera");
+  try {
+    if (!navigator.mediaDevices) throw new Error("this browser gives one to https and localhost only");
+    mine.stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640 } });
+    if (camera !== mine) return;                                   // it was stopped while the browser asked
+    mine.stream.getVideoTracks()[0].onended = () => {
+      stopCamera();
+      tell("the camera was switched off");
+    };
+    mine.video.srcObject = mine.stream;
+    mine.video.muted = true;
+    await mine.video.play();
+    if (camera === mine) await follow(mine);
+  } catch (error) {
+    if (camera !== mine) return;
+    stopCamera();
+    tell(`no camera: ${error.message}`);
+  } finally { if (camera !== mine) release(mine); }
+}
+
+async function follow(mine) {
+  const { video } = mine, times = [];
+  filming(mine);
   let faces = [];
-  for (let frame = 0; camera; frame++) {
+  for (let frame = 0; camera === mine; frame++) {
+    const number = ++shown, before = faces;
     show(video, video.videoWidth, video.videoHeight);
-    const mine = shown, before = faces;
     if (!faces.length || frame % 50 === 49) {                      // looked for anew, also for who has come
       faces = await find(frame % 3 ? 1 : undefined);
     } else {                                                       // followed: one look each, where the last frame had them
@@ -271,12 +312,13 @@ async function film() {
       for (const face of before) {
         const place = boxAround(face.landmarks), judged = frame % 4 === 0, seen = await look(grey, place, judged);
         const next = { ...boxAround(seen.landmarks), ...seen, confidence: judged ? seen.confidence : face.confidence };
-        if (next.confidence >= about.doubtful && !faces.some(other => same(next, other))) faces.push(next);
+        if (next.confidence >= about.min_confidence && !faces.some(other => same(next, other))) faces.push(next);
       }
       if (faces.length < before.length) faces = await find(1);
     }
-    if (mine !== shown) break;                                     // a photo has taken the frame's place
+    if (number !== shown || (camera && camera !== mine)) break;    // a photo, or another camera, has taken the frame's place
     finish("camera", faces);
+    if (!camera) break;
     times.push(performance.now());
     if (times.length > 20) times.shift();
     const rate = times.length > 1 ? 1000 * (times.length - 1) / (times.at(-1) - times[0]) : 0;
@@ -289,10 +331,11 @@ function save(url, kind) {
   const link = document.createElement("a");
   [link.href, link.download] = [url, `${result.name.replace(/\.[^.]*$/, "")}.landmarks.${kind}`];
   link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);                // of a data: address it does nothing
 }
 
 function take(file) {
-  if (file) photo(URL.createObjectURL(file), file.name || "the picture");
+  if (file) photo(file, file.name || "the picture");
 }
 
 async function start() {
@@ -308,7 +351,10 @@ async function start() {
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;   // see serve.py
     [net, finder] = [await ort.InferenceSession.create("landmarks.onnx"), await ort.InferenceSession.create("finder.onnx")];
   } catch (error) { return tell(`the networks cannot be loaded: ${error.message}`); }
-  document.getElementById("photo").addEventListener("change", event => take(event.target.files[0]));
+  document.getElementById("photo").addEventListener("change", ({ target }) => {
+    take(target.files[0]);
+    target.value = "";                                             // so that the same file can be chosen again
+  });
   document.getElementById("example").addEventListener("click", () => photo("example.jpeg", "the example"));
   document.getElementById("camera").addEventListener("click", film);
   document.getElementById("png").addEventListener("click", () => save(view.toDataURL("image/png"), "png"));

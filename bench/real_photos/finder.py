@@ -34,11 +34,10 @@ from fkp_utils import predict
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.scenes import BACKDROPS, matched, points_at, points_of
-from fkp_utils.detection import LEAST, WEIGHTS, find_faces
+from fkp_utils.detection import MIN_CONFIDENCE, find_faces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.metrics import nme
-from fkp_utils.nets.weights import load_weights
 from fkp_utils.synthesis.render import clutter
 
 RESULTS = Path(__file__).with_suffix(".md")
@@ -258,11 +257,11 @@ class Read:
     wrong: list[predict.Face]
 
 
-def read(examples: list[Example]) -> list[Read]:
-    """`predict.landmarks` for pictures."""
+def read(examples: list[Example], **options) -> list[Read]:
+    """`predict.landmarks` for pictures, with options of its."""
     answers = []
     for example in examples:
-        faces = predict.landmarks(example.picture)
+        faces = predict.landmarks(example.picture, **options)
         own, wrong = matches(np.array([face.box for face in faces]).reshape(-1, 4), example)
         errors = np.array([nme(faces[n].landmarks[None], true[None], IBUG_68)[0] if n >= 0 else np.nan
                            for n, true in zip(own, example.faces)])
@@ -270,7 +269,7 @@ def read(examples: list[Example]) -> list[Read]:
     return answers
 
 
-def trade_offs(faces: list[Example], empty: list[Example], finder) -> dict[str, dict[str, list[float]]]:
+def trade_offs(faces: list[Example], empty: list[Example]) -> dict[str, dict[str, list[float]]]:
     """Faces lost (percent) and wrong faces (in 100 pictures without any) for thresholds of both confidences.
 
     The finder's alone, and that of the landmarks where the finder's threshold is the one in use.
@@ -279,7 +278,7 @@ def trade_offs(faces: list[Example], empty: list[Example], finder) -> dict[str, 
         """Both confidences of boxes, rows (k, 2), around labelled faces and around nobody."""
         right, wrong = [np.empty((0, 2))], [np.empty((0, 2))]
         for example in examples:
-            boxes = find_faces(example.picture, finder, least=0.1)
+            boxes = find_faces(example.picture, min_confidence=0.1)
             if len(boxes):
                 own, others = matches(boxes, example)
                 sure = [face.confidence for face in predict.landmarks(example.picture, boxes[:, :5])]
@@ -292,7 +291,7 @@ def trade_offs(faces: list[Example], empty: list[Example], finder) -> dict[str, 
     (right, _), (_, wrong) = proposed(faces), proposed(empty)
     curves = {}
     for name, column, thresholds, least in (("finder", 0, np.arange(0.1, 0.91, 0.05), 0),
-                                            ("finder and landmarks", 1, np.arange(0.3, 0.91, 0.05), LEAST)):
+                                            ("finder and landmarks", 1, np.arange(0.3, 0.91, 0.05), MIN_CONFIDENCE)):
         rows = [(t, 100 - 100 * ((right[:, column] >= t) & (right[:, 0] >= least)).sum() / number,
                  100 * ((wrong[:, column] >= t) & (wrong[:, 0] >= least)).sum() / len(empty)) for t in thresholds]
         curves[name] = {title: [round(float(value), 3) for value in values]
@@ -369,8 +368,8 @@ def main() -> None:
     some = [*third, *(rotated(example, degrees) for degrees in (60, 150) for example in third),
             *(jaw_width(example, 24) for example in third), *sheets(third)]
     none = [example for title in NO_FACES for example in sets[title]]
-    write_json(MEASURED, {"curves": trade_offs(some, none, load_weights(WEIGHTS)),
-                          "chosen": {"finder": LEAST, "finder and landmarks": predict.DOUBTFUL}})
+    write_json(MEASURED, {"curves": trade_offs(some, none),
+                          "chosen": {"finder": MIN_CONFIDENCE, "finder and landmarks": predict.MIN_CONFIDENCE}})
     whole = [["photos as they are, in the dataset's boxes", str(len(faces)), "", "", reading(faces)]]
     wrong: list[Image.Image] = []
     for title, examples in sets.items():
@@ -407,16 +406,14 @@ def main() -> None:
 
 def second_looks(photos: list[Example]) -> list[list[str]]:
     """A row for each distance, in sides of the box, that the corners must move for a second look."""
-    rows, chosen = [], predict.AGAIN
-    for least in (0, 0.05, chosen, 0.2, np.inf):
-        predict.AGAIN = least
+    rows = []
+    for shift in (0, 0.05, predict.SECOND_LOOK_SHIFT, 0.2, np.inf):
         start = time.perf_counter()
-        answers = read(photos)
+        answers = read(photos, second_look_shift=shift)
         seconds = (time.perf_counter() - start) / len(photos)
         errors = np.concatenate([answer.errors for answer in answers])
-        rows.append([f"{least:g}", f"{100 * np.isfinite(errors).mean():.1f} %", f"{np.nanmean(errors):.3f} %",
+        rows.append([f"{shift:g}", f"{100 * np.isfinite(errors).mean():.1f} %", f"{np.nanmean(errors):.3f} %",
                      f"{1000 * seconds:.0f}"])
-    predict.AGAIN = chosen
     return rows
 
 

@@ -30,7 +30,7 @@ def others(crop: np.ndarray, own: np.ndarray, finder) -> tuple[list[np.ndarray],
 
     own : the labelled face's box (4,)
     """
-    boxes = find_faces(np.repeat(crop[..., None], 3, 2), finder, least=min(SURE[0], PERHAPS[0]), levels=(256, 640))
+    boxes = find_faces(np.repeat(crop[..., None], 3, 2), finder, min_confidence=min(SURE[0], PERHAPS[0]), levels=(256,))
     centre = boxes[:, :2] + boxes[:, 2:4] / 2
     apart = np.linalg.norm(centre - own[:2] - own[2:] / 2, axis=1)
     boxes = boxes[apart > 0.5 * np.maximum(own[2], boxes[:, 2])]

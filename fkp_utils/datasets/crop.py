@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DatasetError
-from ..landmarks import turned
+from ..landmarks import box_centres, rotation, turned
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Crop:
     def to_crop(self, points: np.ndarray, boxes: np.ndarray, rolls: np.ndarray | None = None) -> np.ndarray:
         """Move points (N, n, 2) from the pictures' pixels to those of the crops of boxes (N, 4), turned by `rolls` (N,)."""
         if rolls is not None:
-            points = self._about_centres(points, boxes, -np.asarray(rolls))
+            points = turned(points, -np.asarray(rolls), box_centres(boxes)[:, None])
         square = self.squares(boxes)[:, None]
         return (points - square[..., :2]) * (self.size / square[..., 2:]) - 0.5
 
@@ -49,13 +49,7 @@ class Crop:
         """Move points (N, n, 2) from the crops' pixels back to the pictures'; undoes `to_crop`, float64."""
         square = self.squares(boxes)[:, None]
         points = (np.asarray(points, np.float64) + 0.5) * (square[..., 2:] / self.size) + square[..., :2]
-        return points if rolls is None else self._about_centres(points, boxes, np.asarray(rolls))
-
-    @staticmethod
-    def _about_centres(points: np.ndarray, boxes: np.ndarray, degrees: np.ndarray) -> np.ndarray:
-        boxes = np.asarray(boxes, np.float64)
-        centre = (boxes[:, :2] + boxes[:, 2:] / 2 - 0.5)[:, None]
-        return turned(points - centre, degrees) + centre
+        return points if rolls is None else turned(points, np.asarray(rolls), box_centres(boxes)[:, None])
 
     def cut(self, picture: Image.Image, box: np.ndarray, name: str = "picture", roll: float = 0.0) -> np.ndarray:
         """Crop a grayscale picture to uint8 (size, size), resized with anti-aliasing.
@@ -68,41 +62,35 @@ class Crop:
         if not roll:
             return self._resample(picture, x, y, side / self.size, self.size)
         # First an upright square that holds the turned one, in the crop's resolution; then that is turned.
-        scale, angle = side / self.size, np.deg2rad(roll)
-        cos, sin = np.cos(angle), np.sin(angle)
-        n = int(np.ceil(self.size * (abs(cos) + abs(sin)))) + 4
+        scale, turn = side / self.size, rotation(roll)
+        n = int(np.ceil(self.size * np.abs(turn[0]).sum())) + 4
         centre = self.to_image(np.full((1, 1, 2), (self.size - 1) / 2), np.asarray(box)[None], np.array([roll]))[0, 0]
         x, y = centre - n * scale / 2
         wide = Image.fromarray(self._resample(picture, x, y, scale, n))
-        offset = n / 2 - self.size / 2 * np.array([cos - sin, sin + cos])
-        turn = (cos, -sin, offset[0], sin, cos, offset[1])
-        return np.asarray(wide.transform((self.size,) * 2, Image.Transform.AFFINE, turn, Image.Resampling.BICUBIC))
+        to_wide = np.c_[turn, n / 2 - self.size / 2 * turn.sum(1)].ravel().tolist()
+        return np.asarray(wide.transform((self.size,) * 2, Image.Transform.AFFINE, to_wide, Image.Resampling.BICUBIC))
 
     @staticmethod
     def _resample(picture: Image.Image, x: float, y: float, scale: float, size: int) -> np.ndarray:
         """The square whose corner's pixel edge is at (x, y) + 0.5, `size` pixels of `scale` wide: uint8 (size, size)."""
-        (first, last), (top, bottom) = (_visible(start + 0.5, scale, length, size) for start, length in
-                                        ((x, picture.width), (y, picture.height)))
-        left, upper = x + 0.5 + first * scale, y + 0.5 + top * scale
-        right, lower = x + 0.5 + last * scale, y + 0.5 + bottom * scale
-        reach = int(np.ceil(max(scale, 1))) + 1                  # of the filter, in pixels of the picture
-        columns = np.arange(int(np.floor(left)) - reach, int(np.ceil(right)) + reach)
-        rows = np.arange(int(np.floor(upper)) - reach, int(np.ceil(lower)) + reach)
-        pixels = np.asarray(picture)[rows.clip(0, picture.height - 1)[:, None], columns.clip(0, picture.width - 1)]
-        inside = (left - columns[0], upper - rows[0], right - columns[0], lower - rows[0])
-        seen = Image.fromarray(pixels).resize((last - first, bottom - top), Image.Resampling.BILINEAR, box=inside)
+        (first, last, columns, left, right), (top, bottom, rows, upper, lower) = (
+            _visible(start + 0.5, scale, length, size) for start, length in ((x, picture.width), (y, picture.height)))
+        pixels = Image.fromarray(np.asarray(picture)[rows[:, None], columns])
+        seen = pixels.resize((last - first, bottom - top), Image.Resampling.BILINEAR, box=(left, upper, right, lower))
         return np.pad(np.asarray(seen), ((top, size - bottom), (first, size - last)), "edge")
 
 
-def _visible(start: float, scale: float, length: int, size: int) -> tuple[int, int]:
+def _visible(start: float, scale: float, length: int, size: int) -> tuple[int, int, np.ndarray, float, float]:
     """First and last + 1 of a crop's `size` rows or columns that see more than repeated border, and one at least.
 
-    A bilinear filter reaches one of the crop's pixels to both sides.
+    With the picture's pixels that they need, and where among these they begin and end. A bilinear filter reaches one of the
+    crop's pixels to both sides.
     """
-    first = int(np.floor(-start / scale)) - 2
-    last = int(np.ceil((length - start) / scale)) + 2
-    first = min(max(first, 0), size - 1)
-    return first, max(min(last, size), first + 1)
+    first = min(max(int(np.floor(-start / scale)) - 2, 0), size - 1)
+    last = max(min(int(np.ceil((length - start) / scale)) + 2, size), first + 1)
+    low, high, reach = start + first * scale, start + last * scale, int(np.ceil(max(scale, 1))) + 1
+    places = np.arange(int(np.floor(low)) - reach, int(np.ceil(high)) + reach)
+    return first, last, places.clip(0, length - 1), low - places[0], high - places[0]
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:

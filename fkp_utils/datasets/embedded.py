@@ -40,7 +40,7 @@ from .. import command
 from ..errors import DatasetError
 from ..files import locked, replace_folder, replacing, write_json, write_text
 from ..folders import PACKAGE
-from ..landmarks import IBUG_68
+from ..landmarks import DLIB_BOX, IBUG_68
 from ..processors import usable
 from ..synthesis.person import sample_person
 from ..synthesis.portrait import Shot, develop, take
@@ -139,9 +139,10 @@ def wild_picture(seed: int, index: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _detector_box(rng, landmarks: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
     """A box as dlib's detector draws it: size and offset as measured on the real annotations."""
     low, high = landmarks.min(0), landmarks.max(0)
-    side = 1.057 * np.sqrt(np.prod(high - low)) * np.clip(rng.normal(1, .075), .84, 1.2)
-    centre = (low + high) / 2 + side * np.array([rng.normal(.0034 * yaw, .05), rng.normal(-.087 - .001 * pitch, .05)])
-    left_top = np.rint(centre - side / 2)
+    factor, up = DLIB_BOX
+    side = factor * np.sqrt(np.prod(high - low)) * np.clip(rng.normal(1, .075), .84, 1.2)
+    centre = (low + high) / 2 + side * np.array([rng.normal(.0034 * yaw, .05), rng.normal(-up - .001 * pitch, .05)])
+    left_top = np.rint(centre - side / 2 + 0.5)
     return np.r_[left_top, np.rint(side), np.rint(side * rng.choice([.995, 1, 1, 1, 1.005]))]
 
 

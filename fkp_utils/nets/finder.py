@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from ..datasets.scenes import FACES
 
 STRIDE, UNIT = 4, 32
-SPREAD = 0.09                        # of a centre's Gaussian, in sides of its box
-SMALLEST = 8                         # side in pixels of a face that is asked for
-SURE = 0.5                           # in a photo not labelled throughout, what is this sure is no background
-SAME = 0.5                           # centres nearer than this many sides are one face
+SIGMA = 0.09                         # of a centre's Gaussian, in sides of its box
+MIN_SIDE = 8                         # in pixels, of a face that is asked for
+MAX_BACKGROUND = 0.5                 # confidence above which nothing is background in a photo not labelled throughout
+SAME_FACE = 0.5                      # centres nearer than this many sides are one face
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Faces:
     """The finder's target; its landmarks are two points a face, (b, 2 * FACES + 1, 2), see `datasets.scenes.SCENE`."""
 
     size: tuple[int, int]
-    least: float = 0.35              # confidence of a face that `decode` and `errors` count
+    min_confidence: float = 0.35     # of a face that `decode` and `errors` count
 
     @staticmethod
     def _parts(landmarks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -45,15 +45,15 @@ class Faces:
         h, w = output.shape[-2:]
         y, x = torch.arange(h, device=output.device), torch.arange(w, device=output.device)
         dx, dy = x - centre[..., 0, None], y - centre[..., 1, None]                         # (b, FACES, w) and (b, FACES, h)
-        sigma = (SPREAD * side / STRIDE).clamp(min=0.7)[..., None]
+        sigma = (SIGMA * side / STRIDE).clamp(min=0.7)[..., None]
         near = torch.exp(-dy**2 / (2 * sigma**2))[..., :, None] * torch.exp(-dx**2 / (2 * sigma**2))[..., None, :]
-        asked = exists & (side >= SMALLEST)
+        asked = exists & (side >= MIN_SIDE)
         hit = (dy.abs() <= 0.5)[..., :, None] & (dx.abs() <= 0.5)[..., None, :] & asked[..., None, None]
         weight, owner = near.max(1)                                                         # (b, h, w)
         hit = hit.any(1)
         logit = output[:, 0]
         p = logit.sigmoid()
-        unsure = (p > SURE) & ~complete[:, None, None] & (weight < 0.1)
+        unsure = (p > MAX_BACKGROUND) & ~complete[:, None, None] & (weight < 0.1)
         background = (1 - weight) ** 4 * p**2 * F.softplus(logit)
         focal = torch.where(hit, (1 - p) ** 2 * F.softplus(-logit), background.where(~unsure, 0)).sum((1, 2))
 
@@ -69,29 +69,28 @@ class Faces:
         fitted = (weight * distance).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)
         return (focal / 4 + fitted).mean()
 
-    def faces(self, output: torch.Tensor, most: int = 100) -> torch.Tensor:
-        """The `most` surest faces of each picture, (b, most, 5): centre x, y and side in pixels, roll in degrees, confidence.
+    @staticmethod
+    def faces(output: torch.Tensor, min_confidence: float) -> list[torch.Tensor]:
+        """All faces of each picture that are so sure, (k, 5): centre x, y and side in pixels, roll in degrees, confidence.
 
-        They are peaks of the heatmap; `distinct` leaves one of those that are the same face. Confidence 0: no face.
+        They are peaks of the heatmap; `distinct` leaves one of those that are the same face.
         """
-        heat = output[:, :1].float().sigmoid()
-        heat = (heat * (F.max_pool2d(heat, 3, 1, 1) == heat)).flatten(1)
-        h, w = output.shape[-2:]
-        confidence, place = heat.topk(min(most, h * w), 1)
-        dx, dy, size, cos, sin = output[:, 1:].float().flatten(2).gather(2, place[:, None].expand(-1, 5, -1)).unbind(1)
-        x = ((place % w) + dx + 0.5) * STRIDE - 0.5
-        y = (torch.div(place, w, rounding_mode="floor") + dy + 0.5) * STRIDE - 0.5
-        side = UNIT * 2 ** size.clamp(-3, 6)
-        return torch.stack([x, y, side, torch.rad2deg(torch.atan2(sin, cos)), confidence], -1)
+        heat, found = output[:, 0].float().sigmoid(), []
+        for maps, sure, peak in zip(output, heat, (F.max_pool2d(heat, 3, 1, 1) == heat) & (heat >= min_confidence)):
+            row, column = peak.nonzero(as_tuple=True)
+            dx, dy, size, cos, sin = maps[1:, row, column].float()
+            x, y = (column + dx + 0.5) * STRIDE - 0.5, (row + dy + 0.5) * STRIDE - 0.5
+            side = UNIT * 2 ** size.clamp(-3, 6)
+            found.append(torch.stack([x, y, side, torch.rad2deg(torch.atan2(sin, cos)), sure[row, column]], -1))
+        return found
 
     def decode(self, output: torch.Tensor) -> torch.Tensor:
         """(b, 6, h / 4, w / 4) -> (b, 2 * FACES + 1, 2): the points of the surest faces, NaN where there is none."""
-        found = self.faces(output, 2 * FACES)
-        points = output.new_full((len(found), 2 * FACES + 1, 2), torch.nan, dtype=torch.float32)
-        if found.device.type == "meta":
+        points = output.new_full((len(output), 2 * FACES + 1, 2), torch.nan, dtype=torch.float32)
+        if output.device.type == "meta":                     # shapes only
             return points
-        for row, faces in zip(points, found):
-            kept = distinct(faces[faces[:, 4] >= self.least])[:FACES]
+        for row, faces in zip(points, self.faces(output, self.min_confidence)):
+            kept = distinct(faces)[:FACES]
             angle = torch.deg2rad(kept[:, 3])
             up = torch.stack([angle.sin(), -angle.cos()], 1) * kept[:, 2:3] / 2
             row[:2 * len(kept)] = torch.stack([kept[:, :2], kept[:, :2] + up], 1).flatten(0, 1)
@@ -114,9 +113,10 @@ class Faces:
 
 
 def distinct(faces: torch.Tensor) -> torch.Tensor:
-    """Of faces (k, 5), surest first, those whose centre is not nearer to a surer one's than `SAME` of the larger side."""
-    kept: list[torch.Tensor] = []
-    for face in faces[faces[:, 4].argsort(descending=True, stable=True)]:
-        if not any((face[:2] - other[:2]).norm() < SAME * torch.maximum(face[2], other[2]) for other in kept):
-            kept.append(face)
-    return torch.stack(kept) if kept else faces[:0]
+    """Of faces (k, 5), surest first, those whose centre is at least `SAME_FACE` of the larger side from each surer one's."""
+    rest, kept = faces[faces[:, 4].argsort(descending=True, stable=True)], [faces[:0]]
+    while len(rest):
+        kept.append(rest[:1])
+        apart = (rest[:, :2] - rest[0, :2]).norm(dim=1)
+        rest = rest[apart >= SAME_FACE * torch.maximum(rest[:, 2], rest[0, 2])]
+    return torch.cat(kept)

@@ -25,7 +25,7 @@ from .. import command, detection, palette, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json
 from ..folders import WEBSITE
-from ..nets.finder import SAME, STRIDE, UNIT, Faces
+from ..nets.finder import SAME_FACE, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
 from ..predict import faces
@@ -83,10 +83,11 @@ def description(run: Trained) -> dict:
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
             "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
-            "doubtful": faces.MIN_CONFIDENCE, "hopeless": faces.MIN_FIRST_CONFIDENCE, "again": faces.SECOND_LOOK_SHIFT,
-            "near": faces.AVERAGED_SHIFT, "disagreement": faces.CONFIDENCE_DECAY,
-            "least": detection.LEAST, "levels": detection.LEVELS, "large": detection.LARGE, "enlarged": detection.ENLARGED,
-            "stride": STRIDE, "unit": UNIT, "same": SAME,
+            **{name.lower(): getattr(faces, name) for name in (
+                "MIN_CONFIDENCE", "MIN_FIRST_CONFIDENCE", "SECOND_LOOK_SHIFT", "AVERAGED_SHIFT", "CONFIDENCE_DECAY")},
+            "finder": {name.lower(): getattr(detection, name) for name in (
+                "LEVELS", "MAX_ENLARGED", "MAX_ENLARGEMENT", "MIN_TURNED_SIDE", "MIN_COARSE_SIDE", "MIN_CONFIDENCE")}
+            | {"stride": STRIDE, "unit": UNIT, "same_face": SAME_FACE},
             "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION}}
 
 
@@ -111,7 +112,7 @@ def vendor(folder: Path) -> None:
     Raises DatasetError when npm is missing, cannot get a package, or a file is not the known one.
     """
     for package, files in LIBRARIES.items():
-        if all(_known(folder / Path(name).name, digest) for name, digest in files.items()):
+        if all((file := folder / Path(name).name).is_file() and sha256(file) == digest for name, digest in files.items()):
             continue
         with tempfile.TemporaryDirectory() as work:
             try:
@@ -126,10 +127,6 @@ def vendor(folder: Path) -> None:
                         raise DatasetError(f"{package}: {name} is not the file that this project knows")
                     with replacing(folder / Path(name).name) as beside:
                         beside.write_bytes(content)
-
-
-def _known(path: Path, digest: str) -> bool:
-    return path.is_file() and sha256(path) == digest
 
 
 def main() -> int:
