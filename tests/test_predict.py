@@ -812,3 +812,15 @@ def test_how_far_a_box_may_be_off_is_the_callers(monkeypatch, shift, looks):
     predict.landmarks(np.zeros((100, 120, 3), np.uint8), [[left + 0.1 * side, top, side, side, turn]], Oracle(0, 0),
                       second_look_shift=shift)
     assert len(seen) == looks
+
+
+@pytest.mark.parametrize("larger, shift, looks", [(1.3, 0.19, 2), (1.3, 0.23, 1), (0.7, 0.19, 2), (0.7, 0.23, 1)])
+def test_how_far_a_box_is_off_is_measured_in_sides_of_the_implied_one(monkeypatch, larger, shift, looks):
+    """Corners of a box of the same centre, 0.3 sides larger or smaller, lie 0.15 * sqrt(2) = 0.212 sides away."""
+    seen, points = [], np.array([shape()], float)
+    [[left, top, side, _]], [turn] = upright_boxes(points, IBUG_68)
+    monkeypatch.setattr(one_photo, "_look", lambda *given: seen.append(1) or (points.copy(), np.ones(1)))
+    low = (larger - 1) / 2 * side
+    predict.landmarks(np.zeros((200, 220, 3), np.uint8), [[left - low, top - low, larger * side, larger * side, turn]],
+                      Oracle(0, 0), second_look_shift=shift)
+    assert len(seen) == looks
