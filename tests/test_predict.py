@@ -824,3 +824,26 @@ def test_how_far_a_box_is_off_is_measured_in_sides_of_the_implied_one(monkeypatc
     predict.landmarks(np.zeros((200, 220, 3), np.uint8), [[left - low, top - low, larger * side, larger * side, turn]],
                       Oracle(0, 0), second_look_shift=shift)
     assert len(seen) == looks
+
+
+@pytest.mark.parametrize("boxes, least", [(None, 0.5), ([[0, 0, 9, 9]], 0.0)])
+def test_a_first_look_must_be_half_sure_for_a_second_one_unless_the_box_is_given(monkeypatch, boxes, least):
+    seen = []
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, run, rolls, min_first_confidence, *rest: (
+        seen.append(min_first_confidence) or [predict.Face(box, shape(), 1.0) for box in boxes]))
+    predict.landmarks(np.zeros((40, 60, 3), np.uint8), boxes, Oracle(0, 0), lambda photo: np.array([[0, 0, 9, 9]]))
+    assert seen == [least]
+
+
+def test_each_face_is_cut_from_its_own_photo(monkeypatch):
+    """Photos of grey 10, 20 and 30 with one, none and two faces: what the net gets is as grey as the box says."""
+    seen = []
+
+    def answer(pictures, boxes, *rest):
+        seen.extend((picture.getpixel((0, 0)), int(box[0])) for picture, box in zip(pictures, boxes))
+        return [predict.Face(box, shape(), 1.0) for box in boxes]
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", answer)
+    boxes = {10: [[10, 0, 9, 9]], 20: [], 30: [[30, 0, 9, 9], [30, 5, 9, 9]]}
+    found = one_photo.landmarks_of([np.full((40, 60 + grey, 3), grey, np.uint8) for grey in boxes], None, Oracle(0, 0),
+                                   lambda photo: np.array(boxes[int(photo[0, 0, 0])]))
+    assert seen == [(10, 10), (30, 30), (30, 30)] and [len(faces) for faces in found] == [1, 0, 2]
