@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from fkp_utils import predict
 from fkp_utils.datasets.personal import free_portraits
@@ -58,6 +59,23 @@ def _grey16(portrait, path):
     Image.fromarray(np.asarray(portrait.convert("L"), np.uint16) * 257).save(path)
 
 
+def _without_its_last_bytes(portrait, path):
+    portrait.save(path, quality=95)
+    path.write_bytes(path.read_bytes()[:-2])
+
+
+def _with_long_text(portrait, path):
+    text = PngInfo()
+    text.add_text("prompt", "a photo of a face, " * 110_000, zip=True)
+    portrait.save(path, pnginfo=text)
+
+
+def _one_infinity(portrait, path):
+    values = np.asarray(portrait.convert("L"), np.float32) / 255
+    values[0, 0] = np.inf
+    Image.fromarray(values).save(path)
+
+
 def _turned_heic(portrait, path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -84,6 +102,10 @@ SHOWS_THE_FACE = {
     "grey alpha.png": (lambda p, path: _transparent(p, "LA").save(path), 1),
     "sixteen bit.png": (_grey16, 1),
     "sixteen bit.tif": (_grey16, 1),
+    "twelve bits.tif": (lambda p, path: Image.fromarray(np.asarray(p.convert("L"), np.uint16) * 16).save(path), 1),
+    "one infinity.tif": (_one_infinity, 1),
+    "without its last bytes.jpg": (_without_its_last_bytes, 1),
+    "long text.png": (_with_long_text, 1),
     "float.tif": (lambda p, path: p.convert("F").save(path), 1),
     "colour.tif": (lambda p, path: p.save(path, compression="tiff_lzw"), 1),
     "animated.gif": (lambda p, path: p.save(path, save_all=True, append_images=[p.rotate(90), p.rotate(180)]), 1),
@@ -151,6 +173,11 @@ def _flip_checksum(portrait, path):
     return bytes(content)
 
 
+def _planes(portrait, path):
+    tifffile.imwrite(path, np.moveaxis(np.asarray(portrait, np.uint16) * 257, 2, 0), photometric="rgb", planarconfig="separate")
+    return path.read_bytes()
+
+
 REFUSED = {
     "empty.jpg": lambda p, path: b"",
     "text.jpg": lambda p, path: b"Dear grandmother, here is the photo.",
@@ -161,6 +188,7 @@ REFUSED = {
     "page.jpg": lambda p, path: b"<html><body>404 Not Found</body></html>",
     "drawing.svg": lambda p, path: b"<svg xmlns='http://www.w3.org/2000/svg'/>",
     "phone.heic": lambda p, path: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    "planes of sixteen bits.tif": _planes,
     "archive.jpg": lambda p, path: b"PK\x03\x04" + bytes(100),
 }
 

@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ..errors import DatasetError
 from ..landmarks import IMM_58, NOSE, NOSE_TIP_58
 from ..metrics import mean_nme, normalised_mse, point_errors
 from .base import FaceDataset, register
-from .images import read_gray, resize_antialiased, scale_points
+from .images import read_gray
 
 FOLDER = "imm_face_db"
 PHOTO_SIZE = (480, 640)                       # (height, width)
@@ -28,24 +29,17 @@ def read_asf(path: Path) -> np.ndarray:
 
     Lines that start with `#` are comments. The first number is the count of points; a point line is
     `path type x y point# from to`, in some files with three more columns; the last line names the
-    picture. Line ends may be LF, CR LF or CR.
-
-    Raises
-    ------
-    DatasetError
-        If the file is missing or its count, columns or numbers are wrong.
+    picture. Line ends may be LF, CR LF or CR. DatasetError if the file is missing or count, columns or numbers are wrong.
     """
     try:
-        if path.stat().st_size > LONGEST:
-            raise DatasetError(f"{path}: far longer than {N_POINTS} landmarks are")
-        text = path.read_text(encoding="latin-1")
+        with path.open("rb") as file:
+            text = file.read(LONGEST).decode("latin-1")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
     lines = [line.split() for line in re.split(r"\r\n|\r|\n", text) if line.strip() and not line.lstrip().startswith("#")]
     if not lines or not lines[0][0].isdecimal():
         raise DatasetError(f"{path}: does not start with the count of points")
-    declared = lines[0][0]
-    rows = [line for line in lines[1:] if len(line) in (7, 10)]
+    declared, rows = lines[0][0], [line for line in lines[1:] if len(line) in (7, 10)]
     if declared != str(N_POINTS) or len(rows) != N_POINTS:
         raise DatasetError(f"{path}: {len(rows)} points, {declared[:12]} declared, expected {N_POINTS}")
     try:
@@ -73,30 +67,26 @@ class IMMFaces(FaceDataset):
     split : "train" (persons 1-32), "val" (33-40) or "all"
     size : (height, width) to which photos and landmarks are scaled; None keeps 480x640
 
-    Raises
-    ------
-    DatasetError
-        For an empty folder, a photo without ASF or the reverse, and every fault of a file.
+    Raises DatasetError for an empty folder, a photo without ASF or the reverse, and every fault of a file.
     """
 
     convention = IMM_58
 
     def __init__(self, root, split="train", size=None):
         folder = Path(root) / FOLDER
-        persons = SPLITS[split]
         found = {path.stem for path in folder.glob("*.*") if path.suffix in (".asf", ".jpg") and _NAME.fullmatch(path.stem)}
-        names = sorted(name for name in found if int(name[:2]) in persons)
-        if not names:
+        self.names = sorted(name for name in found if int(name[:2]) in SPLITS[split])
+        if not self.names:
             raise DatasetError(f"{folder}: no IMM faces of the {split} split (files such as 01-1m.jpg and 01-1m.asf)")
-        self.names = names
         size = tuple(size or PHOTO_SIZE)
-        self.images = np.empty((len(names), *size), np.uint8)
-        self.landmarks = np.empty((len(names), N_POINTS, 2), np.float32)
-        for k, name in enumerate(names):
+        self.images = np.empty((len(self.names), *size), np.uint8)
+        self.landmarks = np.empty((len(self.names), N_POINTS, 2), np.float32)
+        half, scale = np.float32(0.5), (np.array(size) / PHOTO_SIZE)[::-1].astype(np.float32)      # corners lie at -0.5
+        for k, name in enumerate(self.names):
             relative = read_asf(folder / f"{name}.asf")
             photo = read_gray(folder / f"{name}.jpg", expected=PHOTO_SIZE[::-1])
-            self.images[k] = resize_antialiased(photo, size)
-            self.landmarks[k] = scale_points(relative * np.float32(PHOTO_SIZE[::-1]), PHOTO_SIZE, size)
+            self.images[k] = np.asarray(photo.resize(size[::-1], Image.Resampling.BILINEAR))
+            self.landmarks[k] = (relative * np.float32(PHOTO_SIZE[::-1]) + half) * scale - half
 
     def person(self, index: int) -> int:
         """Number (1-40) of the person in picture `index`."""
@@ -109,10 +99,8 @@ class IMMFaces(FaceDataset):
     def scores(self, predicted: np.ndarray) -> dict[str, float]:
         """MSE of normalised coordinates, mean distance in pixels of 640x480 and, with eye corners, the NME in percent."""
         pixels = np.nanmean(point_errors(predicted, self.landmarks)) * PHOTO_SIZE[1] / self.size[1]
-        found = {"mse": normalised_mse(predicted, self.landmarks, self.size), "pixels": float(pixels)}
-        if self.convention.eye_corners is None:
-            return found
-        return found | {"nme": mean_nme(predicted, self.landmarks, self.convention)}
+        nme = {} if self.convention.eye_corners is None else {"nme": mean_nme(predicted, self.landmarks, self.convention)}
+        return {"mse": normalised_mse(predicted, self.landmarks, self.size), "pixels": float(pixels), **nme}
 
 
 @register("imm_nose")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib import cbook
-from PIL import Image
 from skimage import data as skimage_data
 
 from ..errors import DatasetError
@@ -19,9 +18,7 @@ def free_portraits() -> dict[str, np.ndarray]:
     matplotlib), and both in one picture, since a photo may show several people.
     """
     collins = skimage_data.astronaut()[:, :, :3]
-    with Image.open(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as photo:
-        hopper = np.asarray(photo.convert("RGB"))
-    hopper = hopper[: len(collins)]
+    hopper = read_photo(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))[: len(collins)]
     return {"Eileen Collins": collins, "Grace Hopper": hopper, "both": np.hstack([collins, hopper])}
 
 
@@ -31,11 +28,9 @@ def personal_photos(folder: str | Path = PERSONAL) -> tuple[dict[str, np.ndarray
     Where there are fewer than three, `free_portraits` fill up.
     """
     photos, faults = {}, []
-    files = sorted(path for path in Path(folder).glob("*") if path.is_file() and path.suffix.lower() != ".md"
-                   and not path.name.startswith("."))
-    for path in files:
+    for path in sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path.suffix.lower() != ".md"):
         try:
-            photos[path.name] = read_photo(path)
+            photos[path.name.encode(errors="backslashreplace").decode()] = read_photo(path)      # a name that can be drawn
         except DatasetError as error:
             faults.append(str(error))
     for name, portrait in free_portraits().items():
