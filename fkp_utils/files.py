@@ -28,12 +28,9 @@ def _beside(path: Path, name: str, ending: str) -> Path:
     return path.with_name(f".{name}.{os.getpid()}-{_MACHINE}.{ending}")
 
 
-def _last_change(path: Path) -> float:
-    return max(path.stat().st_mtime, path.stat().st_ctime)
-
-
-def _is_written(process: int, machine: str, last: float) -> bool:
-    """Whether a process may still be at a file that was changed last at a time; by now another one may have its number."""
+def _is_written(path: Path, process: int, machine: str | None) -> bool:
+    """Whether a process may still be at a file. By now another one may have its number."""
+    last = max(path.stat().st_mtime, path.stat().st_ctime)
     if machine != _MACHINE:
         return time.time() < last + DAY
     with suppress(psutil.NoSuchProcess):
@@ -47,7 +44,7 @@ def clear_left(folder: Path) -> None:
     for found in filter(None, map(_LEFT.fullmatch, os.listdir(folder) if os.access(folder, os.R_OK) else [])):
         path, target = folder / found[0], folder / found[1]
         with suppress(OSError):                               # another run clears away, too
-            if _is_written(int(found[2]), found[3], _last_change(path)):
+            if _is_written(path, int(found[2]), found[3]):
                 continue
             if found[4] and not target.exists():
                 os.replace(path, target)

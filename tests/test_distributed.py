@@ -84,7 +84,7 @@ def test_two_processes_give_the_loss_curve_of_one(toy, on_two_processes, name):
 def test_shared_batch_norm_alone_is_batch_norm():
     plain, x = torch.nn.BatchNorm2d(5), torch.randn(3, 5, 7, 6)
     torch.nn.init.normal_(plain.weight)
-    ours = GlooBatchNorm2d.of(torch.nn.BatchNorm2d(5))
+    ours = GlooBatchNorm2d(5)
     ours.load_state_dict(plain.state_dict())
     outputs = []
     for layer in (plain, ours):

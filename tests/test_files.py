@@ -84,7 +84,7 @@ def test_a_number_that_another_process_has_by_now_does_not_keep_a_file(tmp_path,
     left.write_text("half")
     _lock(tmp_path)
     assert left.exists()
-    monkeypatch.setattr(files, "_last_change", lambda path: psutil.Process().create_time() - 4000)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: time.time() + 4000)
     _lock(tmp_path)
     assert not left.exists()
 
@@ -96,7 +96,8 @@ def test_what_another_machine_writes_stays_for_a_day(tmp_path, monkeypatch, mach
     left.write_text("half")
     _lock(tmp_path)
     assert left.exists()
-    monkeypatch.setattr(files, "_last_change", lambda path: time.time() - 90_000)
+    now = time.time()
+    monkeypatch.setattr(files.time, "time", lambda: now + 90_000)
     _lock(tmp_path)
     assert not left.exists()
 

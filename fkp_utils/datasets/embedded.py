@@ -18,6 +18,7 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import operator
 import os
 import shutil
 import signal
@@ -61,9 +62,6 @@ class Settings:
     train: int = 600
     test: int = 100
     seed: int = 0
-
-
-# ---------------------------------------------------------------- pictures
 
 
 def _light(rng: np.random.Generator, key: tuple, around: tuple, aside: float) -> Light:
@@ -146,9 +144,6 @@ def _detector_box(rng, landmarks: np.ndarray, yaw: float, pitch: float) -> np.nd
     return np.r_[left_top, np.rint(side), np.rint(side * rng.choice([.995, 1, 1, 1, 1.005]))]
 
 
-# ---------------------------------------------------------------- files
-
-
 def _save_jpeg(path: Path, photo: np.ndarray, quality: int) -> None:
     with replacing(path) as beside:
         Image.fromarray(photo).save(beside, quality=quality, subsampling=0)
@@ -162,11 +157,9 @@ def _asf(landmarks: np.ndarray, image: str) -> str:
     start = 0
     for path, count, kind in _ASF_PATHS:
         for k in range(start, start + count):
-            before, after = (k - 1, k + 1)
+            before, after = start + (k - 1 - start) % count, start + (k + 1 - start) % count
             if kind == 4:                          # open path: its ends connect to themselves
-                before, after = max(before, start), min(after, start + count - 1)
-            else:
-                before, after = start + (k - 1 - start) % count, start + (k + 1 - start) % count
+                before, after = max(k - 1, start), min(k + 1, start + count - 1)
             x, y = landmarks[k] / (640, 480)
             lines.append(f"{path} \t{kind} \t{x:.8f} \t{y:.8f} \t{k} \t{before} \t{after}")
         start += count
@@ -239,10 +232,6 @@ def _read(path: Path) -> dict | None:
         return None
 
 
-def _run(job) -> None:
-    job()
-
-
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Processes that start meanwhile do not run the user's script again, which a script without a guard does not survive."""
@@ -308,12 +297,12 @@ def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) ->
                                  (signal.SIGINT, signal.SIG_IGN)) as pool:
             try:
                 with _without_main():
-                    done = pool.map(_run, jobs, chunksize=4)
+                    done = pool.map(operator.call, jobs, chunksize=4)
                 for _ in tqdm(done, "embedded faces", len(jobs), unit="picture", mininterval=1):
                     pass
             except BrokenProcessPool:
-                raise ChildProcessError(f"{folder}: a process that made faces was ended from outside, perhaps for want of "
-                                        "memory; the same call goes on from there") from None
+                raise ChildProcessError(f"{folder}: a process at it was ended from outside (no memory?); the same call goes on "
+                                        "from there") from None
             finally:
                 pool.shutdown(cancel_futures=True)
     _write_lists(partial_folder, settings)

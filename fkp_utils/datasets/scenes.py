@@ -94,15 +94,9 @@ class Scenes(FaceDataset):
         count = count or (3 * len(self.faces) if split == "train" else len(self.faces))
         self.names = [f"scene {k}" for k in range(count)]
 
-    @property
-    def images(self) -> np.ndarray:                       # type: ignore[override]
-        """uint8 (N, h, w); composed when they are first asked for."""
-        return self._composed[0]
-
-    @property
-    def landmarks(self) -> np.ndarray:                    # type: ignore[override]
-        """float32 (N, 33, 2)."""
-        return self._composed[1]
+    # uint8 (N, h, w) and float32 (N, 33, 2), composed when they are first asked for
+    images = property(lambda self: self._composed[0])     # type: ignore[assignment]
+    landmarks = property(lambda self: self._composed[1])  # type: ignore[assignment]
 
     @cached_property
     def _composed(self) -> tuple[np.ndarray, np.ndarray]:

@@ -63,9 +63,8 @@ def argmax(heatmaps: torch.Tensor) -> torch.Tensor:
 def weighted_mean(heatmaps: torch.Tensor, sharpness: float = 4.0) -> torch.Tensor:
     """Mean position of the 15x15 pixels around the peak: (b, n, h, w) -> (b, n, 2).
 
-    Each pixel weighs its value to the power `sharpness`. With plain values the window's edge would
-    cut off more on one side than on the other and pull the mean towards the central pixel. An empty
-    heatmap gives the picture's centre.
+    Each pixel weighs its value to the power `sharpness`. With plain values the window's edge would cut off more on one side
+    than on the other and pull the mean towards the central pixel. An empty heatmap gives the picture's centre.
     """
     h, w = heatmaps.shape[-2:]
     peak = argmax(heatmaps)

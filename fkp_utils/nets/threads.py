@@ -75,18 +75,9 @@ class Threads:
 
 
 _threads = Threads()
+adapt_threads, threads_apart = _threads.adapt, _threads.apart
 
 
 def one_thread_each(count: int) -> ThreadPoolExecutor:
     """`count` threads, each of which computes with one of PyTorch's."""
     return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-
-
-def threads_apart() -> contextlib.AbstractContextManager[int]:
-    """How many threads of one's own may share out independent work; see `Threads.apart` and `one_thread_each`."""
-    return _threads.apart()
-
-
-def adapt_threads() -> None:
-    """Take as many threads as other processes leave processors free; see `Threads`. Costs nothing twice in half a second."""
-    _threads.adapt()

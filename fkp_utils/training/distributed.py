@@ -1,8 +1,7 @@
 """One training shared by several processes, GPUs or machines, as `torchrun` starts them.
 
-Each process takes its rows of every batch; gradients, batch statistics and metrics are those of the
-whole batch, so that the numbers do not depend on how many share it. Without torchrun there is one
-process, and everything here does nothing.
+Each process takes its rows of every batch; gradients, batch statistics and metrics are those of the whole batch, so that the
+numbers do not depend on how many share it. Without torchrun there is one process, and everything here does nothing.
 """
 
 import contextlib
@@ -91,10 +90,9 @@ def wrap(model: nn.Module) -> nn.Module:
     if next(model.parameters()).is_cuda:
         nn.SyncBatchNorm.convert_sync_batchnorm(model)
     else:
-        for parent in model.modules():
-            for name, layer in parent.named_children():
-                if type(layer) is nn.BatchNorm2d:
-                    setattr(parent, name, GlooBatchNorm2d.of(layer))
+        for layer in model.modules():
+            if type(layer) is nn.BatchNorm2d:
+                layer.__class__ = GlooBatchNorm2d                  # type: ignore[assignment]
     return DistributedDataParallel(model, forward_sync_buffers=False)
 
 
@@ -112,15 +110,6 @@ class _AllReduce(torch.autograd.Function):
 
 class GlooBatchNorm2d(nn.BatchNorm2d):
     """Batch norm over all processes' rows on CPUs, where PyTorch's SyncBatchNorm does not run."""
-
-    @classmethod
-    def of(cls, layer: nn.BatchNorm2d) -> "GlooBatchNorm2d":
-        """A layer with the same parameters and statistics."""
-        new = cls(layer.num_features, layer.eps, layer.momentum).train(layer.training)
-        new.weight, new.bias = layer.weight, layer.bias
-        new.running_mean, new.running_var, new.num_batches_tracked = (
-            layer.running_mean, layer.running_var, layer.num_batches_tracked)
-        return new
 
     def forward(self, x):
         if not self.training:
