@@ -191,7 +191,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
 
     Parameters
     ----------
-    photo : file, or uint8 (h, w, 3) RGB; what else is taken, `datasets.images.as_photo` says
+    photo : file, or uint8 (h, w, 3) RGB, or what else `datasets.images.read_photo` takes
     boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, if known; else the detector
         looks for them
     run : net (default: the one that comes with the project)
@@ -205,10 +205,13 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     DatasetError
         When the file is not a picture. No face is no error: the list is empty.
     ValueError
-        When a given box lies nowhere on the photo, boxes have another shape, or the net does not read faces' crops.
+        When a given box lies nowhere on the photo, boxes have another shape, an array is no photo, or the net does not read
+        faces' crops.
+    TypeError
+        When `photo` is something else altogether, such as None.
     """
     run = run or default_net(fast)
-    return landmarks_of([_pixels(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
+    return landmarks_of([read_photo(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
 
 
 def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trained, detector: Detector = find_faces,
@@ -245,14 +248,10 @@ def _boxed_anew(face: Face) -> Face:
     return replace(face, box=box, roll=float(roll))
 
 
-def _pixels(photo: str | Path | np.ndarray) -> np.ndarray:
-    return photo if isinstance(photo, np.ndarray) else read_photo(photo)
-
-
 def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None,
                   roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
-    array, run = _pixels(photo), run or default_net()
+    array, run = read_photo(photo), run or default_net()
     crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box), roll=roll)])
     maps = run.heatmap_target.heatmaps(run.logits(torch.from_numpy(crops)[:, None]))
     return crops, maps.cpu().numpy()
@@ -266,4 +265,4 @@ def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> Figure:
     """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
-    return plotting.photo_figure(drawn(_pixels(photo), faces), "" if faces else "no face found")
+    return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found")
