@@ -1,6 +1,7 @@
 """What all figures share: how they look in a notebook and in a file, and empty charts in the palette's colours."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib import figure
@@ -39,7 +40,7 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def new_chart(width: float, height: float) -> tuple[Figure, Axes]:
+def new_chart(width: float, height: float, xlabel: str = "", ylabel: str = "", title: str = "") -> tuple[Figure, Axes]:
     """An empty chart in the palette's colours: no frame but the two axes, a light grid behind the data."""
     fig = new_figure(width, height)
     ax = fig.subplots()
@@ -47,11 +48,19 @@ def new_chart(width: float, height: float) -> tuple[Figure, Axes]:
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(SOFT)
     ax.tick_params(which="both", colors=SOFT, labelcolor=INK)
-    ax.xaxis.label.set_color(INK)
-    ax.yaxis.label.set_color(INK)
+    ax.set_xlabel(xlabel, color=INK)
+    ax.set_ylabel(ylabel, color=INK)
+    ax.set_title(title, fontsize=10, color=INK)
     ax.grid(color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
     return fig, ax
+
+
+def horizontal_bars(ax: Axes, values: Mapping[str, float], colour, form: str) -> None:
+    """A bar for each of the values, the first one on top, with its number as `form` writes it."""
+    bars = ax.barh(list(values), list(values.values()), color=colour)
+    ax.bar_label(bars, color=INK, fmt=form, padding=3, fontsize=8)
+    ax.invert_yaxis()
 
 
 def legend(ax: Axes, **how) -> None:

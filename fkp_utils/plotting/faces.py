@@ -5,13 +5,14 @@ prediction as orange crosses, in every figure (`palette`).
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..landmarks import Convention
-from ..palette import BLUE, BOX, INK, NUMBER, PREDICTION, TRUTH
-from .base import Figure, new_figure
+from ..palette import BLUE, BOX, NUMBER, PREDICTION, TRUTH
+from .base import Figure, horizontal_bars, new_figure
 
 
 def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
@@ -40,16 +41,21 @@ def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, title
     rows = -(-n // columns)
     h, w = images[0].shape[:2]
     fig = new_figure(2.7 * columns, (2.7 * h / w + 0.25) * rows + (0.35 if heading else 0))
-    axes = fig.subplots(rows, columns, squeeze=False).ravel()
-    for k, ax in enumerate(axes):
-        if k < n:
-            show_face(ax, images[k], None if truths is None else truths[k], None if predictions is None else predictions[k],
-                      titles[k] if titles else "", convention)
-        else:
-            ax.set_axis_off()
+    nothing = [None] * n
+    shown = zip(images, nothing if truths is None else truths, nothing if predictions is None else predictions,
+                titles or [""] * n)
+    for ax, face in zip_longest(fig.subplots(rows, columns, squeeze=False).flat, shown):
+        ax.set_axis_off()
+        if face:
+            show_face(ax, *face, convention)
     if heading:
         fig.suptitle(heading, fontsize=11)
     return fig
+
+
+def _number(ax: Axes, landmarks: np.ndarray, **how) -> None:
+    for k, point in enumerate(landmarks):
+        ax.annotate(str(k), point, xytext=(2, -2), textcoords="offset points", color=NUMBER, **how)
 
 
 def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Convention, marked: int | None = None) -> Figure:
@@ -57,11 +63,9 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Con
     fig = new_figure(8, 8 * image.shape[0] / image.shape[1])
     ax = fig.subplots()
     show_face(ax, image, landmarks, convention=convention)
-    for k, (x, y) in enumerate(landmarks):
-        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7.5, color=NUMBER)
+    _number(ax, landmarks, fontsize=7.5)
     if marked is not None:
-        x, y = landmarks[marked]
-        ax.scatter(x, y, s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
+        ax.scatter(*landmarks[marked], s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
     low, high = landmarks.min(0), landmarks.max(0)
     pad = 0.35 * (high - low).max()
     ax.set_xlim(max(low[0] - pad, -0.5), min(high[0] + pad, image.shape[1] - 0.5))
@@ -76,8 +80,7 @@ def face_with_options(image: np.ndarray, landmarks: np.ndarray | None, conventio
     ax = fig.subplots()
     show_face(ax, image, landmarks if shown else None, prediction, title, convention)
     if numbers and landmarks is not None:
-        for k, (x, y) in enumerate(landmarks):
-            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7, color=NUMBER, clip_on=True)
+        _number(ax, landmarks, fontsize=7, clip_on=True)
     return fig
 
 
@@ -87,9 +90,7 @@ def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, 
     fig = new_figure(7.6, 3.6)
     face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
     show_face(face, image, truth, prediction, title, convention)
-    drawn = bars.barh(list(regions), list(regions.values()), color=BLUE)
-    bars.bar_label(drawn, color=INK, fmt="%.1f", padding=3, fontsize=8)
-    bars.invert_yaxis()
+    horizontal_bars(bars, regions, BLUE, "%.1f")
     bars.set_xlim(0, 1.15 * limit)
     bars.set_xlabel("NME, %")
     return fig

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..nets.stages import Stage
 from ..palette import BLUE, GREEN, INK, ORANGE, SOFT
 from .base import Figure, new_figure
 from .faces import show_face
+
+
+def _show_kernel(ax: Axes, kernel: np.ndarray, limit: float) -> None:
+    ax.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    ax.set(xticks=[], yticks=[])
 
 
 def filters(weight: np.ndarray, title: str = "") -> Figure:
@@ -25,9 +31,7 @@ def filters(weight: np.ndarray, title: str = "") -> Figure:
     limit = float(np.abs(weight).max())
     for row, line in zip(axes, grid):
         for ax, kernel in zip(row, line):
-            ax.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
-            ax.set_xticks([])
-            ax.set_yticks([])
+            _show_kernel(ax, kernel, limit)
     label = f"{out_channels} filters" + (f" (rows) on {in_channels} channels (columns)" if in_channels > 1 else "")
     fig.suptitle(f"{title}: {label}", fontsize=10)
     return fig
@@ -42,10 +46,8 @@ def strongest_filters(weights: dict[str, np.ndarray], count: int = 12) -> Figure
         chosen = np.argsort(-np.square(kernels).sum((1, 2)), kind="stable")[:count]
         span = float(np.abs(kernels[chosen]).max())
         for ax, k in zip(row, chosen):
-            ax.imshow(kernels[k], cmap="RdBu_r", vmin=-span, vmax=span)
+            _show_kernel(ax, kernels[k], span)
             ax.set_title("{} on {}".format(*divmod(int(k), weight.shape[1])), fontsize=7)
-            ax.set_xticks([])
-            ax.set_yticks([])
         row[0].set_ylabel(name, fontsize=8)
     return fig
 
@@ -54,15 +56,13 @@ def feature_maps(image: np.ndarray, maps: np.ndarray, weight: np.ndarray, title:
     """What a layer sees: a face (h, w), the layer's first filters (out, in, k, k) and their maps (out, h', w')."""
     count = min(limit, len(maps))
     fig = new_figure(1.1 * count / 2 + 2.6, 4.6)
-    axes = fig.subplots(4, 2 + count // 2 + count % 2, squeeze=False)
-    for ax in axes.ravel():
-        ax.set_axis_off()
+    axes = fig.subplots(4, 2 + count // 2 + count % 2, subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
     grid = axes[0, 0].get_gridspec()
     show_face(fig.add_subplot(grid[1:3, :2]), image, title="the face")
     span = float(np.abs(weight[:, 0]).max())
     for k in range(count):
         row, column = 2 * (k % 2), 2 + k // 2
-        axes[row, column].imshow(weight[k, 0], cmap="RdBu_r", vmin=-span, vmax=span)
+        _show_kernel(axes[row, column], weight[k, 0], span)
         axes[row, column].set_title(f"filter {k}", fontsize=7)
         axes[row + 1, column].imshow(maps[k], cmap="magma")
     fig.suptitle(title, fontsize=10)
