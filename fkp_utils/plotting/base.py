@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from matplotlib import figure
 from matplotlib.axes import Axes
@@ -35,15 +36,15 @@ class Figure(figure.Figure):
         super().savefig(fname, **how)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **how) -> tuple[Figure, Any]:
+    """As pyplot's, which would keep every figure in memory: a figure, in inches, and its axes."""
+    fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return fig, fig.subplots(rows, columns, **how)
 
 
 def new_chart(width: float, height: float, xlabel: str = "", ylabel: str = "", title: str = "") -> tuple[Figure, Axes]:
     """An empty chart in the palette's colours: no frame but the two axes, a light grid behind the data."""
-    fig = new_figure(width, height)
-    ax = fig.subplots()
+    fig, ax = subplots(width, height)
     ax.set_prop_cycle(color=SERIES)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(SOFT)

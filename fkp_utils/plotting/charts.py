@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..metrics import error_curve
 from ..palette import BLUE, GREEN, GRID, INK, ORANGE, SERIES, SOFT
-from .base import Figure, horizontal_bars, legend, new_chart, new_figure
+from .base import Figure, horizontal_bars, legend, new_chart, subplots
 
 
 def _finish_epochs(ax: Axes, mean_shape: float | None) -> None:
@@ -72,8 +72,7 @@ def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
         colour, style = (SOFT, "--") if name.lower().startswith("mean") else (None, "-")
         x, y = error_curve(values, limit)
         ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
-    ax.set_xlim(0, limit)
-    ax.set_ylim(0, 1)
+    ax.set(xlim=(0, limit), ylim=(0, 1))
     legend(ax, loc="lower right")
     return fig
 
@@ -138,8 +137,8 @@ def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
 
 def recipes_compared(rows: dict[str, dict[str, dict[str, float]]]) -> Figure:
     """Each part's error in percent of the mean shape's, a panel a kind of faces: {faces: {part: {recipe: percent}}}."""
-    fig = new_figure(9.2, 3.4)
-    for ax, (faces, parts) in zip(fig.subplots(1, len(rows), sharey=True, squeeze=False)[0], rows.items()):
+    fig, axes = subplots(9.2, 3.4, 1, len(rows), sharey=True, squeeze=False)
+    for ax, (faces, parts) in zip(axes.flat, rows.items()):
         for k, recipes in enumerate(parts.values()):
             for j, (name, percent) in enumerate(recipes.items()):
                 y = k + 0.38 * (j - 0.5)

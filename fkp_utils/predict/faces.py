@@ -228,12 +228,12 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
         faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
                                    MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift)
         for k, face in zip(owners, faces):
-            if boxes is None and face.confidence >= min_confidence:
-                found[k].append(_boxed_anew(face))
-            elif boxes is not None and not np.isfinite(face.landmarks).all():
-                raise ValueError(f"{run.recipe.title}: its landmarks are not finite")
-            elif boxes is not None:
+            if boxes is not None:
+                if not np.isfinite(face.landmarks).all():
+                    raise ValueError(f"{run.recipe.title}: its landmarks are not finite")
                 found[k].append(face)
+            elif face.confidence >= min_confidence:
+                found[k].append(_boxed_anew(face))
     return found if boxes is not None else [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
 
 
