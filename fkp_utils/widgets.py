@@ -89,16 +89,11 @@ class Panel(ipw.VBox):
         self.note.value = html.escape(text)
 
     def _repr_mimebundle_(self, **kwargs):
-        live = super()._repr_mimebundle_(**kwargs) or {}
-        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(_jpeg(self.picture.value)).decode()}
-
-
-def _jpeg(picture: bytes) -> bytes:
-    """A PNG of `png` at a notebook's size, small enough to be kept in its file."""
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(picture)) as image:
-        image.convert("RGB").reduce(DENSITY).save(file, format="jpeg", quality=80)
-    return file.getvalue()
+        """What a front end without widgets shows: the picture at a notebook's size, small enough to be kept in its file."""
+        live, file = super()._repr_mimebundle_(**kwargs) or {}, io.BytesIO()
+        with Image.open(io.BytesIO(self.picture.value)) as image:
+            image.convert("RGB").reduce(DENSITY).save(file, format="jpeg", quality=80)
+        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(file.getvalue()).decode()}
 
 
 def _slider(low: float, high: float, value: float, label: str, step: float = 1) -> ipw.Widget:

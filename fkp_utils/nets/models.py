@@ -2,9 +2,7 @@
 
 NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
 2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
-mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two;
-HeatmapLite does so with a smaller and faster network, and FinderNet finds faces in whole photos.
-All take float images in [-0.5, 0.5].
+mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. All take float images in [-0.5, 0.5].
 """
 
 from collections import OrderedDict

@@ -5,7 +5,6 @@ prediction as orange crosses, in every figure (`palette`).
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -41,13 +40,11 @@ def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, title
     h, w = images[0].shape[:2]
     height = (2.7 * h / w + 0.25) * rows + (0.35 if heading else 0)
     fig, axes = subplots(2.7 * columns, height, rows, columns, squeeze=False)
-    nothing = [None] * n
-    shown = zip(images, nothing if truths is None else truths, nothing if predictions is None else predictions,
-                titles or [""] * n)
-    for ax, face in zip_longest(axes.flat, shown):
+    for k, ax in enumerate(axes.flat):
         ax.set_axis_off()
-        if face:
-            show_face(ax, *face, convention)
+        if k < n:
+            show_face(ax, images[k], None if truths is None else truths[k], None if predictions is None else predictions[k],
+                      titles[k] if titles else "", convention)
     if heading:
         fig.suptitle(heading, fontsize=11)
     return fig

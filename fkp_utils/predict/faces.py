@@ -33,20 +33,13 @@ CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face of a photo; faces are equal where all their numbers are.
+    """One face of a photo; faces are equal where all their numbers are."""
 
-    box : float64 (4,), (left, top, width, height) in pixels of the photo: the one given, else the one implied by the landmarks
-    landmarks : float64 (n, 2) in pixels of the photo
-    confidence : from 0 to 1; 1 where the net says the same of the mirror image
-    roll : by how many degrees, clockwise on the screen, the box is turned about its centre
-    convention : what the landmarks mean
-    """
-
-    box: np.ndarray
-    landmarks: np.ndarray
-    confidence: float
-    roll: float = 0.0
-    convention: Convention | None = None
+    box: np.ndarray                      # float64 (4,), (left, top, width, height) in pixels: given, or implied by landmarks
+    landmarks: np.ndarray                # float64 (n, 2) in pixels of the photo
+    confidence: float                    # from 0 to 1; 1 where the net says the same of the mirror image
+    roll: float = 0.0                    # degrees, clockwise on the screen, by which the box is turned about its centre
+    convention: Convention | None = None           # what the landmarks mean
 
     def to_dict(self) -> dict:
         """Plain lists, for JSON."""
@@ -200,12 +193,8 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     min_confidence : of a detector's faces; others are rejected
     second_look_shift : as `landmarks_in_boxes` has it
 
-    Raises
-    ------
-    DatasetError
-        When the file is not a picture. No face is no error: the list is empty.
-    ValueError
-        When a given box lies nowhere on the photo, boxes have another shape, or the net does not read faces' crops.
+    DatasetError when the file is not a picture. No face is no error: the list is empty. ValueError when a given box lies
+    nowhere on the photo, boxes have another shape, or the net does not read faces' crops.
     """
     run = run or default_net(fast)
     return landmarks_of([_pixels(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
