@@ -148,9 +148,12 @@ class Augment:
             matrix = turn_and_scale(signed["rotate"] * self.rotate, 1 + signed["scale"] * self.scale)
             shift = torch.stack([signed["shift_x"], signed["shift_y"]], -1) * self.shift
             images, landmarks = warp(images, landmarks, matrix, shift * images.new_tensor([w, h]))
+        return self._light(images, uniform, signed), landmarks
 
+    def _light(self, images, uniform, signed):
         def per_image(column):
             return column[:, None, None, None]
+
         if self.gamma:
             images = (images + 0.5).clamp(1e-3, 1) ** per_image(2 ** (signed["gamma"] * self.gamma)) - 0.5
         if self.brightness or self.contrast:
@@ -165,7 +168,7 @@ class Augment:
             images = self._patch(images, uniform)
         if self.noise:
             images = images + self._grain(images, uniform) * (self.noise * per_image(uniform["noise"]))
-        return images.clamp(-0.5, 0.5), landmarks
+        return images.clamp(-0.5, 0.5)
 
     @staticmethod
     def _grain(images, uniform):

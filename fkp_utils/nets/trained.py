@@ -134,5 +134,6 @@ class Trained:
 
     def predict(self, dataset: FaceDataset, batch: int = 64) -> np.ndarray:
         """Landmarks of every face of a dataset in order, float32 (N, n, 2), in pixels of its pictures."""
-        parts = torch.arange(len(dataset)).split(batch)
-        return np.concatenate([self.landmarks(dataset.batch(part)[0]).numpy() for part in parts])
+        starts = range(0, len(dataset), batch)
+        return np.concatenate([self.landmarks(dataset.batch(np.arange(k, min(k + batch, len(dataset))))[0]).numpy()
+                               for k in starts])
