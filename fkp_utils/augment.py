@@ -91,42 +91,25 @@ def _noise(h: int, w: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random geometry and light. Every amount is the largest change; 0 switches it off.
-
-    Parameters
-    ----------
-    rotate : degrees
-    shift : share of the picture's width and height
-    scale : share, 0.1 gives factors from 0.9 to 1.1
-    flip : probability of the mirror image, with left/right landmarks exchanged
-    brightness : largest value added to pixels in [-0.5, 0.5]
-    contrast : share, as scale
-    gamma : largest logarithm (base 2) of the exponent
-    noise : largest standard deviation of added noise
-    blur : probability of a soft blur
-    coarse : probability of losing detail as a small face has that is enlarged: 2, 4 or 8 pixels become one; never with blur
-    occlude : probability of a random patch over part of the face
-    flip_offset : no change, but how far to the image's right labels lie of what they mark, in inter-ocular distances, so that
-        those of mirrored faces lie there, too
-    """
+    """Random geometry and light. Every amount is the largest change; 0 switches it off."""
 
     # The random numbers that change one face, one column a use.
     columns: ClassVar[tuple[str, ...]] = (
         "flip", "rotate", "scale", "shift_x", "shift_y", "gamma", "contrast", "brightness", "blur", "occlude",
         "patch_x", "patch_y", "patch_width", "patch_height", "patch_grey", "noise", "noise_x", "noise_y")
 
-    rotate: float = 0
-    shift: float = 0
-    scale: float = 0
-    flip: float = 0
-    brightness: float = 0
-    contrast: float = 0
-    gamma: float = 0
-    noise: float = 0
-    blur: float = 0
-    occlude: float = 0
-    coarse: float = 0
-    flip_offset: float = 0
+    rotate: float = 0                    # degrees
+    shift: float = 0                     # share of the picture's width and height
+    scale: float = 0                     # share: 0.1 gives factors from 0.9 to 1.1
+    flip: float = 0                      # probability of the mirror image, with left and right landmarks exchanged
+    brightness: float = 0                # largest value added to pixels in [-0.5, 0.5]
+    contrast: float = 0                  # share, as scale
+    gamma: float = 0                     # largest logarithm (base 2) of the exponent
+    noise: float = 0                     # largest standard deviation of added noise
+    blur: float = 0                      # probability of a soft blur
+    occlude: float = 0                   # probability of a random patch over part of the face
+    coarse: float = 0                    # probability of 2, 4 or 8 pixels becoming one, as in small faces; never with blur
+    flip_offset: float = 0               # no change but a property of the labels, see `flip`
 
     def __post_init__(self):
         if self.blur + self.coarse > 1:
@@ -151,7 +134,8 @@ class Augment:
         if images.device.type == "cpu" and len(images) > CHUNK:
             chunks = [self._change(*chunk, convention)
                       for chunk in zip(images.split(CHUNK), landmarks.split(CHUNK), rows.split(CHUNK))]
-            return torch.cat([chunk for chunk, _ in chunks]), torch.cat([points for _, points in chunks])
+            pictures, points = zip(*chunks)
+            return torch.cat(pictures), torch.cat(points)
         return self._change(images, landmarks, rows, convention)
 
     def _change(self, images, landmarks, rows, convention):
@@ -167,7 +151,9 @@ class Augment:
         return self._light(images, uniform, signed), landmarks
 
     def _light(self, images, uniform, signed):
-        per_image = lambda column: column[:, None, None, None]      # noqa: E731
+        def per_image(column):
+            return column[:, None, None, None]
+
         if self.gamma:
             images = (images + 0.5).clamp(1e-3, 1) ** per_image(2 ** (signed["gamma"] * self.gamma)) - 0.5
         if self.brightness or self.contrast:

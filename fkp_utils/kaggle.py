@@ -20,12 +20,13 @@ from .augment import moved_aside
 from .datasets import IBugFaces, data_root, published_landmarks
 from .datasets.images import read_gray
 from .files import replacing
+from .landmarks import IBUG_68
 from .metrics import mae
 from .nets.trained import Trained
 from .nets.weights import load_weights
 from .predict import BATCH, WEIGHTS, landmarks_in_boxes
 
-N_POINTS = 68
+N_POINTS = IBUG_68.size
 
 
 def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:

@@ -11,6 +11,7 @@ from .augment import Augment
 from .nets.recipe import Recipe
 
 _WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, contrast=0.2)
+_MIRRORED = replace(_WRITEUP_AUGMENT, flip=0.5)
 _STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
 
 _nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4, data="imm_nose",
@@ -89,14 +90,11 @@ QUICK = {
     "face": replace(_face, epochs=6, he_init=True),
     "face_improved": replace(FULL["face_improved"], epochs=7, ema=0.95, augment=_WRITEUP_AUGMENT),
     "resnet": replace(_resnet, size=(96, 96), epochs=14, batch=32),
-    "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=12, batch=16, ema=0.98,
-                               augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+    "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=12, batch=16, ema=0.98, augment=_MIRRORED),
     # With the write-up's boxes a few minutes are too short to leave the all-zero answer.
     "unet": replace(_unet, size=(96, 96), epochs=6, batch=4, width=8, margin=1.4, box_shift=0.1),
-    "unet_improved": replace(FULL["unet_improved"], size=(96, 96), epochs=6, batch=8, width=8, ema=0.98,
-                             augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
-    "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, width=64, ema=0.98,
-                       augment=replace(_WRITEUP_AUGMENT, flip=0.5)),
+    "unet_improved": replace(FULL["unet_improved"], size=(96, 96), epochs=6, batch=8, width=8, ema=0.98, augment=_MIRRORED),
+    "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, width=64, ema=0.98, augment=_MIRRORED),
     # Scenes differ enough; with random changes on top of that, half as many faces are found after these few steps.
     "finder": replace(FULL["finder"], size=(128, 128), epochs=10, batch=8, lr=5e-3, width=24, ema=0.97, limit=600,
                       augment=Augment(flip=0.5)),

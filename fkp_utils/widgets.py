@@ -89,16 +89,11 @@ class Panel(ipw.VBox):
         self.note.value = html.escape(text)
 
     def _repr_mimebundle_(self, **kwargs):
-        live = super()._repr_mimebundle_(**kwargs) or {}
-        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(_jpeg(self.picture.value)).decode()}
-
-
-def _jpeg(picture: bytes) -> bytes:
-    """A PNG of `png` at a notebook's size, small enough to be kept in its file."""
-    file = io.BytesIO()
-    with Image.open(io.BytesIO(picture)) as image:
-        image.convert("RGB").reduce(DENSITY).save(file, format="jpeg", quality=80)
-    return file.getvalue()
+        """What a front end without widgets shows: the picture at a notebook's size, small enough to be kept in its file."""
+        live, file = super()._repr_mimebundle_(**kwargs) or {}, io.BytesIO()
+        with Image.open(io.BytesIO(self.picture.value)) as image:
+            image.convert("RGB").reduce(DENSITY).save(file, format="jpeg", quality=80)
+        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(file.getvalue()).decode()}
 
 
 def _slider(low: float, high: float, value: float, label: str, step: float = 1) -> ipw.Widget:
@@ -156,7 +151,6 @@ class LiveTraining(Panel):
         super().__init__(lambda: _blank() if self.history is None
                          else plotting.loss_curves(self.history, title=recipe.title))
         self.children = [self.button, *self.children]
-        self._stopped = threading.Event()
         self.button.on_click(lambda button: self.stop())
         self._thread = threading.Thread(target=self._run, args=(model, train, val, recipe, checkpoints), daemon=True)
         self._thread.start()
@@ -172,12 +166,11 @@ class LiveTraining(Panel):
     def _on_epoch(self, history) -> bool:
         self.history = history
         self.refresh()
-        return not self._stopped.is_set()
+        return not self.button.disabled
 
     def stop(self) -> None:
         """End the training after the current epoch."""
-        self._stopped.set()
-        self.button.disabled = True
+        self.button.disabled = True                       # `_on_epoch` looks at it
 
     async def finished(self) -> Trained:
         """The result, once it is there; as `wait`, but the kernel goes on with messages from the front end."""
@@ -236,13 +229,11 @@ def heatmap_explorer(run: Trained, faces: FaceDataset, count: int = 8) -> Panel:
 def own_photo(example: np.ndarray) -> Panel:
     """Upload a photo: faces are found, landmarks or the largest one's heatmaps drawn; first of `example` (h, w, 3)."""
     def draw(upload, show):
-        photo = example
-        if upload:
-            try:
-                photo = read_photo(io.BytesIO(bytes(upload[0]["content"])))
-            except DatasetError as error:
-                panel.tell(f"{upload[0]['name']}: {str(error).partition(': ')[2]}")
-                return _blank()
+        try:
+            photo = read_photo(io.BytesIO(bytes(upload[0]["content"]))) if upload else example
+        except DatasetError as error:
+            panel.tell(f"{upload[0]['name']}: {str(error).partition(': ')[2]}")
+            return _blank()
         faces = predict.landmarks(photo)
         if panel is not None:
             panel.tell(f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces))

@@ -2,13 +2,11 @@
 
 NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
 2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
-mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. HeatmapResNet joins the last two;
-HeatmapLite does so with a smaller and faster network, and FinderNet finds faces in whole photos.
-All take float images in [-0.5, 0.5].
+mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. All take float images in [-0.5, 0.5].
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -17,15 +15,27 @@ from torch import nn
 from .._torchvision import models
 
 
-def _check_size(name: str, x: torch.Tensor, size: tuple[int, int]) -> None:
-    if tuple(x.shape[-2:]) != size:
-        raise ValueError(f"{name} takes pictures of {size[0]}x{size[1]}, got {x.shape[-2]}x{x.shape[-1]}")
+class _PlainNet(nn.Module):
+    """Convolutions with ReLU, some pooled after that, and two fully connected layers, for pictures of one size."""
+
+    size: tuple[int, int]
+    pooled: tuple[str, ...]
+
+    def forward(self, x):
+        if tuple(x.shape[-2:]) != self.size:
+            raise ValueError("{} takes pictures of {}x{}, got {}x{}".format(type(self).__name__, *self.size, *x.shape[-2:]))
+        for name, layer in self.named_children():
+            if isinstance(layer, nn.Conv2d):
+                x = F.relu(layer(x))
+                x = F.max_pool2d(x, 2) if name in self.pooled else x
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
-class NoseNet(nn.Module):
+class NoseNet(_PlainNet):
     """Nose tip from a 60x80 picture: (b, 1, 60, 80) -> (b, 2 * n_landmarks). ValueError for another size."""
 
     size = (60, 80)
+    pooled = ("conv1", "conv2", "conv3")
 
     def __init__(self, n_landmarks: int = 1):
         super().__init__()
@@ -35,17 +45,12 @@ class NoseNet(nn.Module):
         self.fc1 = nn.Linear(288, 100)
         self.fc2 = nn.Linear(100, 2 * n_landmarks)
 
-    def forward(self, x):
-        _check_size("NoseNet", x, self.size)
-        for conv in (self.conv1, self.conv2, self.conv3):
-            x = F.max_pool2d(F.relu(conv(x)), 2)
-        return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
-
-class FaceNet(nn.Module):
+class FaceNet(_PlainNet):
     """58 landmarks from a 180x240 picture: (b, 1, 180, 240) -> (b, 2 * n_landmarks). ValueError for another size."""
 
     size = (180, 240)
+    pooled = ("conv2", "conv4", "conv5")
 
     def __init__(self, n_landmarks: int = 58):
         super().__init__()
@@ -56,15 +61,6 @@ class FaceNet(nn.Module):
         self.conv5 = nn.Conv2d(12, 12, 8)
         self.fc1 = nn.Linear(3276, 500)
         self.fc2 = nn.Linear(500, 2 * n_landmarks)
-
-    def forward(self, x):
-        _check_size("FaceNet", x, self.size)
-        x = F.relu(self.conv1(x))
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        x = F.relu(self.conv3(x))
-        x = F.max_pool2d(F.relu(self.conv4(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv5(x)), 2)
-        return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
 def keypoint_resnet18(n_landmarks: int = 68) -> models.ResNet:
@@ -92,25 +88,16 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int = 3, out_channels: int = 68, init_features: int = 32):
         super().__init__()
-        f = init_features
-        self.encoder1 = _double_conv("enc1", in_channels, f)
-        self.pool1 = nn.MaxPool2d(2, 2)
-        self.encoder2 = _double_conv("enc2", f, 2 * f)
-        self.pool2 = nn.MaxPool2d(2, 2)
-        self.encoder3 = _double_conv("enc3", 2 * f, 4 * f)
-        self.pool3 = nn.MaxPool2d(2, 2)
-        self.encoder4 = _double_conv("enc4", 4 * f, 8 * f)
-        self.pool4 = nn.MaxPool2d(2, 2)
-        self.bottleneck = _double_conv("bottleneck", 8 * f, 16 * f)
-        self.upconv4 = nn.ConvTranspose2d(16 * f, 8 * f, 2, stride=2)
-        self.decoder4 = _double_conv("dec4", 16 * f, 8 * f)
-        self.upconv3 = nn.ConvTranspose2d(8 * f, 4 * f, 2, stride=2)
-        self.decoder3 = _double_conv("dec3", 8 * f, 4 * f)
-        self.upconv2 = nn.ConvTranspose2d(4 * f, 2 * f, 2, stride=2)
-        self.decoder2 = _double_conv("dec2", 4 * f, 2 * f)
-        self.upconv1 = nn.ConvTranspose2d(2 * f, f, 2, stride=2)
-        self.decoder1 = _double_conv("dec1", 2 * f, f)
-        self.conv = nn.Conv2d(f, out_channels, 7, padding=3, bias=False)
+        widths = [init_features * 2**k for k in range(4)]
+        for k, (before, features) in enumerate(zip([in_channels, *widths], widths), 1):
+            self.add_module(f"encoder{k}", _double_conv(f"enc{k}", before, features))
+            self.add_module(f"pool{k}", nn.MaxPool2d(2, 2))
+        self.bottleneck = _double_conv("bottleneck", widths[-1], 2 * widths[-1])
+        for k in (4, 3, 2, 1):
+            features = widths[k - 1]
+            self.add_module(f"upconv{k}", nn.ConvTranspose2d(2 * features, features, 2, stride=2))
+            self.add_module(f"decoder{k}", _double_conv(f"dec{k}", 2 * features, features))
+        self.conv = nn.Conv2d(init_features, out_channels, 7, padding=3, bias=False)
         self.in_channels = in_channels
 
     def forward(self, x):
@@ -118,28 +105,38 @@ class UNet(nn.Module):
         if x.shape[1] == 1:
             x = x.expand(-1, self.in_channels, -1, -1)
         skips = []
-        for encoder, pool in ((self.encoder1, self.pool1), (self.encoder2, self.pool2),
-                              (self.encoder3, self.pool3), (self.encoder4, self.pool4)):
-            skips.append(encoder(x))
-            x = pool(skips[-1])
+        for k in (1, 2, 3, 4):
+            skips.append(self.get_submodule(f"encoder{k}")(x))
+            x = self.get_submodule(f"pool{k}")(skips[-1])
         x = self.bottleneck(x)
-        for upconv, decoder in ((self.upconv4, self.decoder4), (self.upconv3, self.decoder3),
-                                (self.upconv2, self.decoder2), (self.upconv1, self.decoder1)):
-            x = decoder(torch.cat([upconv(x), skips.pop()], 1))
+        for k in (4, 3, 2, 1):
+            up = self.get_submodule(f"upconv{k}")(x)
+            x = self.get_submodule(f"decoder{k}")(torch.cat([up, skips.pop()], 1))
         return self.conv(x)
 
 
-def _conv_norm_relu(in_channels: int, features: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(in_channels, features, kernel, padding=kernel // 2, bias=False),
-                         nn.BatchNorm2d(features), nn.ReLU(inplace=True))
+def _conv_norm(in_channels: int, features: int, kernel: int, stride: int = 1, groups: int = 1,
+               eps: float = 1e-5) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(in_channels, features, kernel, stride, kernel // 2, groups=groups, bias=False),
+                         nn.BatchNorm2d(features, eps=eps))
 
 
-def _up(levels: list[torch.Tensor], smooth: nn.ModuleList, **how) -> torch.Tensor:
-    """The way up a feature pyramid: from the smallest level on, enlarge as F.interpolate does, add the next one, smooth."""
-    up = levels.pop()
+def _conv_norm_relu(in_channels: int, features: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(*_conv_norm(in_channels, features, kernel, stride), nn.ReLU(inplace=True))
+
+
+def _pyramid(x: torch.Tensor, levels: Iterable[nn.Module], sides: Iterable[nn.Module | None], smooth: nn.ModuleList,
+             **how) -> torch.Tensor:
+    """Down the levels of a net and up a feature pyramid: enlarge as F.interpolate does, add the next level's side, smooth."""
+    across = []
+    for level, side in zip(levels, sides):
+        x = level(x)
+        if side is not None:
+            across.append(side(x))
+    up = across.pop()
     for layer in smooth:
-        level = levels.pop()
-        up = layer(F.interpolate(up, size=level.shape[-2:], **how) + level)
+        beside = across.pop()
+        up = layer(F.interpolate(up, size=beside.shape[-2:], **how) + beside)
     return up
 
 
@@ -169,11 +166,8 @@ class HeatmapResNet(nn.Module):
 
     def forward(self, x):
         _check_multiple("HeatmapResNet", x, 32)
-        x, levels = self.stem(x), []
-        for layer, side in zip((self.layer1, self.layer2, self.layer3, self.layer4), self.sides):
-            x = layer(x)
-            levels.append(side(x))
-        return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
+        levels = (self.layer1, self.layer2, self.layer3, self.layer4)
+        return self.conv(_pyramid(self.stem(x), levels, self.sides, self.smooth, mode="bilinear", align_corners=False))
 
 
 class _Inverted(nn.Module):
@@ -183,14 +177,9 @@ class _Inverted(nn.Module):
                  activation: type[nn.Module] = nn.ReLU, eps: float = 1e-5):
         super().__init__()
         wide = expansion * channels
-
-        def normed(conv):
-            return conv, nn.BatchNorm2d(conv.out_channels, eps=eps)
-
-        widen = [] if expansion == 1 else [*normed(nn.Conv2d(channels, wide, 1, bias=False)), activation(inplace=True)]
-        look = nn.Conv2d(wide, wide, kernel, stride, kernel // 2, groups=wide, bias=False)
-        self.layers = nn.Sequential(*widen, *normed(look), activation(inplace=True),
-                                    *normed(nn.Conv2d(wide, features, 1, bias=False)))
+        widen = [] if expansion == 1 else [*_conv_norm(channels, wide, 1, eps=eps), activation(inplace=True)]
+        self.layers = nn.Sequential(*widen, *_conv_norm(wide, wide, kernel, stride, wide, eps), activation(inplace=True),
+                                    *_conv_norm(wide, features, 1, eps=eps))
         self.shortcut = stride == 1 and channels == features
 
     def forward(self, x):
@@ -213,8 +202,7 @@ class HeatmapLite(nn.Module):
     def __init__(self, n_landmarks: int = 68, features: int = 64):
         super().__init__()
         channels = 32
-        self.stem = nn.Sequential(nn.Conv2d(1, channels, 3, stride=2, padding=1, bias=False),
-                                  nn.BatchNorm2d(channels, eps=self.EPS), nn.ReLU6(inplace=True))
+        self.stem = nn.Sequential(*_conv_norm(1, channels, 3, stride=2, eps=self.EPS), nn.ReLU6(inplace=True))
         self.blocks = nn.ModuleList()
         for repeats, kernel, stride, expansion, out in self.BLOCKS:
             self.blocks.append(nn.Sequential(*(
@@ -227,12 +215,9 @@ class HeatmapLite(nn.Module):
 
     def forward(self, x):
         _check_multiple("HeatmapLite", x, 32)
-        x, levels = self.stem(x), []
-        for k, block in enumerate(self.blocks):
-            x = block(x)
-            if k in self.LEVELS:
-                levels.append(self.sides[len(levels)](x))
-        return self.conv(_up(levels, self.smooth, mode="bilinear", align_corners=False))
+        side_of = dict(zip(self.LEVELS, self.sides))
+        sides = [side_of.get(k) for k in range(len(self.blocks))]
+        return self.conv(_pyramid(self.stem(x), self.blocks, sides, self.smooth, mode="bilinear", align_corners=False))
 
 
 class HeatmapLite2(HeatmapLite):
@@ -246,8 +231,7 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.layers = nn.Sequential(*_conv_norm_relu(channels, channels, 3),
-                                    nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.layers = nn.Sequential(*_conv_norm_relu(channels, channels, 3), *_conv_norm(channels, channels, 3))
 
     def forward(self, x):
         return F.relu(x + self.layers(x))
@@ -265,15 +249,13 @@ class FinderNet(nn.Module):
         super().__init__()
 
         def down(channels, features, block, blocks):
-            return nn.Sequential(nn.Conv2d(channels, features, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(features),
-                                 nn.ReLU(inplace=True), *(block(features) for _ in range(blocks)))
+            return nn.Sequential(*_conv_norm_relu(channels, features, 3, stride=2), *(block(features) for _ in range(blocks)))
 
         def inverted(channels):
             return _Inverted(channels, channels, kernel=5)
 
         half, deep = width // 2, 3 * width
-        self.stem = nn.Sequential(nn.Conv2d(1, half, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(half),
-                                  nn.ReLU(inplace=True))
+        self.stem = _conv_norm_relu(1, half, 3, stride=2)
         self.levels = nn.ModuleList([down(half, width, inverted, 0), down(width, 2 * width, _Residual, 1),
                                      down(2 * width, deep, inverted, 3), down(deep, deep, inverted, 3),
                                      down(deep, deep, inverted, 2)])
@@ -286,11 +268,7 @@ class FinderNet(nn.Module):
 
     def forward(self, x):
         _check_multiple("FinderNet", x, 64)
-        x, sides = self.stem(x), []
-        for level, side in zip(self.levels, self.sides):
-            x = level(x)
-            sides.append(side(x))
-        return self.conv(_up(sides, self.smooth, mode="nearest"))
+        return self.conv(_pyramid(self.stem(x), self.levels, self.sides, self.smooth, mode="nearest"))
 
 
 def he_init(model: nn.Module) -> nn.Module:

@@ -18,11 +18,8 @@ _LIMITS = {"size": (16, 1024), "width": (1, 512), "stride": (1, 32), "margin": (
 class Recipe:
     """How one net is trained. `size` is (height, width) in pixels.
 
-    Raises
-    ------
-    ValueError
-        For a net, target, loss or schedule that does not exist, a loss that its target does not have, and sizes that
-        no net of ours has.
+    ValueError for a net, target, loss or schedule that does not exist, a loss that its target does not have, and sizes that
+    no net of ours has.
     """
 
     title: str

@@ -40,14 +40,13 @@ def save_weights(path: str | Path, run: Trained) -> str:
 
     ValueError, with the file's and the tensor's name, for a weight that is not finite as float16.
     """
-    tensors = {f"model.{name}": value.cpu().half() if value.is_floating_point() else value.cpu()
+    tensors = {f"model.{name}": (value.half() if value.is_floating_point() else value).cpu().contiguous()
                for name, value in run.model.state_dict().items()}
     for name, value in tensors.items():
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"{path}: not written, since {name} has values that float16 cannot hold")
     if isinstance(run.target, Coordinates) and run.target.mean is not None:
-        tensors["target.mean"] = run.target.mean.float()
-    tensors = {name: value.contiguous() for name, value in tensors.items()}
+        tensors["target.mean"] = run.target.mean.float().contiguous()
     with replacing(path) as beside:
         save_file(tensors, beside, {"recipe": json.dumps(asdict(run.recipe)),
                                     "convention": json.dumps(run.convention.to_dict())})

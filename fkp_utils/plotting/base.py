@@ -1,7 +1,9 @@
 """What all figures share: how they look in a notebook and in a file, and empty charts in the palette's colours."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from matplotlib import figure
 from matplotlib.axes import Axes
@@ -34,24 +36,32 @@ class Figure(figure.Figure):
         super().savefig(fname, **how)
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **how) -> tuple[Figure, Any]:
+    """As pyplot's, which would keep every figure in memory: a figure, in inches, and its axes."""
+    fig = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return fig, fig.subplots(rows, columns, **how)
 
 
-def new_chart(width: float, height: float) -> tuple[Figure, Axes]:
+def new_chart(width: float, height: float, xlabel: str = "", ylabel: str = "", title: str = "") -> tuple[Figure, Axes]:
     """An empty chart in the palette's colours: no frame but the two axes, a light grid behind the data."""
-    fig = new_figure(width, height)
-    ax = fig.subplots()
+    fig, ax = subplots(width, height)
     ax.set_prop_cycle(color=SERIES)
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(SOFT)
     ax.tick_params(which="both", colors=SOFT, labelcolor=INK)
-    ax.xaxis.label.set_color(INK)
-    ax.yaxis.label.set_color(INK)
+    ax.set_xlabel(xlabel, color=INK)
+    ax.set_ylabel(ylabel, color=INK)
+    ax.set_title(title, fontsize=10, color=INK)
     ax.grid(color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
     return fig, ax
+
+
+def horizontal_bars(ax: Axes, values: Mapping[str, float], colour, form: str) -> None:
+    """A bar for each of the values, the first one on top, with its number as `form` writes it."""
+    bars = ax.barh(list(values), list(values.values()), color=colour)
+    ax.bar_label(bars, color=INK, fmt=form, padding=3, fontsize=8)
+    ax.invert_yaxis()
 
 
 def legend(ax: Axes, **how) -> None:

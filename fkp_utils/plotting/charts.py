@@ -9,49 +9,41 @@ from matplotlib.ticker import MaxNLocator
 
 from ..metrics import error_curve
 from ..palette import BLUE, GREEN, GRID, INK, ORANGE, SERIES, SOFT
-from .base import Figure, legend, new_chart, new_figure
+from .base import Figure, horizontal_bars, legend, new_chart, subplots
 
 
-def _epochs(ax: Axes, ylabel: str) -> None:
+def _finish_epochs(ax: Axes, mean_shape: float | None) -> None:
+    """Epochs on a log scale, with the mean shape's value as a line, which is the legend's last."""
+    if mean_shape is not None:
+        ax.axhline(mean_shape, color=SOFT, linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
     ax.set_yscale("log")
-    ax.set_xlabel("epoch")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_ylabel(ylabel)
     ax.grid(which="minor", color=GRID, linewidth=0.4)
+    legend(ax)
 
 
 def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: str = "", ylabel: str = "loss") -> Figure:
     """Training and validation loss of each epoch on a log scale, with the mean shape's loss as a line."""
-    fig, ax = new_chart(6.4, 4)
+    fig, ax = new_chart(6.4, 4, "epoch", f"{ylabel} (log scale)", title)
     ax.plot(history.epoch, history.train_loss, color=BLUE, marker="o", markersize=3, label="training")
     ax.plot(history.epoch, history.val_loss, color=ORANGE, marker="o", markersize=3, label="validation")
-    if mean_shape is not None:
-        ax.axhline(mean_shape, color=SOFT, linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
-    _epochs(ax, f"{ylabel} (log scale)")
-    ax.set_title(title, fontsize=10, color=INK)
-    legend(ax)
+    _finish_epochs(ax, mean_shape)
     return fig
 
 
 def compare_recipes(histories: dict[str, pd.DataFrame], mean_shape: float, ylabel: str) -> Figure:
     """Validation error of each epoch, in pixels or whatever `ylabel` says, for several recipes."""
-    fig, ax = new_chart(6.4, 4)
+    fig, ax = new_chart(6.4, 4, "epoch", f"{ylabel} (log scale)")
     for name, history in histories.items():
         ax.plot(history.epoch, history.val_error, label=name, linewidth=1.6)
-    ax.axhline(mean_shape, color=SOFT, linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
-    _epochs(ax, f"{ylabel} (log scale)")
-    legend(ax)
+    _finish_epochs(ax, mean_shape)
     return fig
 
 
 def error_by_view(errors: np.ndarray, views: Sequence[str], unit: str) -> Figure:
     """Mean error of each group of pictures as bars; `views` names the group of each error."""
-    table = pd.DataFrame({"view": views, "error": errors}).groupby("view").error.mean()
-    fig, ax = new_chart(6.4, 3)
-    bars = ax.barh(table.index, table.values, color=BLUE)
-    ax.bar_label(bars, color=INK, fmt="%.1f", padding=3, fontsize=8)
-    ax.set_xlabel(f"mean error ({unit})")
-    ax.invert_yaxis()
+    fig, ax = new_chart(6.4, 3, f"mean error ({unit})")
+    horizontal_bars(ax, pd.Series(errors).groupby(np.asarray(views)).mean().to_dict(), BLUE, "%.1f")
     return fig
 
 
@@ -60,7 +52,7 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
 
     curves : name -> columns "threshold", "lost", "wrong"; chosen : name -> the threshold in use, which is marked
     """
-    fig, ax = new_chart(6, 3.8)
+    fig, ax = new_chart(6, 3.8, "wrong faces in 100 pictures", "faces lost, %")
     for colour, (name, curve) in zip(SERIES, curves.items()):
         wrong, lost = (np.array(curve[column]) for column in ("wrong", "lost"))
         ax.plot(wrong, lost, color=colour, marker=".", label=name)
@@ -68,8 +60,6 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
         ax.plot(wrong[k], lost[k], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
         ax.annotate(f"{curve['threshold'][k]:g}", (wrong[k], lost[k]), xytext=(7, 5), textcoords="offset points", color=colour)
     ax.set_xscale("symlog", linthresh=1)
-    ax.set_xlabel("wrong faces in 100 pictures")
-    ax.set_ylabel("faces lost, %")
     ax.set_ylim(-0.3, 12)                                    # beyond that no threshold is of use
     legend(ax)
     return fig
@@ -77,15 +67,12 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
 
 def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     """Cumulative error distribution of each net: the share of faces (y) whose NME is at most x percent."""
-    fig, ax = new_chart(6.4, 4)
+    fig, ax = new_chart(6.4, 4, "NME, % of the distance between the outer eye corners", "share of faces")
     for name, values in errors.items():
         colour, style = (SOFT, "--") if name.lower().startswith("mean") else (None, "-")
         x, y = error_curve(values, limit)
         ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
-    ax.set_xlabel("NME, % of the distance between the outer eye corners")
-    ax.set_ylabel("share of faces")
-    ax.set_xlim(0, limit)
-    ax.set_ylim(0, 1)
+    ax.set(xlim=(0, limit), ylim=(0, 1))
     legend(ax, loc="lower right")
     return fig
 
@@ -97,15 +84,12 @@ def ablation(rows: dict[str, dict], title: str) -> Figure:
     """
     base = rows["reference"]["nme"]
     changes = {name: row["nme"] - base for name, row in rows.items() if name != "reference"}
-    fig, ax = new_chart(7.2, 0.3 * len(changes) + 1.1)
-    bars = ax.barh(list(changes), list(changes.values()), color=[ORANGE if d > 0 else GREEN for d in changes.values()])
-    ax.bar_label(bars, color=INK, fmt="{:+z.2f}", padding=3, fontsize=8)
+    fig, ax = new_chart(7.2, 0.3 * len(changes) + 1.1, f"change of the validation NME in points (reference: {base:.2f} %)",
+                        title=title)
+    horizontal_bars(ax, changes, [ORANGE if change > 0 else GREEN for change in changes.values()], "{:+z.2f}")
     ax.axvline(0, color=SOFT, linewidth=1)
     ax.margins(x=0.15)
-    ax.invert_yaxis()
     ax.tick_params(axis="y", labelsize=8)
-    ax.set_xlabel(f"change of the validation NME in points (reference: {base:.2f} %)")
-    ax.set_title(title, fontsize=10, color=INK)
     return fig
 
 
@@ -114,7 +98,7 @@ def transfer(curves: dict[str, dict[int, float]], levels: dict[str, float]) -> F
 
     curves : net -> {number of faces: NME in percent}; levels : what to compare with -> NME in percent, dashed
     """
-    fig, ax = new_chart(6.4, 4)
+    fig, ax = new_chart(6.4, 4, "generated faces", "NME on real photos, %")
     for name, errors in curves.items():
         ax.plot(list(errors), list(errors.values()), marker="o", markersize=4, label=name)
     for colour, (name, error) in zip((SOFT, GREEN), levels.items()):
@@ -124,8 +108,6 @@ def transfer(curves: dict[str, dict[int, float]], levels: dict[str, float]) -> F
     ax.set_xticks(counts, [f"{count:,}" for count in counts])
     ax.minorticks_off()
     ax.set_ylim(0)
-    ax.set_xlabel("generated faces")
-    ax.set_ylabel("NME on real photos, %")
     legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return fig
 
@@ -135,22 +117,19 @@ def calibration(confidences: np.ndarray, errors: np.ndarray, groups: int = 8) ->
     order = np.argsort(confidences)
     parts = [part for part in np.array_split(order, groups) if len(part)]
     centre = [np.median(confidences[part]) for part in parts]
-    fig, ax = new_chart(6.4, 4)
+    fig, ax = new_chart(6.4, 4, "confidence", "NME, %")
     ax.scatter(confidences, errors, s=6, color=SOFT, alpha=0.5, linewidths=0, label="one face")
     for share, colour, label in ((50, BLUE, "median of an eighth of the faces"), (90, ORANGE, "nine in ten are below")):
         ax.plot(centre, [np.percentile(errors[part], share) for part in parts], color=colour, marker="o", label=label)
     ax.set_ylim(0, 1.05 * np.percentile(errors, 99.5))
-    ax.set_xlabel("confidence")
-    ax.set_ylabel("NME, %")
     legend(ax)
     return fig
 
 
 def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
     """Error of each region of the face, one group of bars a net: {net: {region: percent}}."""
-    fig, ax = new_chart(6.4, 3.4)
+    fig, ax = new_chart(6.4, 3.4, ylabel="NME, %")
     pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, color=[SOFT, *SERIES] if len(regions) > 1 else [BLUE])
-    ax.set_ylabel("NME, %")
     ax.grid(visible=False, axis="x")
     legend(ax, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(regions))          # above: the bars may fill the chart
     return fig
@@ -158,14 +137,13 @@ def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
 
 def recipes_compared(rows: dict[str, dict[str, dict[str, float]]]) -> Figure:
     """Each part's error in percent of the mean shape's, a panel a kind of faces: {faces: {part: {recipe: percent}}}."""
-    fig = new_figure(9.2, 3.4)
-    for ax, (faces, parts) in zip(fig.subplots(1, len(rows), sharey=True, squeeze=False)[0], rows.items()):
+    fig, axes = subplots(9.2, 3.4, 1, len(rows), sharey=True, squeeze=False)
+    for ax, (faces, parts) in zip(axes.flat, rows.items()):
         for k, recipes in enumerate(parts.values()):
             for j, (name, percent) in enumerate(recipes.items()):
                 y = k + 0.38 * (j - 0.5)
-                ax.barh([y], [percent], height=0.34, color=(SOFT, BLUE)[j], label=name if k == 0 else None)
-                ax.annotate(f"{percent:.0f}", (percent, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8,
-                            color=INK)
+                bar = ax.barh(y, percent, height=0.34, color=(SOFT, BLUE)[j], label=name if k == 0 else None)
+                ax.bar_label(bar, fmt="%.0f", padding=4, fontsize=8, color=INK)
         ax.axvline(100, color=ORANGE, linestyle="--", linewidth=1.2, label="mean shape")
         ax.set_yticks(range(len(parts)), list(parts))
         ax.set_title(faces, fontsize=10, color=INK)

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..landmarks import Convention
-from ..palette import BLUE, BOX, INK, NUMBER, PREDICTION, TRUTH
-from .base import Figure, new_figure
+from ..palette import BLUE, BOX, NUMBER, PREDICTION, TRUTH
+from .base import Figure, horizontal_bars, subplots
 
 
 def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
@@ -26,8 +26,7 @@ def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: s
         for index, closed in convention.lines if convention else ():
             path = points[[*index, index[0]] if closed else list(index)]
             ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.75)
-    ax.set_xlim(-0.5, image.shape[1] - 0.5)
-    ax.set_ylim(image.shape[0] - 0.5, -0.5)
+    ax.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
 
@@ -39,29 +38,30 @@ def face_grid(images: Sequence[np.ndarray], truths=None, predictions=None, title
     columns = min(columns, n)
     rows = -(-n // columns)
     h, w = images[0].shape[:2]
-    fig = new_figure(2.7 * columns, (2.7 * h / w + 0.25) * rows + (0.35 if heading else 0))
-    axes = fig.subplots(rows, columns, squeeze=False).ravel()
-    for k, ax in enumerate(axes):
+    height = (2.7 * h / w + 0.25) * rows + (0.35 if heading else 0)
+    fig, axes = subplots(2.7 * columns, height, rows, columns, squeeze=False)
+    for k, ax in enumerate(axes.flat):
+        ax.set_axis_off()
         if k < n:
             show_face(ax, images[k], None if truths is None else truths[k], None if predictions is None else predictions[k],
                       titles[k] if titles else "", convention)
-        else:
-            ax.set_axis_off()
     if heading:
         fig.suptitle(heading, fontsize=11)
     return fig
 
 
+def _number(ax: Axes, landmarks: np.ndarray, **how) -> None:
+    for k, point in enumerate(landmarks):
+        ax.annotate(str(k), point, xytext=(2, -2), textcoords="offset points", color=NUMBER, **how)
+
+
 def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Convention, marked: int | None = None) -> Figure:
     """One large face with the number of each landmark; number `marked` stands out."""
-    fig = new_figure(8, 8 * image.shape[0] / image.shape[1])
-    ax = fig.subplots()
+    fig, ax = subplots(8, 8 * image.shape[0] / image.shape[1])
     show_face(ax, image, landmarks, convention=convention)
-    for k, (x, y) in enumerate(landmarks):
-        ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7.5, color=NUMBER)
+    _number(ax, landmarks, fontsize=7.5)
     if marked is not None:
-        x, y = landmarks[marked]
-        ax.scatter(x, y, s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
+        ax.scatter(*landmarks[marked], s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
     low, high = landmarks.min(0), landmarks.max(0)
     pad = 0.35 * (high - low).max()
     ax.set_xlim(max(low[0] - pad, -0.5), min(high[0] + pad, image.shape[1] - 0.5))
@@ -72,26 +72,20 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Con
 def face_with_options(image: np.ndarray, landmarks: np.ndarray | None, convention: Convention, shown: bool, numbers: bool,
                       title: str = "", prediction: np.ndarray | None = None) -> Figure:
     """One face, with or without its landmarks and their numbers, and what a net says of it."""
-    fig = new_figure(5.6, 5.6 * image.shape[0] / image.shape[1] + 0.3)
-    ax = fig.subplots()
+    fig, ax = subplots(5.6, 5.6 * image.shape[0] / image.shape[1] + 0.3)
     show_face(ax, image, landmarks if shown else None, prediction, title, convention)
     if numbers and landmarks is not None:
-        for k, (x, y) in enumerate(landmarks):
-            ax.annotate(str(k), (x, y), xytext=(2, -2), textcoords="offset points", fontsize=7, color=NUMBER, clip_on=True)
+        _number(ax, landmarks, fontsize=7, clip_on=True)
     return fig
 
 
 def error_details(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, regions: dict[str, float],
                   title: str, convention: Convention, limit: float) -> Figure:
     """One face with truth and prediction, and beside it the error of each region, {region: percent}, up to `limit`."""
-    fig = new_figure(7.6, 3.6)
-    face, bars = fig.subplots(1, 2, width_ratios=(1, 1))
+    fig, (face, bars) = subplots(7.6, 3.6, 1, 2)
     show_face(face, image, truth, prediction, title, convention)
-    drawn = bars.barh(list(regions), list(regions.values()), color=BLUE)
-    bars.bar_label(drawn, color=INK, fmt="%.1f", padding=3, fontsize=8)
-    bars.invert_yaxis()
-    bars.set_xlim(0, 1.15 * limit)
-    bars.set_xlabel("NME, %")
+    horizontal_bars(bars, regions, BLUE, "%.1f")
+    bars.set(xlim=(0, 1.15 * limit), xlabel="NME, %")
     return fig
 
 
@@ -116,8 +110,8 @@ def found_in_scenes(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
     images : k times (h, w); heatmaps : k times (height, width), from 0 to 1, of any size; points : k times (n, 2, 2), each
     face's centre and the middle of its box's upper edge, in pixels of the images
     """
-    fig = new_figure(2.3 * len(images), 4.8)
-    for k, (scene, below) in enumerate(fig.subplots(2, len(images), squeeze=False).T):
+    fig, axes = subplots(2.3 * len(images), 4.8, 2, len(images), squeeze=False)
+    for k, (scene, below) in enumerate(axes.T):
         show_face(scene, images[k])
         for centre, top in points[k]:
             up = top - centre
@@ -132,8 +126,7 @@ def found_in_scenes(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
 
 def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, mean: np.ndarray, title: str) -> Figure:
     """A landmark's heatmap (height, width), of any size, over a face (h, w); its brightest pixel and the point read off it."""
-    fig = new_figure(7.6, 3.9)
-    left, right = fig.subplots(1, 2)
+    fig, (left, right) = subplots(7.6, 3.9, 1, 2)
     h, w = image.shape
     for ax in (left, right):
         show_face(ax, image)
@@ -141,8 +134,7 @@ def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, me
         ax.scatter(*peak, marker="s", s=46, facecolors="none", edgecolors=TRUTH, label="argmax", zorder=3)
         ax.scatter(*mean, marker="+", s=80, c=PREDICTION, label="read off", zorder=3)
     reach = max(6.0, 3.5 * w / heatmap.shape[1])
-    right.set_xlim(mean[0] - reach, mean[0] + reach)
-    right.set_ylim(mean[1] + reach, mean[1] - reach)
+    right.set(xlim=(mean[0] - reach, mean[0] + reach), ylim=(mean[1] + reach, mean[1] - reach))
     right.set_title(f"enlarged; the two are {np.linalg.norm(peak - mean):.2f} px apart", fontsize=9)
     left.set_title(title, fontsize=9)
     left.legend(fontsize=7, loc="lower right")
@@ -164,10 +156,9 @@ def heatmap_overlay(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
     images : k times (h, w); heatmaps : k times (n, height, width), of any size, stretched over the face;
     points : None or k times (n, 2), drawn on the faces
     """
-    fig = new_figure(5.6, 2.95 * len(images))
-    for k, row in enumerate(fig.subplots(len(images), 2, squeeze=False)):
-        show_face(row[0], images[k], prediction=None if points is None else points[k], title=titles[k] if titles else "",
-                  convention=convention)
-        show_face(row[1], images[k], title=f"{len(heatmaps[k])} heatmaps, superimposed")
-        superimpose(row[1], heatmaps[k], images[k].shape[:2], 0.25)
+    fig, axes = subplots(5.6, 2.95 * len(images), len(images), 2, squeeze=False)
+    for k, (face, maps) in enumerate(axes):
+        show_face(face, images[k], None, None if points is None else points[k], titles[k] if titles else "", convention)
+        show_face(maps, images[k], title=f"{len(heatmaps[k])} heatmaps, superimposed")
+        superimpose(maps, heatmaps[k], images[k].shape[:2], 0.25)
     return fig

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from ..nets.stages import Stage
 from ..palette import BLUE, GREEN, INK, ORANGE, SOFT
-from .base import Figure, new_figure
+from .base import Figure, subplots
 from .faces import show_face
+
+
+def _show_kernel(ax: Axes, kernel: np.ndarray, limit: float) -> None:
+    ax.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    ax.set(xticks=[], yticks=[])
 
 
 def filters(weight: np.ndarray, title: str = "") -> Figure:
@@ -20,14 +26,10 @@ def filters(weight: np.ndarray, title: str = "") -> Figure:
     grid = weight.swapaxes(0, 1) if in_channels == 1 else weight
     rows, columns = grid.shape[:2]
     wide, high = ((min(6, 0.6 * side + 0.4) for side in (columns, rows)) if rows > 1 else (min(8, 0.6 * columns + 0.4), 1.2))
-    fig = new_figure(wide, high)
-    axes = fig.subplots(rows, columns, squeeze=False)
+    fig, axes = subplots(wide, high, rows, columns, squeeze=False)
     limit = float(np.abs(weight).max())
-    for row, line in zip(axes, grid):
-        for ax, kernel in zip(row, line):
-            ax.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
-            ax.set_xticks([])
-            ax.set_yticks([])
+    for ax, kernel in zip(axes.flat, grid.reshape(-1, *grid.shape[2:])):
+        _show_kernel(ax, kernel, limit)
     label = f"{out_channels} filters" + (f" (rows) on {in_channels} channels (columns)" if in_channels > 1 else "")
     fig.suptitle(f"{title}: {label}", fontsize=10)
     return fig
@@ -35,17 +37,14 @@ def filters(weight: np.ndarray, title: str = "") -> Figure:
 
 def strongest_filters(weights: dict[str, np.ndarray], count: int = 12) -> Figure:
     """The kernels with the largest weights of each layer, a row a layer: {layer: (out, in, k, k)}."""
-    fig = new_figure(0.72 * count + 0.9, 0.95 * len(weights) + 0.3)
-    axes = fig.subplots(len(weights), count, squeeze=False)
+    fig, axes = subplots(0.72 * count + 0.9, 0.95 * len(weights) + 0.3, len(weights), count, squeeze=False)
     for row, (name, weight) in zip(axes, weights.items()):
         kernels = weight.reshape(-1, *weight.shape[2:])
         chosen = np.argsort(-np.square(kernels).sum((1, 2)), kind="stable")[:count]
         span = float(np.abs(kernels[chosen]).max())
         for ax, k in zip(row, chosen):
-            ax.imshow(kernels[k], cmap="RdBu_r", vmin=-span, vmax=span)
+            _show_kernel(ax, kernels[k], span)
             ax.set_title("{} on {}".format(*divmod(int(k), weight.shape[1])), fontsize=7)
-            ax.set_xticks([])
-            ax.set_yticks([])
         row[0].set_ylabel(name, fontsize=8)
     return fig
 
@@ -53,16 +52,14 @@ def strongest_filters(weights: dict[str, np.ndarray], count: int = 12) -> Figure
 def feature_maps(image: np.ndarray, maps: np.ndarray, weight: np.ndarray, title: str, limit: int = 12) -> Figure:
     """What a layer sees: a face (h, w), the layer's first filters (out, in, k, k) and their maps (out, h', w')."""
     count = min(limit, len(maps))
-    fig = new_figure(1.1 * count / 2 + 2.6, 4.6)
-    axes = fig.subplots(4, 2 + count // 2 + count % 2, squeeze=False)
-    for ax in axes.ravel():
-        ax.set_axis_off()
+    fig, axes = subplots(1.1 * count / 2 + 2.6, 4.6, 4, 2 + count // 2 + count % 2,
+                         subplot_kw={"frame_on": False, "xticks": [], "yticks": []})
     grid = axes[0, 0].get_gridspec()
     show_face(fig.add_subplot(grid[1:3, :2]), image, title="the face")
     span = float(np.abs(weight[:, 0]).max())
     for k in range(count):
         row, column = 2 * (k % 2), 2 + k // 2
-        axes[row, column].imshow(weight[k, 0], cmap="RdBu_r", vmin=-span, vmax=span)
+        _show_kernel(axes[row, column], weight[k, 0], span)
         axes[row, column].set_title(f"filter {k}", fontsize=7)
         axes[row + 1, column].imshow(maps[k], cmap="magma")
     fig.suptitle(title, fontsize=10)
@@ -80,8 +77,7 @@ def network(stages: Sequence[Stage]) -> Figure:
 
     Blue is a convolution or a block of them, grey pooling, orange what enlarges, green a fully connected layer.
     """
-    fig = new_figure(max(5.5, 0.55 * len(stages) + 0.6), 3.2)
-    ax = fig.subplots()
+    fig, ax = subplots(max(5.5, 0.55 * len(stages) + 0.6), 3.2)
     many = len(stages) > 12
     bottom = -max(_bar(stage)[1] for stage in stages) / 2
     for k, stage in enumerate(stages):
@@ -92,7 +88,6 @@ def network(stages: Sequence[Stage]) -> Figure:
         ax.text(k, high / 2 + 0.15, "\n".join(map(str, stage.shape)), ha="center", va="bottom", fontsize=7, color=SOFT)
         turned = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"} if many else {"ha": "center"}
         ax.text(k, bottom - 0.25, stage.name, va="top", fontsize=8, color=INK, **turned)
-    ax.set_xlim(-0.8, len(stages) - 0.3)
-    ax.set_ylim(bottom - (1.9 if many else 0.8), -bottom + 1.5)
+    ax.set(xlim=(-0.8, len(stages) - 0.3), ylim=(bottom - (1.9 if many else 0.8), -bottom + 1.5))
     ax.set_axis_off()
     return fig

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from ..landmarks import Convention, box_corners
 from ..palette import BOX, LINE, PREDICTION
@@ -22,8 +22,7 @@ def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence
     photo : uint8 (h, w, 3); landmarks : k times (n, 2) in its pixels; boxes : k times (4,); rolls : k, degrees
     """
     larger = max(1, min(4, round(480 / max(photo.shape[:2]))))
-    picture = Image.fromarray(photo)
-    picture = picture.resize([larger * side for side in picture.size], Image.Resampling.BICUBIC) if larger > 1 else picture
+    picture = ImageOps.scale(Image.fromarray(photo), larger)
     for points, box, roll in zip(landmarks, boxes, rolls):
         [corners] = box_corners(np.asarray(box)[None], np.array([roll]))
         shapes = np.concatenate([points, corners])
@@ -35,7 +34,7 @@ def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence
         if (high <= low).any():
             continue
         part = picture.crop((*low, *high))
-        sheet = part.resize([fine * side for side in part.size], Image.Resampling.BICUBIC) if fine > 1 else part
+        sheet = ImageOps.scale(part, fine)
         pen = ImageDraw.Draw(sheet)
 
         def place(xy, low=low, fine=fine):
@@ -48,7 +47,7 @@ def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence
             pen.line(path, fill=LINE, width=wide, joint="curve")
         for x, y in place(points):
             pen.circle((x, y), 1.1 * stroke * fine, fill=PREDICTION)
-        picture.paste(sheet.resize(part.size, Image.Resampling.BOX) if fine > 1 else sheet, tuple(low.tolist()))
+        picture.paste(sheet.resize(part.size, Image.Resampling.BOX), tuple(low.tolist()))
     return np.asarray(picture)
 
 

@@ -84,9 +84,9 @@ class _Work:
         bar = tqdm(total=len(left), desc="photos", disable=len(left) < 2 or not sys.stderr.isatty())
 
         def read() -> Iterator[tuple]:
-            photos = [result.photo for result in left]
             boxes = self.options.box and [self.options.box]
-            for result, (picture, faces, error) in zip(left, in_photos(photos, boxes, self.run, min_confidence=minimum)):
+            answers = in_photos([result.photo for result in left], boxes, self.run, min_confidence=self.options.min_confidence)
+            for result, (picture, faces, error) in zip(left, answers):
                 bar.update()
                 if error is None:
                     self._done(result, result.rows(faces), len(faces))
@@ -94,7 +94,6 @@ class _Work:
                 else:
                     self._failed(result, error)
 
-        minimum = self.options.min_confidence
         with bar, ThreadPoolExecutor(1) as writer:
             try:
                 for future in ahead(self._write, read(), writer, PHOTOS_AT_ONCE):

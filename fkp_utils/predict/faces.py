@@ -33,20 +33,13 @@ CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One face of a photo; faces are equal where all their numbers are.
+    """One face of a photo; faces are equal where all their numbers are."""
 
-    box : float64 (4,), (left, top, width, height) in pixels of the photo: the one given, else the one implied by the landmarks
-    landmarks : float64 (n, 2) in pixels of the photo
-    confidence : from 0 to 1; 1 where the net says the same of the mirror image
-    roll : by how many degrees, clockwise on the screen, the box is turned about its centre
-    convention : what the landmarks mean
-    """
-
-    box: np.ndarray
-    landmarks: np.ndarray
-    confidence: float
-    roll: float = 0.0
-    convention: Convention | None = None
+    box: np.ndarray                      # float64 (4,), (left, top, width, height) in pixels: given, or implied by landmarks
+    landmarks: np.ndarray                # float64 (n, 2) in pixels of the photo
+    confidence: float                    # from 0 to 1; 1 where the net says the same of the mirror image
+    roll: float = 0.0                    # degrees, clockwise on the screen, by which the box is turned about its centre
+    convention: Convention | None = None           # what the landmarks mean
 
     def to_dict(self) -> dict:
         """Plain lists, for JSON."""
@@ -200,15 +193,9 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     min_confidence : of a detector's faces; others are rejected
     second_look_shift : as `landmarks_in_boxes` has it
 
-    Raises
-    ------
-    DatasetError
-        When the file is not a picture. No face is no error: the list is empty.
-    ValueError
-        When a given box lies nowhere on the photo, boxes have another shape, an array is no photo, or the net does not read
-        faces' crops.
-    TypeError
-        When `photo` is something else altogether, such as None.
+    DatasetError when the file is not a picture. No face is no error: the list is empty. ValueError when a given box lies
+    nowhere on the photo, boxes have another shape, an array is no photo, or the net does not read faces' crops; TypeError
+    for what is no photo at all, such as None.
     """
     run = run or default_net(fast)
     return landmarks_of([read_photo(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
@@ -231,12 +218,12 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
         faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
                                    MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift)
         for k, face in zip(owners, faces):
-            if boxes is None and face.confidence >= min_confidence:
-                found[k].append(_boxed_anew(face))
-            elif boxes is not None and not np.isfinite(face.landmarks).all():
-                raise ValueError(f"{run.recipe.title}: its landmarks are not finite")
-            elif boxes is not None:
+            if boxes is not None:
+                if not np.isfinite(face.landmarks).all():
+                    raise ValueError(f"{run.recipe.title}: its landmarks are not finite")
                 found[k].append(face)
+            elif face.confidence >= min_confidence:
+                found[k].append(_boxed_anew(face))
     return found if boxes is not None else [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
 
 

@@ -89,11 +89,8 @@ def _in_group(photos, *how) -> list[Answer]:
         alone = [_tried(landmarks_of, [array], *how) for array in arrays]
         found = [some if isinstance(some, Exception) else some[0] for some in alone]
     faces = iter(found)
-    return [(None, [], answer) if isinstance(answer, Exception) else _answer(answer, next(faces)) for answer in answers]
-
-
-def _answer(picture: np.ndarray, faces: list[Face] | Exception) -> Answer:
-    return (picture, [], faces) if isinstance(faces, Exception) else (picture, faces, None)
+    pairs = [(None, answer) if isinstance(answer, Exception) else (answer, next(faces)) for answer in answers]
+    return [(picture, [], some) if isinstance(some, Exception) else (picture, some, None) for picture, some in pairs]
 
 
 def _tried(job: Callable, *arguments):

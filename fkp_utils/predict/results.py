@@ -37,14 +37,20 @@ class Result:
         return self.place.with_name(f"{self.place.name}.landmarks.{kind}")
 
     def _about(self) -> dict:
-        return {"photo": self.photo.name, "path": _seen_from(self.place.parent, self.photo), "sha256": sha256(self.photo),
-                **self.how}
+        return {**self._whose(), "sha256": sha256(self.photo), **self.how}
+
+    def _whose(self) -> dict[str, str]:
+        """The photo's name, and its path seen from the results, so that both may move together."""
+        try:
+            path = os.path.relpath(self.photo, self.place.parent)
+        except ValueError:                                   # on another of Windows' drives
+            path = os.path.abspath(self.photo)
+        return {"photo": self.photo.name, "path": path}
 
     def is_free_or_own(self) -> bool:
         """Whether no file is in the way that is not a result of this photo."""
-        wanted = _seen_from(self.place.parent, self.photo)
-        return all((_told(self.file(kind)) or {}).get("path") == wanted for kind in ("jpg", "json")
-                   if os.path.lexists(self.file(kind)))
+        there = [file for file in (self.file("jpg"), self.file("json")) if os.path.lexists(file)]
+        return all((_told(file) or {}).get("path") == self._whose()["path"] for file in there)
 
     def said(self, as_json: bool) -> dict | None:
         """What these results say of the photo as it is now, `faces` and `rows` (a checksum); None where they do not."""
@@ -68,21 +74,12 @@ class Result:
     def write_fault(self, words: str) -> None:
         """Say as JSON why there are no faces; results that are there already stay."""
         if not os.path.lexists(self.file("json")):
-            write_json(self.file("json"), {"photo": self.photo.name, "path": _seen_from(self.place.parent, self.photo),
-                                           "error": words, "faces": []})
+            write_json(self.file("json"), {**self._whose(), "error": words, "faces": []})
 
     def rows(self, faces: Sequence[Face]) -> list[dict]:
         """The photo's rows of the table, one a landmark."""
         return [dict(zip(COLUMNS, (str(self.photo), k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
                 for k, face in enumerate(faces) for n, (x, y) in enumerate(face.landmarks.tolist())]
-
-
-def _seen_from(folder: Path, photo: Path) -> str:
-    """The photo's path seen from a folder, so that both may move together."""
-    try:
-        return os.path.relpath(photo, folder)
-    except ValueError:                                       # on another of Windows' drives
-        return os.path.abspath(photo)
 
 
 def _told(file: Path) -> dict | None:

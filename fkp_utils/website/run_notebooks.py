@@ -98,8 +98,8 @@ def store_outputs(executed: Path, notebook: Path) -> None:
 def publish(made: Path, site: Path) -> tuple[int, list[str]]:
     """Move a finished notebook's files to the site, the record last; return how many figures, and the files that changed."""
     figures, changed = sorted(made.glob("*.jpg")), []
-    for source, target in [*((f, site / f.name) for f in (*figures, *sorted(made.glob("*.svg")))),
-                           *((r, site / "results" / r.name) for r in made.glob("part*.json"))]:
+    for source in (*figures, *sorted(made.glob("*.svg")), *made.glob("part*.json")):
+        target = (site / "results" if source.suffix == ".json" else site) / source.name
         if target.exists() and target.read_bytes() != source.read_bytes():
             changed.append(f"{target.name} changed")
         with replacing(target) as beside:

@@ -39,17 +39,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.website.serve", description=__doc__.splitlines()[0])
     parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, help="0: any that is free")
     port = parser.parse_args().port
-    return command.run("serve", lambda: _serve(port))
 
-
-def _serve(port: int) -> None:
-    try:
-        http = server(port)
-    except OSError as error:
-        raise OSError(f"port {port}: {error.strerror}; name another one") from None
-    print(f"http://localhost:{http.server_port}/ until Ctrl-C", flush=True)
-    with http, contextlib.suppress(KeyboardInterrupt):
-        http.serve_forever()
+    def job() -> None:
+        try:
+            http = server(port)
+        except OSError as error:
+            raise OSError(f"port {port}: {error.strerror}; name another one") from None
+        print(f"http://localhost:{http.server_port}/ until Ctrl-C", flush=True)
+        with http, contextlib.suppress(KeyboardInterrupt):
+            http.serve_forever()
+    return command.run("serve", job)
 
 
 if __name__ == "__main__":
