@@ -76,7 +76,7 @@ def find_faces(photo: np.ndarray, finder: Trained | None = None, min_confidence:
         small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
         faces = _search_parts(run, target, small, range(1 if k else 4), min_confidence)
         faces = faces[faces[:, 2] >= (MIN_COARSE_SIDE if k + 1 < len(levels) else 0)]
-        scale = torch.tensor([grey.width / width, grey.height / height])
+        scale = faces.new_tensor([grey.width / width, grey.height / height])
         faces[:, :2] = (faces[:, :2] + 0.5) * scale - 0.5
         faces[:, 2] *= float(scale.prod().sqrt())
         found.append(faces)

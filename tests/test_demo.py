@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from skimage import data
 from test_project import PROJECT
+from torch import nn
 
 from fkp_utils.errors import DatasetError
 from fkp_utils.landmarks import IBUG_68
@@ -37,6 +38,22 @@ def test_exported_net_says_what_the_net_says(tmp_path):
         with torch.no_grad():
             expected = run.target.decode(run.model(images)).numpy()
         assert np.abs(session.run(None, {"images": images.numpy()})[0] - expected).max() < 0.05
+
+
+def test_the_exported_net_reads_landmarks_at_the_border_as_the_decoder_does(tmp_path):
+    """A net of one known map: a Gaussian whose centre is the corner pixel's, of which a quarter is left."""
+    class Corner(nn.Module):
+        def __init__(self):
+            super().__init__()
+            y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+            self.register_buffer("maps", -((x - 31) ** 2 + y**2).expand(1, 68, 32, 32) / (2 * 2.0**2))
+
+        def forward(self, images):
+            return self.maps + 0 * images.mean((1, 2, 3), keepdim=True)
+    run = Trained(Corner(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, IBUG_68)
+    demo.export(run, tmp_path / "net.onnx")
+    [points] = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(None, {"images": np.zeros((1, 1, 32, 32), np.float32)})
+    np.testing.assert_allclose(points[0, 0], [31, 0], atol=0.05)          # the mean of what is left lies 1.4 pixels inside
 
 
 def test_the_committed_demo_is_the_shipped_small_net():

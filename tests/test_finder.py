@@ -11,7 +11,7 @@ from PIL import Image
 from fkp_utils import predict
 from fkp_utils.datasets import Scenes
 from fkp_utils.datasets.personal import free_portraits
-from fkp_utils.datasets.scenes import FACES, SCENE, faces_of, matched, points_of
+from fkp_utils.datasets.scenes import FACES, SCENE, _Composer, faces_of, matched, points_of
 from fkp_utils.detection import _parts, _search, _search_parts, find_faces, search_levels
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
@@ -431,3 +431,40 @@ def test_other_weights_are_no_finder():
 
 def test_shipped_finder_is_small():
     assert find_weights("finder.safetensors").stat().st_size < 3_000_000
+
+
+class Always:
+    """A generator of random numbers whose numbers are known: half of what is between, or what is asked for by name."""
+
+    def __init__(self, roll):
+        self.roll = roll
+
+    def random(self):
+        return 0.9                                                       # of any angle
+
+    def integers(self, *bounds):
+        return 0
+
+    def uniform(self, low=0.0, high=1.0, size=None):
+        return self.roll if low == -180 else np.broadcast_to((np.asarray(low) + high) / 2, size or np.shape(low))
+
+
+@pytest.mark.parametrize("roll", [0.0, 90.0, -35.0])
+def test_a_pasted_face_is_turned_with_its_points_and_its_neighbours(roll):
+    """A crop of 60 pixels with a face of 20 at (30, 25), a bright spot at its top, and somebody of 10 further right."""
+    crop = np.zeros((1, 60, 60), np.uint8)
+    crop[0, 13:18, 28:33] = 255                                          # around (30, 15), the face's top
+    points = np.array([[[30, 25], [30, 15]]], float)
+    others = np.array([[[48, 25], [48, 20]]], float)
+    for more in (False, True):
+        composer = _Composer(crop, points, [(others, more)], (140, 200))
+        picture, found = Image.new("L", (200, 140)), []
+        complete = composer._paste(Always(roll), picture, found, 30.0, np.array([110.0, 60.0]))
+        assert complete is not more
+        angle = np.deg2rad(roll)
+        up, right = np.array([np.sin(angle), -np.cos(angle)]), np.array([np.cos(angle), np.sin(angle)])
+        [face, neighbour] = found
+        np.testing.assert_allclose(face, [[110, 60], [110, 60] + 15 * up], atol=1e-6)
+        np.testing.assert_allclose(neighbour, [[110, 60] + 27 * right, [110, 60] + 27 * right + 7.5 * up], atol=1e-6)
+        y, x = np.nonzero(np.asarray(picture) > 100)
+        np.testing.assert_allclose([x.mean(), y.mean()], face[1], atol=0.3)

@@ -68,6 +68,16 @@ def test_the_mean_of_one_face_is_that_face_and_of_two_has_the_mean_colour():
     np.testing.assert_allclose(morph.mean_face([first, (0.5 * second[0], second[1])]), 0.75 * first[0], atol=1e-9)
 
 
+def test_the_mean_of_two_shapes_lies_between_them():
+    first, second = _face(0), _face(0)
+    second = second[0], (second[1] + [6, -4]).clip(1, 62)
+    moved = np.zeros_like(first[0])
+    x, y = second[1][30].astype(int)
+    moved[y - 1:y + 2, x - 1:x + 2] = 1
+    mean = morph.mean_face([first, (moved, second[1])])
+    np.testing.assert_allclose(_centre(mean), (first[1][30] + second[1][30]) / 2, atol=0.3)
+
+
 def test_frames_go_from_one_to_the_other():
     first, second = _face(0), _face(1)
     made = morph.frames(first, second, 5)

@@ -137,6 +137,15 @@ def test_cross_entropy_of_equal_logits_is_the_logarithm_of_the_pixels():
     assert loss.item() == pytest.approx(np.log(32 * 32), rel=1e-5)
 
 
+def test_the_distance_in_the_loss_is_in_percent_of_the_width():
+    """Maps of 24x40 for pictures of 48x80; equal logits are read as the middle, (39.5, 23.5): 4 and 2 pixels off,
+    7.5 percent of 80."""
+    plain, weighted = (Heatmaps((48, 80), "cross_entropy", 1.0, stride=2, l1_weight=weight) for weight in (0.0, 0.5))
+    logits, truth = torch.zeros(1, 1, 24, 40), torch.tensor([[[43.5, 25.5]]])
+    more = weighted.loss(logits, truth) - plain.loss(logits, truth)
+    assert more.item() == pytest.approx(0.5 * 7.5, rel=1e-3)
+
+
 def test_the_loss_of_a_batch_is_the_mean_of_its_faces():
     """Else processes that share a batch would not give the numbers of one."""
     target = Heatmaps((32, 32), "cross_entropy", 1.0, l1_weight=0.3)

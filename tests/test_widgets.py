@@ -338,3 +338,14 @@ def test_morph_slider_at_a_quarter_is_nearer_to_the_first_face(monkeypatch):
     panel.controls["landmarks"].value, panel.controls["share"].value = True, 0.25
     photo, shown = seen[-1][0]
     assert photo[30, 30, 0] == 64 and np.allclose(shown, points + 1)
+
+
+def test_own_photo_shows_the_heatmaps_of_the_largest_face(monkeypatch):
+    faces = [predict.Face(np.array([10.0 * k, 5, side, side]), np.zeros((68, 2)), 0.9, 7.0 * k)
+             for k, side in ((1, 90), (2, 40))]
+    asked = []
+    monkeypatch.setattr(predict, "landmarks", lambda photo: faces)
+    monkeypatch.setattr(predict, "face_heatmaps", lambda photo, box, roll: asked.append((*box, roll)) or (
+        np.zeros((1, 8, 8), np.uint8), np.zeros((1, 68, 8, 8))))
+    widgets.own_photo(np.zeros((120, 160, 3), np.uint8)).controls["show"].value = "heatmaps"
+    assert asked == [(10.0, 5.0, 90.0, 90.0, 7.0)]

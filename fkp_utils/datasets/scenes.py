@@ -18,7 +18,7 @@ from skimage import data as skimage_data
 from tqdm.auto import tqdm
 
 from ..folders import MEASURED
-from ..landmarks import Convention, upright_boxes
+from ..landmarks import Convention, rotation, upright_boxes
 from ..synthesis.render import clutter
 from .base import FaceDataset, register
 from .crop import Crop
@@ -231,11 +231,11 @@ class _Composer:
         crop = crop.resize((small, small), Image.Resampling.BILINEAR, reducing_gap=2.0)
         shrunk = small / len(self.crops[k])
         centre = (centre + 0.5) * shrunk - 0.5
-        angle, rest = np.deg2rad(roll), factor / shrunk
+        rest = factor / shrunk
         if painted:
             crop = self._painted_over(rng, crop, centre, side / rest)
         mask = self._around_the_face(rng, small, centre, side / rest) if alone else Image.new("L", crop.size, 255)
-        back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / rest      # scene -> crop
+        back = rotation(-roll) / rest                                  # scene -> crop
         offset = centre + 0.5 - back @ (np.asarray(place) + 0.5)
         how = (picture.size, Image.Transform.AFFINE, (*back[0], offset[0], *back[1], offset[1]), Image.Resampling.BILINEAR)
         mask = mask.transform(*how)
@@ -248,7 +248,7 @@ class _Composer:
         picture.paste(crop.transform(*how), mask=mask)
         if painted:
             return True
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * factor
+        turn = rotation(roll) * factor
         found.append((self.points[k] - self.points[k, 0]) @ turn.T + place)
         if alone:
             return True

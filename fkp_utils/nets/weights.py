@@ -92,7 +92,7 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}      # noqa: SIM118 (no mapping)
         recipe, convention = _read_header(about)
-        mean = tensors.pop("target.mean", torch.zeros(1, 2)).float()
+        mean = tensors.pop("target.mean", torch.zeros(1, 2, device="cpu")).float()
         target = make_target(recipe, mean[None])
         with torch.device("meta"):                            # layers without memory: the file's tensors become the weights
             model = make_net(recipe.net, recipe.width, convention.size).eval()

@@ -91,7 +91,7 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parts = min(len(looks), -(-looks.numel() // PIXELS_AT_ONCE))
         answers = [run.landmarks(some) for some in looks.tensor_split(parts)]
         straight, mirrored = torch.cat(answers).chunk(2)
-        _, mirrored = flip(images, mirrored, torch.ones(len(images), dtype=torch.bool), run.convention,
+        _, mirrored = flip(images, mirrored, images.new_ones(len(images), dtype=torch.bool), run.convention,
                            run.recipe.augment.flip_offset)
         found = (straight + mirrored) / 2
         scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
