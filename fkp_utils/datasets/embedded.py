@@ -18,6 +18,7 @@ import argparse
 import hashlib
 import json
 import multiprocessing
+import operator
 import os
 import shutil
 import signal
@@ -70,9 +71,8 @@ def _light(rng: np.random.Generator, key: tuple, around: tuple, aside: float) ->
     direction = np.array([rng.normal(0, aside), rng.uniform(-1.0, 0.1), rng.uniform(0.45, 1.0)])
     warm = np.array([1, rng.uniform(.85, 1.0), rng.uniform(.68, 1.05)])
     sky = rng.uniform(*around) * np.array([.95, 1, 1.08])
-    direction /= np.linalg.norm(direction)
-    key_light = rng.uniform(*key) * warm
-    return Light(*(a.astype(np.float32) for a in (direction, key_light, sky, 0.5 * sky * [1.1, 1, .85])))
+    colours = rng.uniform(*key) * warm, sky, 0.5 * sky * [1.1, 1, .85]
+    return Light(*(a.astype(np.float32) for a in (direction / np.linalg.norm(direction), *colours)))
 
 
 def _studio_shot(seed: int, number: int, view: int) -> tuple[Shot, np.ndarray]:
@@ -160,12 +160,9 @@ def _asf(landmarks: np.ndarray, image: str) -> str:
              "# format: <path#> <type> <x rel.> <y rel.> <point#> <connects from> <connects to>"]
     start = 0
     for path, count, kind in _ASF_PATHS:
-        for k in range(start, start + count):
-            before, after = (k - 1, k + 1)
-            if kind == 4:                          # open path: its ends connect to themselves
-                before, after = max(before, start), min(after, start + count - 1)
-            else:
-                before, after = start + (k - 1 - start) % count, start + (k + 1 - start) % count
+        points = range(start, start + count)
+        first, last = (points[0], points[-1]) if kind == 4 else (points[-1], points[0])    # 4 is open: ends point to themselves
+        for k, before, after in zip(points, [first, *points[:-1]], [*points[1:], last]):
             x, y = landmarks[k] / (640, 480)
             lines.append(f"{path} \t{kind} \t{x:.8f} \t{y:.8f} \t{k} \t{before} \t{after}")
         start += count
@@ -238,10 +235,6 @@ def _read(path: Path) -> dict | None:
         return None
 
 
-def _run(job) -> None:
-    job()
-
-
 @contextmanager
 def _without_main() -> Iterator[None]:
     """Processes that start meanwhile do not run the user's script again, which a script without a guard does not survive."""
@@ -263,16 +256,8 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     settings : sizes and seed (default: 40 people, 600 + 100 wild faces)
     processes : how many to use (default: one a processor)
 
-    Returns
-    -------
-    The folder.
-
-    Raises
-    ------
-    DatasetError
-        If the folder exists and holds something that this function did not write.
-    ChildProcessError
-        If one of the processes was ended from outside.
+    Returns the folder. DatasetError if it exists and holds something that this function did not write; ChildProcessError if
+    one of the processes was ended from outside.
     """
     folder, settings = Path(folder), settings or Settings()
     recipe, stamp = _recipe(settings), folder / "embedded.json"
@@ -307,7 +292,7 @@ def _generate(folder: Path, settings: Settings, recipe: dict, processes: int) ->
                                  (signal.SIGINT, signal.SIG_IGN)) as pool:
             try:
                 with _without_main():
-                    done = pool.map(_run, jobs, chunksize=4)
+                    done = pool.map(operator.call, jobs, chunksize=4)
                 for _ in tqdm(done, "embedded faces", len(jobs), unit="picture", mininterval=1):
                     pass
             except BrokenProcessPool:

@@ -63,7 +63,7 @@ class Threads:
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[int]:
-        """While threads of one's own share out the work: yields how many there should be, with one of PyTorch's each."""
+        """While threads of one's own share out the work: how many there should be, each as in `one_thread_each`."""
         self.adapt()
         before, fixed = torch.get_num_threads(), self.fixed
         self.fixed = True
@@ -75,18 +75,9 @@ class Threads:
 
 
 _threads = Threads()
+adapt_threads, threads_apart = _threads.adapt, _threads.apart                # of the one process that this is
 
 
 def one_thread_each(count: int) -> ThreadPoolExecutor:
     """`count` threads, each of which computes with one of PyTorch's."""
     return ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
-
-
-def threads_apart() -> contextlib.AbstractContextManager[int]:
-    """How many threads of one's own may share out independent work; see `Threads.apart` and `one_thread_each`."""
-    return _threads.apart()
-
-
-def adapt_threads() -> None:
-    """Take as many threads as other processes leave processors free; see `Threads`. Costs nothing twice in half a second."""
-    _threads.adapt()
