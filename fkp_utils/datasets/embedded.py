@@ -209,14 +209,9 @@ def _xml(title: str, entries: list[dict], with_parts: bool) -> str:
     for e in entries:
         left, top, width, height = e["box"]
         box = f"  <box top='{top}' left='{left}' width='{width}' height='{height}'"
-        lines.append(f" <image file='{e['file']}' width='{e['size'][0]}' height='{e['size'][1]}'>")
-        if with_parts:
-            lines.append(box + ">")
-            lines += [f"   <part name='{k:02d}' x='{x:g}' y='{y:g}'/>" for k, (x, y) in enumerate(e["parts"])]
-            lines.append("  </box>")
-        else:
-            lines.append(box + "/>")
-        lines.append(" </image>")
+        parts = [f"   <part name='{k:02d}' x='{x:g}' y='{y:g}'/>" for k, (x, y) in enumerate(e["parts"])]
+        lines += [f" <image file='{e['file']}' width='{e['size'][0]}' height='{e['size'][1]}'>",
+                  *([box + ">", *parts, "  </box>"] if with_parts else [box + "/>"]), " </image>"]
     return "\n".join([*lines, "</images>", "</dataset>", ""])
 
 

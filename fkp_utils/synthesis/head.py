@@ -111,16 +111,12 @@ class Head:
     Attributes
     ----------
     vertices : float32 (3, N_ROWS, N_COLS)
-    v, angle : float32 (N_ROWS,), (N_COLS,)
-        Row parameter (0 crown, 1 chest) and angle around the head (0 front).
-    face_rows : int (n,)
-        Rows from the forehead to the chin.
-    landmark_vertex : int (68,)
-        Flat indices of the vertices by which landmarks pull the sheet.
+    v, angle : float32 (N_ROWS,), (N_COLS,), row parameter (0 crown, 1 chest) and angle around the head (0 front)
+    face_rows : int (n,), rows from the forehead to the chin
+    landmark_vertex : int (68,), flat indices of the vertices by which landmarks pull the sheet
     ibug_jaw_paths, imm_jaw_paths : 17 and 13 int arrays
         Where each landmark of the jaw line may be seen, from its own vertex towards the middle of the face.
-    imm_inner : int (45,)
-        Flat indices of the vertices of the other IMM landmarks.
+    imm_inner : int (45,), flat indices of the vertices of the other IMM landmarks
     """
 
     def __init__(self):
@@ -156,9 +152,8 @@ class Head:
         shares = [[0, .5, 1], *[[0, .13, .31, .5, .69, .87, 1]] * 2, [0, .05, .95, 1], [0, .04, .96, 1], [0, .04, .96, 1],
                   [0, .25, .5, .75, 1], [0, .25, .5, .75, 1]]
         cols = [np.rint(np.array(share) * (N_COLS - 1)).astype(int) for share in shares]
-        self.anchor_vertex = np.concatenate([r * N_COLS + c for r, c in zip(rows, cols)])
-        control = np.r_[self.landmark_vertex, self.anchor_vertex]
-        centres = flat[control].astype(np.float64)
+        anchors = np.concatenate([r * N_COLS + c for r, c in zip(rows, cols)])
+        centres = flat[np.r_[self.landmark_vertex, anchors]].astype(np.float64)
         kernel = np.linalg.norm(centres[:, None] - centres[None], axis=2)
         kernel[np.diag_indices(len(kernel))] -= 1e-3              # coincident points stay solvable
         linear = np.c_[np.ones(len(centres)), centres]
