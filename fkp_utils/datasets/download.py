@@ -89,8 +89,8 @@ def fetch(url: str, path: Path) -> None:
         try:
             return _fetch_rest(url, path)
         except requests.RequestException as error:
-            refused = isinstance(error, requests.HTTPError) and error.response.status_code < 500
-            if refused or attempt == TRIES - 1:
+            answer = error.response if isinstance(error, requests.HTTPError) else None
+            if attempt == TRIES - 1 or (answer is not None and answer.status_code < 500):
                 raise
         time.sleep(PAUSE)
 
