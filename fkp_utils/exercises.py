@@ -164,8 +164,7 @@ def check_receptive_field(yours: Answer) -> Verdict:
 
 def flipped(landmarks: np.ndarray, width: int, order: Sequence[int]) -> np.ndarray:
     """Landmarks (n, 2) of the mirror image of a picture `width` pixels wide; `order` says which landmark takes which number."""
-    mirrored = landmarks * [-1, 1] + [width - 1, 0]
-    return mirrored[list(order)]
+    return (landmarks * [-1, 1] + [width - 1, 0])[list(order)]
 
 
 def check_flip(yours: Answer, convention: Convention = IBUG_68) -> Verdict:

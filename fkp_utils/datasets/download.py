@@ -18,7 +18,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -98,7 +97,7 @@ def fetch(url: str, path: Path) -> None:
 
 def _fetch_rest(url: str, path: Path) -> None:
     have = path.stat().st_size if path.exists() else 0
-    headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"} if have else {"Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     with requests.get(url, stream=True, timeout=30, headers=headers) as answer:
         if answer.status_code == 416:                           # nothing is left to send
             return
@@ -125,10 +124,6 @@ def _recorded(records: Path) -> dict[str, Any]:
         raise ValueError(f"{records}: not what this program wrote; without it, archives are taken as they come") from None
 
 
-def _remember(records: Path, url: str, found: dict[str, Any]) -> None:
-    write_json(records, {**_recorded(records), url: found})     # read now: the other dataset may have come meanwhile
-
-
 def _refuse_changed(archive: Path, url: str, records: Path) -> dict[str, Any]:
     """Size and SHA-256 of an archive; DatasetError where this address gave another one before."""
     with open(archive, "rb") as file:
@@ -143,13 +138,11 @@ def _refuse_changed(archive: Path, url: str, records: Path) -> dict[str, Any]:
 # ---------------------------------------------------------------- unpacking
 
 
-def _refuse_outside(name: str, archive: Path) -> None:
+def _refuse(name: str, size: int, archive: Path) -> None:
+    """DatasetError for a file that would land outside, or with which the archive's files have too many bytes, `size`."""
     inside = PurePosixPath(name)
     if inside.is_absolute() or ".." in inside.parts or "\\" in name or ":" in name:
         raise DatasetError(f"{archive}: refused, since its file {name!r} would land outside of the folder")
-
-
-def _refuse_large(size: int, archive: Path) -> None:
     if size > MOST:
         raise DatasetError(f"{archive}: refused, since it unpacks to more than {MOST >> 30} GB, which no dataset here has")
 
@@ -159,20 +152,19 @@ def unpack(archive: Path, folder: Path) -> None:
 
     Raises DatasetError for paths that lead outside, links, devices, more than `MOST` bytes, and archives that are damaged.
     """
+    size = 0
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as packed:
-                for name in packed.namelist():
-                    _refuse_outside(name, archive)
-                _refuse_large(sum(info.file_size for info in packed.infolist()), archive)
+                for info in packed.infolist():
+                    size += info.file_size
+                    _refuse(info.filename, size, archive)
                 packed.extractall(folder)            # takes no more of a file than the archive's list says
             return
         with tarfile.open(archive) as packed:
-            size = 0
             for member in tqdm(packed, "unpacking", unit="file", mininterval=1):
-                _refuse_outside(member.name, archive)
                 size += member.size
-                _refuse_large(size, archive)
+                _refuse(member.name, size, archive)
                 if not (member.isfile() or member.isdir()):
                     raise DatasetError(f"{archive}: refused, since {member.name!r} is a link or a device")
                 packed.extract(member, folder, filter="data")
@@ -180,8 +172,10 @@ def unpack(archive: Path, folder: Path) -> None:
         raise DatasetError(f"{archive}: not a whole archive ({error})") from None
 
 
-def _install(archive: Path, source: Source, target: Path, remember: Callable[[], None]) -> None:
-    """Unpack beside `target`, check, remember the archive that proved to be the dataset, rename."""
+def _install(archive: Path, url: str, source: Source, folder: Path) -> None:
+    """Unpack beside the dataset's folder, check, remember the archive that proved to be the dataset, rename."""
+    target, records = folder / source.folder, folder / "downloads.json"
+    found = _refuse_changed(archive, url, records)
     beside = target.with_name(f".{target.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     try:
@@ -190,7 +184,8 @@ def _install(archive: Path, source: Source, target: Path, remember: Callable[[],
         if marker is None:
             raise DatasetError(f"{archive}: has no {source.marker}")
         source.check(marker.parent)
-        remember()                                              # before the folder is there, with which all is done
+        # Before the folder is there, with which all is done. Read now: the other dataset may have come meanwhile.
+        write_json(records, {**_recorded(records), url: found})
         replace_folder(marker.parent, target)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -202,7 +197,7 @@ def get(source: Source, folder: Path) -> Path:
     DatasetError when no address gives it, or what they give is not the dataset. Nothing is left half-done but the archive's
     first part, from which the next call goes on.
     """
-    target, downloads, records = folder / source.folder, folder / ".downloads", folder / "downloads.json"
+    target, downloads = folder / source.folder, folder / ".downloads"
     if target.exists():
         return target
     downloads.mkdir(parents=True, exist_ok=True)
@@ -211,17 +206,14 @@ def get(source: Source, folder: Path) -> Path:
         archive = downloads / f"{zlib.crc32(url.encode()):08x}-{url.rsplit('/', 1)[-1]}"
         try:
             fetch(url, archive)
-            found = _refuse_changed(archive, url, records)
-            _install(archive, source, target, partial(_remember, records, url, found))
+            _install(archive, url, source, folder)
+            archive.unlink()
+            return target
         except requests.RequestException as error:
             troubles.append(f"{url}: {error}")
-            continue
         except DatasetError as error:
             troubles.append(str(error))
             archive.unlink(missing_ok=True)                     # a complete download of something else
-            continue
-        archive.unlink()
-        return target
     raise DatasetError(f"{source.folder} cannot be had:\n  " + "\n  ".join(troubles))
 
 

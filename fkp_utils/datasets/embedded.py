@@ -68,9 +68,8 @@ def _light(rng: np.random.Generator, key: tuple, around: tuple, aside: float) ->
     direction = np.array([rng.normal(0, aside), rng.uniform(-1.0, 0.1), rng.uniform(0.45, 1.0)])
     warm = np.array([1, rng.uniform(.85, 1.0), rng.uniform(.68, 1.05)])
     sky = rng.uniform(*around) * np.array([.95, 1, 1.08])
-    direction /= np.linalg.norm(direction)
-    key_light = rng.uniform(*key) * warm
-    return Light(*(a.astype(np.float32) for a in (direction, key_light, sky, 0.5 * sky * [1.1, 1, .85])))
+    colours = rng.uniform(*key) * warm, sky, 0.5 * sky * [1.1, 1, .85]
+    return Light(*(a.astype(np.float32) for a in (direction / np.linalg.norm(direction), *colours)))
 
 
 def _studio_shot(seed: int, number: int, view: int) -> tuple[Shot, np.ndarray]:
@@ -206,14 +205,9 @@ def _xml(title: str, entries: list[dict], with_parts: bool) -> str:
     for e in entries:
         left, top, width, height = e["box"]
         box = f"  <box top='{top}' left='{left}' width='{width}' height='{height}'"
-        lines.append(f" <image file='{e['file']}' width='{e['size'][0]}' height='{e['size'][1]}'>")
-        if with_parts:
-            lines.append(box + ">")
-            lines += [f"   <part name='{k:02d}' x='{x:g}' y='{y:g}'/>" for k, (x, y) in enumerate(e["parts"])]
-            lines.append("  </box>")
-        else:
-            lines.append(box + "/>")
-        lines.append(" </image>")
+        parts = [f"   <part name='{k:02d}' x='{x:g}' y='{y:g}'/>" for k, (x, y) in enumerate(e["parts"])]
+        lines += [f" <image file='{e['file']}' width='{e['size'][0]}' height='{e['size'][1]}'>",
+                  *([box + ">", *parts, "  </box>"] if with_parts else [box + "/>"]), " </image>"]
     return "\n".join([*lines, "</images>", "</dataset>", ""])
 
 
@@ -253,16 +247,8 @@ def ensure_embedded(folder: str | Path, settings: Settings | None = None, proces
     settings : sizes and seed (default: 40 people, 600 + 100 wild faces)
     processes : how many to use (default: one a processor)
 
-    Returns
-    -------
-    The folder.
-
-    Raises
-    ------
-    DatasetError
-        If the folder exists and holds something that this function did not write.
-    ChildProcessError
-        If one of the processes was ended from outside.
+    Returns the folder. DatasetError if it exists and holds something that this function did not write; ChildProcessError if
+    one of the processes was ended from outside.
     """
     folder, settings = Path(folder), settings or Settings()
     recipe, stamp = _recipe(settings), folder / "embedded.json"

@@ -90,10 +90,9 @@ class _Reader(xml.sax.ContentHandler):
         if name == "image":
             self.file = None
         elif name == "box" and self.entry:
-            parts = self.entry.parts
-            if parts and sorted(parts) != list(range(N_POINTS)):
-                raise self.fault(f"{len(parts)} parts, expected {N_POINTS}, numbered 0 to {N_POINTS - 1}")
-            if parts:
+            if parts := self.entry.parts:
+                if sorted(parts) != list(range(N_POINTS)):
+                    raise self.fault(f"{len(parts)} parts, expected {N_POINTS}, numbered 0 to {N_POINTS - 1}")
                 self.entry.landmarks = np.array([parts[k] for k in range(N_POINTS)], np.float32)
             self.entries.append(self.entry)
             self.entry = None
@@ -102,11 +101,8 @@ class _Reader(xml.sax.ContentHandler):
 def read_xml(path: str | Path) -> list[Entry]:
     """All faces of a dlib XML file in order; a picture with several boxes gives several.
 
-    Raises
-    ------
-    DatasetError
-        With file and line: malformed XML, entity declarations, a box without area or with other
-        than 0 or 68 parts, coordinates that are no numbers, a picture outside of the folder.
+    DatasetError with file and line: malformed XML, entity declarations, a box without area or with other than 0 or 68 parts,
+    coordinates that are no numbers, a picture outside of the folder.
     """
     path = Path(path)
     reader = _Reader(path)
@@ -169,10 +165,7 @@ class IBugFaces(FaceDataset):
     crop : how faces are cut out
     cache : folder for the crops; written once, checked and memory-mapped afterwards
 
-    Raises
-    ------
-    DatasetError
-        For every fault of the XML, a missing or damaged picture, and an empty list.
+    DatasetError for every fault of the XML, a missing or damaged picture, and an empty list.
     """
 
     convention = IBUG_68
@@ -188,7 +181,7 @@ class IBugFaces(FaceDataset):
         stored = _Cache(Path(cache), listed, split, self.crop)
         if (found := stored.load()) is None:
             with locked(stored.images, wait=True):
-                found = stored.load() or stored.build(self._entries(listed, split), self.folder)
+                found = stored.load() or stored.build(self._entries(listed, split))
         self.images, arrays = found
         self.names = arrays["names"].tolist()
         self.boxes, self.truth, self.sizes = arrays["boxes"], arrays["truth"], arrays["sizes"]
@@ -241,18 +234,18 @@ class _Cache:
                 return images, arrays
         return None
 
-    def build(self, entries: list[Entry], root: Path):
+    def build(self, entries: list[Entry]):
         """Cut all faces, store and return them."""
         self.images.parent.mkdir(parents=True, exist_ok=True)
         n, unknown = len(entries), np.full((N_POINTS, 2), np.nan, np.float32)
         arrays = {"names": np.array([entry.file for entry in entries]), "boxes": np.array([entry.box for entry in entries]),
                   "truth": np.array([unknown if entry.landmarks is None else entry.landmarks for entry in entries])}
-        arrays["stamp"], arrays["sizes"] = np.array(_stamp(root, arrays["names"])), np.empty((n, 2), np.int64)
+        arrays["stamp"], arrays["sizes"] = np.array(_stamp(self.root, arrays["names"])), np.empty((n, 2), np.int64)
         header, crc = {"descr": "|u1", "fortran_order": False, "shape": (n, self.crop.size, self.crop.size)}, 0
         # Written, not mapped into memory: there a full disk would end the process without a word.
         with replacing(self.images) as beside, open(beside, "wb") as file, ThreadPoolExecutor(4) as pool:
             np.lib.format.write_array_header_1_0(file, header)
-            cuts = pool.map(partial(_cut, root, self.crop), entries)
+            cuts = pool.map(partial(_cut, self.root, self.crop), entries)
             for k, (face, size) in enumerate(tqdm(cuts, "cropping faces", total=n, unit="face", mininterval=1)):
                 arrays["sizes"][k], pixels = size, face.tobytes()
                 file.write(pixels)

@@ -124,12 +124,12 @@ class Scenes(FaceDataset):
         Wrong ones are counted in scenes whose faces are all labelled.
         """
         faces, hits, wrong, complete = 0, 0, 0, 0
-        for found, true in zip(predicted, self.landmarks):
-            found_faces, true_faces = faces_of(found), faces_of(true)
-            good = matched(found_faces, true_faces)
-            faces, hits = faces + len(true_faces), hits + int((good >= 0).sum())
+        for found, true in zip(map(faces_of, predicted), self.landmarks):
+            true_faces = faces_of(true)
+            good = int((matched(found, true_faces) >= 0).sum())
+            faces, hits = faces + len(true_faces), hits + good
             if np.isfinite(true[-1]).all():
-                complete, wrong = complete + len(true_faces), wrong + len(found_faces) - int((good >= 0).sum())
+                complete, wrong = complete + len(true_faces), wrong + len(found) - good
         return {"found": 100 * hits / max(faces, 1), "wrong": 100 * wrong / max(complete, 1)}
 
 
@@ -171,9 +171,8 @@ class _Composer:
             complete &= self._paste(rng, picture, found, side, self._place(rng, side))
         elif kind == "sheet":                # several photos side by side
             n = int(rng.integers(2, 5))
-            cells = [(i, j) for i in range(n) for j in range(n)]
-            for i, j in cells:
-                cell = np.array(self.size[::-1]) / n
+            cell = np.array(self.size[::-1]) / n
+            for i, j in np.ndindex(n, n):
                 side = rng.uniform(.35, .55) * cell.min()
                 place = (np.array([j, i]) + rng.uniform(.4, .6, 2)) * cell
                 complete &= self._paste(rng, picture, found, side, place, cell=cell)
@@ -204,9 +203,8 @@ class _Composer:
         else:                                # to the left or right of a face, or below
             k = rng.integers(len(self.crops))
             whole, complete = self.crops[k], not len(self.others[k][0]) and not self.others[k][1]
-            edge = len(whole)
-            side = int(edge * rng.uniform(.16, .27))
-            whole = [whole[:, :side], whole[:, edge - side:], whole[edge - side:]][rng.integers(3)]
+            side = int(len(whole) * rng.uniform(.16, .27))
+            whole = [whole[:, :side], whole[:, -side:], whole[-side:]][rng.integers(3)]
         y, x = (int(rng.integers(0, length - side + 1)) for length in whole.shape)
         part = np.rot90(whole[y:y + side, x:x + side], rng.integers(4))
         return Image.fromarray(part.copy()).resize((w, h), Image.Resampling.BICUBIC), complete
@@ -225,12 +223,12 @@ class _Composer:
                 return True
         k = int(rng.integers(len(self.crops)))
         roll = rng.normal(0, 12) if rng.random() < .4 else rng.uniform(-180, 180)
-        factor, centre = side / self.sides[k], self.points[k, 0]
+        factor = side / self.sides[k]
         crop = Image.fromarray(self.crops[k])
         small = max(8, round(crop.width * min(1.0, factor)))          # anti-aliased, then turned
         crop = crop.resize((small, small), Image.Resampling.BILINEAR, reducing_gap=2.0)
         shrunk = small / len(self.crops[k])
-        centre = (centre + 0.5) * shrunk - 0.5
+        centre = (self.points[k, 0] + 0.5) * shrunk - 0.5
         rest = factor / shrunk
         if painted:
             crop = self._painted_over(rng, crop, centre, side / rest)

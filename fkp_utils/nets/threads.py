@@ -63,7 +63,7 @@ class Threads:
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[int]:
-        """While threads of one's own share out the work: yields how many there should be, with one of PyTorch's each."""
+        """While threads of one's own share out the work: how many there should be, each as in `one_thread_each`."""
         self.adapt()
         before, fixed = torch.get_num_threads(), self.fixed
         self.fixed = True

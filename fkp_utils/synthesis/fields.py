@@ -55,10 +55,8 @@ def spline(points: np.ndarray, closed: bool, steps: int = 12) -> np.ndarray:
     p = np.asarray(points, float)
     p = np.r_[p[-1:], p, p[:2]] if closed else np.r_[2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]]
     t = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    curve = []
-    for a, b, c, d in zip(p[:-3], p[1:-2], p[2:-1], p[3:]):
-        curve.append(0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2
-                            + (3 * b - a - 3 * c + d) * t**3))
+    curve = [0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+             for a, b, c, d in zip(p[:-3], p[1:-2], p[2:-1], p[3:])]
     return np.concatenate(curve if closed else [*curve, p[-2:-1]])
 
 
@@ -78,15 +76,14 @@ class Canvas:
     def _pixels(self, points):
         return [tuple(q) for q in (np.asarray(points) + self.EXTENT) * self.SCALE]
 
-    def polygon(self, points: np.ndarray, value: float = 1.0) -> "Canvas":
+    def polygon(self, points: np.ndarray) -> "Canvas":
         """Fill a polygon (n, 2)."""
-        self.draw.polygon(self._pixels(points), fill=int(255 * value))
+        self.draw.polygon(self._pixels(points), fill=255)
         return self
 
-    def line(self, points: np.ndarray, width: float, value: float = 1.0) -> "Canvas":
-        """Draw a path (n, 2), `width` pixels wide."""
-        self.draw.line(self._pixels(points), fill=int(255 * value), width=max(1, int(width * self.SCALE)),
-                       joint="curve")
+    def line(self, points: np.ndarray, width: float) -> "Canvas":
+        """Draw a path (n, 2) of a width in face units."""
+        self.draw.line(self._pixels(points), fill=255, width=max(1, int(width * self.SCALE)), joint="curve")
         return self
 
     def sample(self, x: np.ndarray, y: np.ndarray, blur: float) -> np.ndarray:

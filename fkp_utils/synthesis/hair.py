@@ -28,11 +28,9 @@ def _edge(person: Person, angle: np.ndarray, rng) -> np.ndarray:
     nape = {"short": .30, "cropped": .15, "receding": .2, "fringe": .45, "bald": .2}.get(style, 1.0)
     if style in ("bob", "long"):
         length = 0.75 if style == "bob" else 1.75
-        knots = [(0, -1.13), (22, -1.10), (45, -.96), (58, -.72), (66, -.1), (74, length * .9), (90, length),
-                 (180, length)]
+        knots = [(0, -1.13), (22, -1.10), (45, -.96), (58, -.72), (66, -.1), (74, length * .9), (90, length), (180, length)]
     elif style == "fringe":
-        knots = [(0, -.80), (40, -.76), (55, -.62), (68, -.35), (80, -.15), (92, -.45), (110, -.35), (125, nape),
-                 (180, nape)]
+        knots = [(0, -.80), (40, -.76), (55, -.62), (68, -.35), (80, -.15), (92, -.45), (110, -.35), (125, nape), (180, nape)]
     elif style == "bald":
         knots = [(0, -1.58), (50, -1.5), (75, -1.0), (84, -.55), (92, -.5), (110, -.4), (125, nape), (180, nape)]
     else:
@@ -66,8 +64,8 @@ def hair_shell(person: Person) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     lift = thickness * (0.35 + 0.65 * np.sin(np.pi * np.clip(s * 0.9 + 0.12, 0, 1)) ** 0.6)
     lift = lift * (1 - (0.35 if loose else 0.92) * smoothstep(0.72, 1.0, s)) + 0.012
     lift = lift * (1 + 0.18 * noise(rng, (rows, cols), (8, 26)) + 0.12 * noise(rng, (rows, cols), (10, 130)))
-    quiff = 0.0 if loose else rng.uniform(0, .10) * np.exp(-((s - 0.75) / 0.2) ** 2 - (theta / 0.9) ** 2)
-    lift = lift + quiff
+    if not loose:                                               # a quiff
+        lift = lift + rng.uniform(0, .10) * np.exp(-((s - 0.75) / 0.2) ** 2 - (theta / 0.9) ** 2)
     out = p - column([0, -0.55, -0.80])
     out[1] = np.minimum(out[1], 0)
     p = p + out * (lift / (np.sqrt((out * out).sum(0)) + 1e-6))
@@ -104,11 +102,9 @@ def ears(person: Person) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     antihelix = 0.03 * np.exp(-((r - 0.6) / 0.09) ** 2) * (np.cos(t) < 0.4)
     depth = rim + bowl + antihelix
     flare = np.radians(28 + 14 * rng.random())
-    sheets = []
-    for side in (-1, 1):
-        x = side * (0.80 + (0.10 - u) * np.sin(flare) + depth * np.cos(flare))
-        z = -0.70 + (u - 0.08) * np.cos(flare) + depth * np.sin(flare) * 0.6
-        sheets.append(np.stack([x, -0.20 + w, z]))
+    x = 0.80 + (0.10 - u) * np.sin(flare) + depth * np.cos(flare)
+    z = -0.70 + (u - 0.08) * np.cos(flare) + depth * np.sin(flare) * 0.6
+    sheets = [np.stack([side * x, -0.20 + w, z]) for side in (-1, 1)]
     shade = 0.80 + 4.2 * depth - 0.35 * np.exp(-((u - 0.02) / 0.05) ** 2 - (w / 0.10) ** 2)
     colour = linear(person.skin) * column([1.0, 0.84, 0.80]) * np.clip(shade, 0.2, 1.1)
     p = np.concatenate([refine(sheet) for sheet in sheets], 2)

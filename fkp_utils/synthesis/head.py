@@ -55,9 +55,9 @@ NECK_V, COLLAR_V = 0.845, 0.945
 def ring_curve(column: int, v: np.ndarray) -> np.ndarray:
     """Column of the ring table at row parameters v, smoothed so that no ring shows as a crease."""
     fine = np.linspace(0, 1, 2001)
-    curve = gaussian_filter1d(PchipInterpolator(_RINGS[:, 0], _RINGS[:, column])(fine), 18, mode="nearest")
+    curve = PchipInterpolator(_RINGS[:, 0], _RINGS[:, column])(fine)
     edge = np.clip(np.minimum(fine / 0.05, (1 - fine) / 0.05), 0, 1)
-    return np.interp(v, fine, edge * curve + (1 - edge) * PchipInterpolator(_RINGS[:, 0], _RINGS[:, column])(fine))
+    return np.interp(v, fine, edge * gaussian_filter1d(curve, 18, mode="nearest") + (1 - edge) * curve)
 
 
 def _rows() -> np.ndarray:
@@ -69,12 +69,6 @@ def _rows() -> np.ndarray:
     density[v > 0.925] = 3.2
     cdf = np.cumsum(density)
     return np.interp(np.linspace(0, 1, N_ROWS), (cdf - cdf[0]) / (cdf[-1] - cdf[0]), v)
-
-
-def _columns() -> np.ndarray:
-    """Angles around the head (N_COLS,), dense in front."""
-    t = np.linspace(-1, 1, N_COLS)
-    return MAX_ANGLE * (0.75 * t + 0.25 * t**3)
 
 
 def _blob(x, y, cx, cy, rx, ry, power=2.0):
@@ -92,9 +86,8 @@ def _relief(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         [0.00, 0.02, 0.06, 0.15, 0.25, 0.33, 0.345, 0.30, 0.19, 0.06, 0.0])
     width = PchipInterpolator([-0.62, -0.45, -0.31, -0.18, -0.05, 0.06, 0.16],
                               [0.12, 0.075, 0.085, 0.10, 0.125, 0.135, 0.13])
-    inside = (y > -0.62) & (y < 0.16)
     yc = np.clip(y, -0.62, 0.16)
-    nose = np.where(inside, ridge(yc) * np.exp(-np.abs(x / width(yc)) ** 2.4), 0.0)
+    nose = ridge(yc) * np.exp(-np.abs(x / width(yc)) ** 2.4)                  # the ridge is 0 at both ends
     wings = 0.15 * _mirrored(x, y, 0.135, 0.025, 0.062, 0.07, 2.6)
     sockets = -0.09 * _mirrored(x, y, 0.34, -0.46, 0.19, 0.11, 2.4)
     corner = -0.05 * _mirrored(x, y, 0.17, -0.42, 0.07, 0.09)
@@ -118,31 +111,27 @@ class Head:
     Attributes
     ----------
     vertices : float32 (3, N_ROWS, N_COLS)
-    v, angle : float32 (N_ROWS,), (N_COLS,)
-        Row parameter (0 crown, 1 chest) and angle around the head (0 front).
-    face_rows : int (n,)
-        Rows from the forehead to the chin.
-    landmark_vertex : int (68,)
-        Flat indices of the vertices by which landmarks pull the sheet.
+    v, angle : float32 (N_ROWS,), (N_COLS,), row parameter (0 crown, 1 chest) and angle around the head (0 front)
+    face_rows : int (n,), rows from the forehead to the chin
+    landmark_vertex : int (68,), flat indices of the vertices by which landmarks pull the sheet
     ibug_jaw_paths, imm_jaw_paths : 17 and 13 int arrays
         Where each landmark of the jaw line may be seen, from its own vertex towards the middle of the face.
-    imm_inner : int (45,)
-        Flat indices of the vertices of the other IMM landmarks.
+    imm_inner : int (45,), flat indices of the vertices of the other IMM landmarks
     """
 
     def __init__(self):
         self.model = load_shape_model()
         self.inner_offset = np.where(np.arange(68)[:, None] < 17, 0, self.model.feature_offset)
-        self.v, self.angle = _rows().astype(np.float32), _columns().astype(np.float32)
+        t = np.linspace(-1, 1, N_COLS)
+        self.v = _rows().astype(np.float32)
+        self.angle = (MAX_ANGLE * (0.75 * t + 0.25 * t**3)).astype(np.float32)           # dense in front
         self.face_rows = np.flatnonzero((self.v > 0.2) & (self.v < 0.825))
         y0, zf, width, zs, tilt = (ring_curve(k, self.v)[:, None] for k in range(1, 6))
         cos, sin = np.cos(self.angle)[None], np.sin(self.angle)[None]
         x = width * sin
         z = zs + np.where(cos > 0, zf - zs, 1.1 * width) * cos
         y = y0 - tilt * (1 - np.maximum(cos, 0))
-        relief = _relief(x, y)
-        relief *= np.clip((cos - 0.25) / 0.3, 0, 1) * (self.v[:, None] < 0.83)
-        z = z + relief
+        z = z + _relief(x, y) * (np.clip((cos - 0.25) / 0.3, 0, 1) * (self.v[:, None] < 0.83))
         self.vertices = np.stack([x, y, z]).astype(np.float32)
         self._fit_landmarks()
 
@@ -163,9 +152,8 @@ class Head:
         shares = [[0, .5, 1], *[[0, .13, .31, .5, .69, .87, 1]] * 2, [0, .05, .95, 1], [0, .04, .96, 1], [0, .04, .96, 1],
                   [0, .25, .5, .75, 1], [0, .25, .5, .75, 1]]
         cols = [np.rint(np.array(share) * (N_COLS - 1)).astype(int) for share in shares]
-        self.anchor_vertex = np.concatenate([r * N_COLS + c for r, c in zip(rows, cols)])
-        control = np.r_[self.landmark_vertex, self.anchor_vertex]
-        centres = flat[control].astype(np.float64)
+        anchors = np.concatenate([r * N_COLS + c for r, c in zip(rows, cols)])
+        centres = flat[np.r_[self.landmark_vertex, anchors]].astype(np.float64)
         kernel = np.linalg.norm(centres[:, None] - centres[None], axis=2)
         kernel[np.diag_indices(len(kernel))] -= 1e-3              # coincident points stay solvable
         linear = np.c_[np.ones(len(centres)), centres]
@@ -187,13 +175,7 @@ class Head:
         self.imm_inner = imm[13:]
 
     def _level(self, y: np.ndarray, vertex: int) -> np.ndarray:
-        """Flat indices of the vertices from one of the jaw line to the middle of the face, all as high on the mean face.
-
-        Parameters
-        ----------
-        y : (N_ROWS, N_COLS), heights on the mean face
-        vertex : flat index
-        """
+        """Flat indices of the vertices from one of the jaw line to the middle of the face, all as high on the mean face, y."""
         row, col = divmod(int(vertex), N_COLS)
         middle = N_COLS // 2
         if abs(col - middle) < 25:                                # the chin is always seen

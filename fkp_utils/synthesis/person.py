@@ -48,12 +48,11 @@ def sample_person(seed: int, female: bool | None = None) -> Person:
     drawn = bool(rng.random() < 0.45)          # drawn either way, so that all else stays the same
     female = drawn if female is None else female
     age = float(rng.beta(1.2, 1.8))
-    modes = len(load_shape_model().modes)
-    shape = rng.normal(0, 0.85, modes)
+    shape = rng.normal(0, 0.85, len(load_shape_model().modes))
     shape[list(EXPRESSION_MODES)] *= 0.5
     tone = float(rng.beta(0.9, 1.5)) * 6.99
-    low = int(tone)
-    skin = _SKIN[low] + (tone - low) * (_SKIN[low + 1] - _SKIN[low]) if low < 7 else _SKIN[7]
+    low = int(tone)                            # at most 6
+    skin = _SKIN[low] + (tone - low) * (_SKIN[low + 1] - _SKIN[low])
     skin = np.clip(skin * (1 + rng.normal(0, 0.025, 3)), 0, 1)
     dark = tone > 3.2
     grey = rng.random() < max(0.0, age - 0.45) * 1.5
@@ -63,19 +62,17 @@ def sample_person(seed: int, female: bool | None = None) -> Person:
     styles = (["bob", "long", "fringe", "long", "bob", "short"] if female else
               ["short", "cropped", "short", "fringe", "receding", "bald", "long"])
     weights = [.22, .34, .14, .1, .1, .1] if female else [.3, .22, .14, .12, .12, .06, .04]
-    beard = "none" if female else rng.choice(["none", "stubble", "moustache", "goatee", "full"],
-                                             p=[.48, .22, .07, .09, .14])
+    beard = "none" if female else rng.choice(["none", "stubble", "moustache", "goatee", "full"], p=[.48, .22, .07, .09, .14])
     lip_base = skin * [0.86, 0.60, 0.60]
-    lip_paint = np.array([rng.uniform(.55, .8), rng.uniform(.12, .3), rng.uniform(.18, .35)])
+    lip_paint = rng.uniform([.55, .12, .18], [.8, .3, .35])
     lips = lip_base + (0.55 * (lip_paint - lip_base) if female and rng.random() < 0.45 else 0)
     clothing = np.clip(rng.uniform(0.05, 0.9) * (1 + rng.normal(0, 0.45, 3)), 0.02, 0.97)
     return Person(
         seed=seed, female=female, age=age, shape=shape,
-        scale=np.array([rng.normal(1, .025), rng.normal(1, .03), rng.normal(1, .05)]),
+        scale=rng.normal(1, [.025, .03, .05]),
         skin=skin, hair=hair, iris=iris, lips=np.clip(lips, 0, 1),
         brow_thickness=rng.uniform(.7, 1.0) if female else rng.uniform(.9, 1.5),
-        brow_strength=rng.uniform(.55, .95),
-        hair_style=str(rng.choice(styles, p=weights)), hair_thickness=rng.uniform(.05, .16),
-        beard=str(beard), freckles=rng.random() ** 3 * (tone < 2.5),
-        ear_scale=rng.uniform(.85, 1.15),
-        glasses=bool(rng.random() < 0.14), clothing=clothing, collar=rng.uniform(-0.02, 0.03))
+        brow_strength=rng.uniform(.55, .95), hair_style=str(rng.choice(styles, p=weights)),
+        hair_thickness=rng.uniform(.05, .16), beard=str(beard), freckles=rng.random() ** 3 * (tone < 2.5),
+        ear_scale=rng.uniform(.85, 1.15), glasses=bool(rng.random() < 0.14), clothing=clothing,
+        collar=rng.uniform(-0.02, 0.03))

@@ -46,10 +46,9 @@ def face_shape(person: Person, expression: np.ndarray) -> np.ndarray:
     # Lids and lips may touch but never cross.
     for upper, lower, gap in ((37, 41, .02), (38, 40, .02), (43, 47, .02), (44, 46, .02),
                               (61, 67, .004), (62, 66, .004), (63, 65, .004)):
-        short = gap - (landmarks[lower, 1] - landmarks[upper, 1])
-        if short > 0:
-            landmarks[lower, 1] += short / 2
-            landmarks[upper, 1] -= short / 2
+        short = max(0.0, gap - (landmarks[lower, 1] - landmarks[upper, 1]))
+        landmarks[lower, 1] += short / 2
+        landmarks[upper, 1] -= short / 2
     return landmarks
 
 
@@ -121,9 +120,8 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
         shape, facing = refine(sheet), refine(facing)
         painted = painted if detail else refine(painted)
     top, bottom = np.rint(np.searchsorted(head.v, (0.30, 0.775)) * (shape.shape[1] / len(head.v))).astype(int)
-    layers = []
-    for rows, width in ((slice(0, top), 3), (slice(top, bottom), 2), (slice(bottom, None), 4)):
-        layers.append((*_pick(facing[rows] > -0.12, shape[:, rows], painted[:, rows]), width))
+    layers = [(*_pick(facing[rows] > -0.12, shape[:, rows], painted[:, rows]), width)
+              for rows, width in ((slice(0, top), 3), (slice(top, bottom), 2), (slice(bottom, None), 4))]
     for p, c, keep, shine in parts:
         # Hair, ears and frames are seen from outside: turn their normals away from the head's middle.
         pn = normals(p)
@@ -133,8 +131,7 @@ def take(person: Person, shot: Shot, detail: int = 1, supersample: float = 1.4):
             p, shaded, keep = refine(p), refine(shaded), refine(keep) > 0.6
         layers.append((*_pick(keep, p, shaded), 3))
     (h, w), (x, y) = shot.size, shot.camera.centre
-    big = Camera(shot.camera.scale * supersample,
-                 ((x + 0.5) * supersample - 0.5, (y + 0.5) * supersample - 0.5), shot.camera.distance)
+    big = Camera(resolution, ((x + 0.5) * supersample - 0.5, (y + 0.5) * supersample - 0.5), shot.camera.distance)
     picture, known = splat(layers, big, (int(h * supersample), int(w * supersample)))
     picture, coverage = shrink(picture, known, shot.size)
     xy = shot.camera.project(sheet).reshape(2, -1)

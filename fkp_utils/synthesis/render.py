@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import correlate1d, gaussian_filter
 
 from .fields import column, noise, resize
 
@@ -26,7 +26,7 @@ class Camera:
 
     scale: float
     centre: tuple[float, float]
-    distance: float = 9.0
+    distance: float
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points (3, ...) to pixels (2, ...); pixel centres are integers."""
@@ -46,11 +46,7 @@ class Light:
 
 def normals(sheet: np.ndarray) -> np.ndarray:
     """Unit normals that face outwards, (3, h, w) -> (3, h, w)."""
-    du, dv = np.empty_like(sheet), np.empty_like(sheet)
-    du[..., 1:-1] = sheet[..., 2:] - sheet[..., :-2]
-    du[..., 0], du[..., -1] = sheet[..., 1] - sheet[..., 0], sheet[..., -1] - sheet[..., -2]
-    dv[:, 1:-1] = sheet[:, 2:] - sheet[:, :-2]
-    dv[:, 0], dv[:, -1] = sheet[:, 1] - sheet[:, 0], sheet[:, -1] - sheet[:, -2]
+    du, dv = (correlate1d(sheet, [-1, 0, 1], axis, mode="nearest") for axis in (2, 1))      # differences of neighbours
     n = np.stack([du[i] * dv[j] - du[j] * dv[i] for i, j in ((1, 2), (2, 0), (0, 1))])
     n /= np.sqrt(n[0] ** 2 + n[1] ** 2 + n[2] ** 2) + 1e-9
     return n

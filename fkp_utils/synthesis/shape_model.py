@@ -19,12 +19,9 @@ class ShapeModel:
     Attributes
     ----------
     mean : float64 (68, 3)
-    modes : float64 (k, 68, 3)
-        Each is one standard deviation of one principal mode.
-    imm_points : float64 (58, 2)
-        The 58 IMM landmarks on the frontal mean face.
-    feature_offset : float64 (68, 3)
-        How far beside each landmark's vertex of the head its feature is seen.
+    modes : float64 (k, 68, 3), each one standard deviation of one principal mode
+    imm_points : float64 (58, 2), the 58 IMM landmarks on the frontal mean face
+    feature_offset : float64 (68, 3), how far beside each landmark's vertex of the head its feature is seen
     """
 
     mean: np.ndarray

@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import SimpleNamespace
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from .fields import Canvas, column, fractal, noise, refine, smoothstep, spline
 from .head import COLLAR_V, NECK_V, template
@@ -46,8 +47,7 @@ def layout(detail: int) -> SimpleNamespace:
     eye_masks = [soft(Canvas().polygon(a), 0.006) for a in apertures]
 
     def box(mask):
-        rows, cols = np.where(mask > 0.01)
-        return slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1)
+        return find_objects((mask > 0.01).astype(int))[0]
 
     inner = soft(Canvas().polygon(inner_lip), 0.004)
     brow_t = np.zeros(v.shape, np.float32)
@@ -128,12 +128,10 @@ def paint_skin(person: Person, detail: int) -> tuple[np.ndarray, np.ndarray]:
     gloss : float32 (R, C), how strongly the skin shines
     """
     on, rng = layout(detail), np.random.default_rng([person.seed, 12])
-    colour = np.empty((3, *on.shape), np.float32)
     dark = 1 - float(person.skin.mean())
     mottle = fractal(rng, on.shape, 14, 5)
     pores = noise(rng, on.shape, on.shape)
-    colour[:] = linear(person.skin)
-    colour *= 1 + 0.055 * mottle + (0.030 + 0.03 * person.age) * pores
+    colour = linear(person.skin) * (1 + 0.055 * mottle + (0.030 + 0.03 * person.age) * pores)
     red = 0.55 * on.blush + 0.8 * on.nose_tip + 0.22 * np.clip(fractal(rng, on.shape, 9, 3), 0, 2)
     red *= (0.20 + 0.15 * person.age) * (1 - 0.6 * dark)
     colour *= 1 - red * column([0.10, 0.55, 0.50])
@@ -187,14 +185,10 @@ def paint_eyes_and_mouth(colour: np.ndarray, gloss: np.ndarray, sheet: np.ndarra
 
     Parameters
     ----------
-    colour, gloss : (3, R, C), (R, C)
-        From `paint_skin`; changed in place.
-    sheet : (3, R, C)
-        The refined, deformed sheet.
-    landmarks : (68, 3)
-        The landmarks it was deformed to.
-    gaze : (2,)
-        Offset of the iris from the middle of the eye.
+    colour, gloss : (3, R, C), (R, C), from `paint_skin`
+    sheet : (3, R, C), refined and deformed
+    landmarks : (68, 3), those that the sheet was deformed to
+    gaze : (2,), offset of the iris from the middle of the eye
     """
     on, rng = layout(detail), np.random.default_rng([person.seed, 13])
     for points, (rows, cols), mask in zip((landmarks[36:42], landmarks[42:48]), on.eyes, on.apertures):

@@ -20,12 +20,8 @@ from torch.nn.parallel import DistributedDataParallel
 def joined() -> Iterator[None]:
     """Join the other processes that torchrun started, if it did: with gloo on CPUs, NCCL on GPUs.
 
-    Raises
-    ------
-    ValueError
-        For more processes than GPUs on this machine, and for numbers that torchrun would not give.
-    ConnectionError
-        When another process is gone or cannot be reached.
+    ValueError for more processes than GPUs on this machine, and for numbers that torchrun would not give; ConnectionError when
+    another process is gone or cannot be reached.
     """
     if "WORLD_SIZE" not in os.environ:
         yield

@@ -167,21 +167,11 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     progress : show a bar
     device : default the GPU if there is one
 
-    Returns
-    -------
-    Trained
-        history columns: epoch, lr, train_loss, val_loss, val_error (mean distance in pixels), seconds.
+    The result's history has columns epoch, lr, train_loss, val_loss, val_error (mean distance in pixels), seconds.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C; call again with the same arguments to go on after the last whole epoch.
-    FloatingPointError
-        When the training loss is no longer a number.
-    BusyError
-        When another process is at the same training, with the same folder of checkpoints.
-    OSError
-        When a checkpoint cannot be written; the one before it is whole.
+    After Ctrl-C (KeyboardInterrupt), call again with the same arguments to go on after the last whole epoch.
+    FloatingPointError when the training loss is no longer a number; BusyError when another process is at the same training,
+    with the same folder of checkpoints; OSError when a checkpoint cannot be written: the one before it is whole.
     """
     keep_freed_memory()
     first = distributed.rank() == 0
