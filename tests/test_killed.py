@@ -340,7 +340,7 @@ def test_full_disk_under_the_cache_of_crops_is_an_error_that_names_the_file(full
 @pytest.mark.parametrize("module, arguments", [
     ("train", ["nose", "--profile", "smoke", "--checkpoints", "{}"]),
     ("kaggle", ["--weights", "small68.safetensors", "--out", "{}/submission.csv"]),
-    ("predict", ["{photo}", "--out", "{}"])])
+    ("predict.__main__", ["{photo}", "--out", "{}"])])
 def test_commands_name_a_disk_that_is_full(full_disk, module, arguments, tmp_path, embedded, monkeypatch, capsys):
     monkeypatch.setenv("FKP_DATA", "")
     if module == "kaggle":

@@ -150,10 +150,10 @@ def test_training_and_reading_ask(toy, monkeypatch):
     asked = []
     monkeypatch.setattr(loop, "adapt_threads", lambda: asked.append("step"))
     monkeypatch.setattr(trained, "adapt_threads", lambda: asked.append("look"))
-    monkeypatch.setattr(predict, "AGAIN", 0)                                   # every face gets a second look
     recipe = Recipe("toy", "NoseNet", (60, 80), epochs=2, batch=4, lr=1e-3, data="imm_nose")
     run = loop.fit(new_model(recipe), toy(8), toy(2), recipe, progress=False)
     assert asked == ["step"] * 4
     run.landmarks(torch.zeros(1, 1, 60, 80, dtype=torch.uint8))
-    predict.landmarks(torch.zeros(60, 80, 3, dtype=torch.uint8).numpy(), [[10, 10, 40, 40]], predict.default_net())
+    predict.landmarks(torch.zeros(60, 80, 3, dtype=torch.uint8).numpy(), [[10, 10, 40, 40]], predict.default_net(),
+                      second_look_shift=0)                                     # every face gets a second look
     assert asked[4:] == ["look"] * 3

@@ -22,6 +22,7 @@ from fkp_utils import predict
 from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.detection import find_faces
+from fkp_utils.predict.__main__ import main as predict_command
 
 PHOTOS = 48
 
@@ -65,7 +66,7 @@ def main() -> None:
 
         def folder():
             with contextlib.redirect_stdout(io.StringIO()):
-                predict.main([*map(str, names), "--out", str(out)])
+                predict_command([*map(str, names), "--out", str(out)])
             memory.append(psutil.Process(os.getpid()).memory_info().rss >> 20)
 
         took = side_by_side({"one at a time": one_at_a_time, "as a folder": folder}, 3)
