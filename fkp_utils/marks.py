@@ -24,6 +24,8 @@ def mark(ending: str, about: dict) -> dict:
 
 def mark_of(path: Path) -> dict | None:
     """What a picture of ours is about; None for any other file, and for one that cannot be read."""
+    if not path.is_file():                                   # a pipe would wait for a writer
+        return None
     with contextlib.suppress(Exception), Image.open(path, formats=("JPEG", "PNG", "WEBP", "GIF")) as picture:
         if picture.format == "GIF":
             about = json.loads(picture.info["comment"])

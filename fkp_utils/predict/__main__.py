@@ -139,8 +139,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run = load_weights(options.weights) if options.weights else default_net(options.fast)
         check_reads_faces(run)
     except ValueError as error:
-        for result in places(photos, options.out, {}) if options.json else ():
-            result.write_fault(str(error))
+        with contextlib.suppress(OSError):
+            for result in places(photos, options.out, {}) if options.json else ():
+                result.write_fault(str(error))
         parser.error(str(error))
 
     def job():

@@ -102,7 +102,7 @@ def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
     """Each photo's results: in `out`, else beside it, numbered where the name belongs to another photo or to another file."""
     taken, found = set[str](), []
     for photo in photos:
-        first = (out or photo.parent) / photo.stem
+        first = (out or photo.parent) / (photo.stem or "photo")
         names = chain([first], (first.with_name(f"{first.name}-{k}") for k in count(2)))
         found.append(next(result for result in (Result(photo, name, how) for name in names)
                           if str(result.place).lower() not in taken and result.is_free_or_own()))
