@@ -5,6 +5,7 @@ A mark is a dictionary as JSON: in JPEG, PNG and WebP the EXIF tag ImageDescript
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -24,7 +25,7 @@ def mark(ending: str, about: dict) -> dict:
 
 def mark_of(path: Path) -> dict | None:
     """What a picture of ours is about; None for any other file, and for one that cannot be read."""
-    if not path.is_file():                                   # a pipe would wait for a writer
+    if not os.path.isfile(path):                             # a pipe would wait for a writer
         return None
     with contextlib.suppress(Exception), Image.open(path, formats=("JPEG", "PNG", "WEBP", "GIF")) as picture:
         if picture.format == "GIF":

@@ -41,7 +41,7 @@ def landmarks(*given, **how):
 
 
 def main(arguments):
-    return command_line.main([*arguments, "--min-confidence", "0"])
+    return command_line.main(["--min-confidence", "0", *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,8 @@ def test_a_box_beside_the_photo_is_named_with_it(file, tmp_path, capsys, box):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["a.jpg", "--box", "1,2,3"], ["a.jpg", "--box", "1,2,-3,4"], ["a.jpg", "--weights", "no"]])
+    [], ["a.jpg", "--min-confidence", "nan"], ["a.jpg", "--box", "1,2,3"], ["a.jpg", "--box", "1,2,-3,4"],
+    ["a.jpg", "--weights", "no"]])
 def test_wrong_arguments_end_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
@@ -308,7 +309,7 @@ def test_results_are_no_photos_whatever_their_names(tmp_path, file, monkeypatch)
     Image.fromarray(free_portraits()["Grace Hopper"]).save("other.png")
     line = ["*.*", "--weights", str(file), "--box", "170,70,100,100"]
     for _ in range(2):
-        assert main(line) == 0
+        assert main([*line, "--json", "--csv"]) == 0
     Path("photo.landmarks.jpg").rename("renamed.jpg")
     for ending in ("png", "jpg", "webp"):
         predict.draw(photo, []).savefig(f"figure.{ending}")

@@ -24,6 +24,12 @@ def _box(text: str) -> list[float]:
     return values
 
 
+def _share(text: str) -> float:
+    if not 0 <= float(text) <= 1:                            # also false for NaN, which JSON has not
+        raise ValueError
+    return float(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m fkp_utils.predict", description="Draws 68 landmarks on the faces of photos.")
     parser.add_argument("photos", nargs="+", help="files, folders or patterns")
@@ -32,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--csv", action="store_true", help="write all landmarks into landmarks.csv")
     parser.add_argument("--box", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
-    parser.add_argument("--min-confidence", type=float, default=MIN_CONFIDENCE, help="reject others (default: %(default)s)")
+    parser.add_argument("--min-confidence", type=_share, default=MIN_CONFIDENCE, help="reject others (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="skip photos whose results are of what they show now")
     nets = parser.add_mutually_exclusive_group()
     nets.add_argument("--fast", action="store_true", help="the smaller net: faster, less exact")

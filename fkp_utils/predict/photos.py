@@ -25,8 +25,8 @@ Answer = tuple[np.ndarray | None, list[Face], Exception | None]      # picture, 
 def photos_named(names: Sequence[str]) -> list[Path]:
     """Files for names that may be files, folders or glob patterns, each once, without the pictures that the project made.
 
-    Of folders and patterns only files that are not hidden; of folders only those with a picture's ending. What does not exist,
-    and a folder that may not be read, is kept, to be told about.
+    Of folders and patterns only files that are not hidden and have a picture's ending; of a pattern that names no such file,
+    all. What does not exist, and a folder that may not be read, is kept, to be told about.
     """
     found: list[Path] = []
     for name in names:
@@ -34,7 +34,8 @@ def photos_named(names: Sequence[str]) -> list[Path]:
             if os.path.isdir(name):                           # false, too, for names that are too long
                 found += sorted(file for file in Path(name).iterdir() if file.suffix.lower() in ENDINGS and _is_photo(file))
             elif any(sign in name for sign in "*?[") and not os.path.exists(name):
-                found += sorted(filter(_is_photo, map(Path, glob.glob(name, recursive=True)))) or [Path(name)]
+                matches = sorted(filter(_is_photo, map(Path, glob.glob(name, recursive=True))))
+                found += [file for file in matches if file.suffix.lower() in ENDINGS] or matches or [Path(name)]
             else:
                 found.append(Path(name))
         except OSError:
