@@ -6,9 +6,8 @@ larger. Most photos it learned from stand upright, and it is surest of faces tha
 little, it looks for large faces in the photo turned by quarters of the circle, too. `bench/real_photos/finder.py` compares it
 with other detectors.
 
-What remains as a limit: of real faces 16 pixels wide from jaw to jaw 98 percent are found, of 12 pixels 95, of 8 pixels 86.
-These are pixels of photos of up to 12 megapixels (`MAX_PIXELS`). Larger ones are made as small as that, which bounds the time:
-12 pixels there are 17 of a photo of 24 megapixels, 25 of 50 and 35 of 100.
+What remains as a limit: photos of more than 12 megapixels (`MAX_PIXELS`) are made as small as that, which bounds the time.
+12 pixels there are 17 of a photo of 24 megapixels, 24 of 50 and 35 of 100. How many small faces are found, the bench says.
 """
 
 from collections.abc import Sequence
