@@ -1,0 +1,146 @@
+"""Make faces: the embedded set, or any number of pictures for a transfer curve.
+
+    python bench/shipped_files/faces/make.py data/embedded
+    python bench/shipped_files/faces/make.py FOLDER --people 0 --train 3000 --test 0 --side 70 90 --samples 16
+
+needs what requirements.txt beside this file names. Writes, in the official layouts,
+
+    imm_face_db/                              people x 6 views, 640x480 JPEG + ASF (58 landmarks)
+    ibug_300W_large_face_landmark_dataset/    dlib XML (68 landmarks) + JPEG; half of the tests are mirror images
+    README.md                                 the datasheet
+
+Every picture depends only on the seed and its own number. An interrupted run goes on where it stopped: pictures that are
+there with their record (records/, which stays) are not made again.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stdout
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+_HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(_HERE), str(_HERE.parents[2])]
+
+import formats  # noqa: E402  (found beside this file)
+
+WOMEN = {8, 12, 14, 15, 22, 30, 35}               # as in IMM's file names
+GREY = {2, 3, 4}                                  # these people's photos have no colour
+_TESTS = 50_000                                   # the number of the first test face; training faces have those below
+
+
+def _write(path: Path, content: bytes | str) -> None:
+    """The whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(beside, path)
+
+
+def _quiet(make, *arguments):
+    """Call, without Blender's own lines."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        out, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        try:
+            return make(*arguments)
+        finally:
+            os.dup2(out, 1)
+            os.close(out)
+            os.close(null)
+
+
+def studio(folder: Path, options: argparse.Namespace, number: int, view: int) -> None:
+    """One view of a person of IMM's kind."""
+    import picture, photo  # noqa: E401  (Blender is loaded in the processes only)
+    name = f"{number:02d}-{view}{'f' if number in WOMEN else 'm'}"
+    record = folder / "records" / f"imm_{name}.json"
+    if record.exists():
+        return
+    start = time.time()
+    made = _quiet(picture.studio, options.seed, number, view, "female" if number in WOMEN else "male", folder / "records", options.samples)
+    image = made.photo
+    if number in GREY:
+        image = np.repeat(np.rint(image.mean(2, keepdims=True)).astype(np.uint8), 3, 2)
+    _write(folder / formats.IMM / f"{name}.jpg", photo.jpeg(image, 84))
+    _write(folder / formats.IMM / f"{name}.asf", formats.asf(made.imm, f"{name}.jpg", (image.shape[1], image.shape[0])))
+    _write(record, json.dumps({"file": f"{name}.jpg", "covered": np.flatnonzero(made.imm_covered).tolist(), "facts": made.facts,
+                               "seconds": round(time.time() - start, 1)}))
+
+
+def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> None:
+    """One picture of iBUG 300-W's kind, and a test's mirror image."""
+    import picture, photo  # noqa: E401
+    record = folder / "records" / f"{split}_{index:05d}.json"
+    if record.exists():
+        return
+    start = time.time()
+    number = index + (_TESTS if split == "test" else 0)
+    made = _quiet(picture.wild, options.seed, number, folder / "records", options.samples, tuple(options.side))
+    rng = np.random.default_rng([options.seed, 5, number])
+    quality = int(rng.integers(40, 96))
+    box = formats.detector_box(rng, made.ibug, made.facts["turn"], made.facts["nod"])
+    name, size = f"embedded/{split}set/face_{index:04d}", (made.photo.shape[1], made.photo.shape[0])
+    entries = [formats.entry(f"{name}.jpg", size, made.ibug, box, np.flatnonzero(made.covered))]
+    _write(folder / formats.IBUG / f"{name}.jpg", photo.jpeg(made.photo, quality))
+    if split == "test":
+        entries.append(formats.mirrored(entries[0], f"{name}_mirror.jpg"))
+        _write(folder / formats.IBUG / f"{name}_mirror.jpg", photo.jpeg(made.photo[:, ::-1], quality))
+    _write(record, json.dumps({"entries": entries, "facts": made.facts | {"quality": quality}, "seconds": round(time.time() - start, 1)}))
+
+
+def _job(job) -> None:
+    function, *arguments = job
+    function(*arguments)
+
+
+def finish(folder: Path, options: argparse.Namespace) -> None:
+    """The lists over all pictures, and the datasheet."""
+    import datasheet
+    records = folder / "records"
+    splits = {split: [json.loads((records / f"{split}_{k:05d}.json").read_text()) for k in range(count)]
+              for split, count in (("train", options.train), ("test", options.test // 2))}
+    entries = {split: [e for record in found for e in record["entries"]] for split, found in splits.items()}
+    for name, split, with_parts in (("train", "train", True), ("test", "test", True), ("test_parsed", "test", False)):
+        title = f"{split} faces" + ("" if with_parts else ", boxes only")
+        _write(folder / formats.IBUG / f"labels_ibug_300W_{name}.xml", formats.xml(title, entries[split], with_parts))
+    covered = {e["file"]: e["covered"] for found in entries.values() for e in found}
+    _write(folder / formats.IBUG / "covered.json", json.dumps(covered, indent=0))
+    imm = [json.loads(p.read_text()) for p in sorted(records.glob("imm_*.json"))]
+    if imm:
+        _write(folder / formats.IMM / "covered.json", json.dumps({r["file"]: r["covered"] for r in imm}, indent=0))
+    _write(folder / "README.md", datasheet.text(imm, splits, options))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("folder", type=Path)
+    for name, default in (("people", 40), ("train", 600), ("test", 100), ("seed", 0), ("samples", 32), ("processes", os.cpu_count())):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--side", type=float, nargs=2, default=(100, 150), help="the wild faces' size in pixels, from and to")
+    options = parser.parse_args()
+    folder = options.folder
+    (folder / "records").mkdir(parents=True, exist_ok=True)
+    jobs = [(wild, folder, options, "train", k) for k in range(options.train)]
+    jobs += [(wild, folder, options, "test", k) for k in range(options.test // 2)]
+    jobs += [(studio, folder, options, n, view) for n in range(1, options.people + 1) for view in range(1, 7)]
+    from tqdm.auto import tqdm
+    with ProcessPoolExecutor(options.processes, get_context("spawn"), max_tasks_per_child=40) as pool:      # Blender keeps memory
+        try:
+            for _ in tqdm(pool.map(_job, jobs), "faces", len(jobs), unit="picture", mininterval=5):
+                pass
+        except KeyboardInterrupt:
+            pool.shutdown(cancel_futures=True)
+            return 130
+    finish(folder, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""One picture: a person in a setting, photographed; its landmarks, what hides them, and what is known of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import face as faces
+import hair
+import mesh
+import parts
+import people
+import photo
+import scene
+import setting
+import skin
+import things
+from face import Face, Pose
+from parts import Solid, Strands
+
+_MIDDLE = (0, -.35, -.38)                       # of a face, in heads from between the eyes: what cameras point at
+
+
+@dataclass
+class Picture:
+    """A photo (h, w, 3) uint8, its landmarks (68, 2) and (58, 2) in pixels, which of them are covered, and its facts."""
+
+    photo: np.ndarray
+    ibug: np.ndarray
+    imm: np.ndarray
+    covered: np.ndarray
+    imm_covered: np.ndarray
+    facts: dict
+
+
+@dataclass
+class _Cast:
+    """All that a picture shows of its person, posed."""
+
+    face: Face
+    pose: Pose
+    points: np.ndarray
+    solids: list[Solid]
+    strands: list[Strands]
+    facts: dict
+
+
+def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, pose: Pose, studio: bool) -> _Cast:
+    face, looks = faces.make(person, rng, kind), skin.look(person)
+    hairdo = hair.hairdo(person, looks)
+    # In the studio people wear the same on all their pictures, and nothing that hides the face.
+    worn = things.draw(person, np.random.default_rng([person.seed, 20]) if studio else rng, not studio)
+    worn = [name for name in worn if not studio or name not in ("hand", "mask", "headphones", "sunglasses", "headscarf", "scarf")]
+    solids, covers = things.wear(face, worn, np.random.default_rng([person.seed, 21]) if studio else rng)
+    body = skin.skin(face, looks, rng)
+    hair.tint(body, hairdo)
+    solids += [body, *skin.eyes(face, looks, rng), *skin.mouth(face, rng)]
+    strands = [hair.brows(face, looks, hairdo, rng), hair.lashes(face, looks, hairdo, rng),
+               *hair.scalp(face, hairdo, rng, covers), *hair.beard(face, looks, hairdo, rng)]
+    for part in solids + strands:
+        part.points = pose.apply(part.points, face)
+    points = next(part.points for part in solids if part.name == "skin")
+    facts = {"seed": person.seed, "sex": person.sex, "age": round(person.age, 1), "origin": person.origin, "tone": round(looks.tone, 2),
+             "expression": face.kind, **hair.facts(hairdo), **things.facts(worn)}
+    return _Cast(face, pose, points, solids, strands, facts)
+
+
+def _landmarks(cast: _Cast, camera: scene.Camera) -> tuple[np.ndarray, np.ndarray]:
+    """iBUG's (68, 3) and IMM's (58, 3) in the scene."""
+    head = cast.pose.apply(np.array([[0, -1.0, 0], [0, -1.0, 1]]) * cast.face.size, cast.face)
+    below, above = camera.project(head)
+    up = (above - below) / np.linalg.norm(above - below)
+    turn = _turn(cast.pose, camera)
+    return faces.places().in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person))
+
+
+def _turn(pose: Pose, camera: scene.Camera) -> float:
+    """How far to the left of where the head looks the camera stands, in degrees."""
+    return float(np.degrees(np.arctan2(camera.back[0], -camera.back[1])) - pose.yaw)
+
+
+def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarray:
+    """Which of the points (n, 3) something hides from the camera: (n,) bool."""
+    hidden = np.zeros(len(points), bool)
+    for part in cast.solids:
+        if part.name in ("lens", "eye", "mouth"):
+            continue
+        slack = (.1 if part.name == "skin" else .04) * cast.face.size      # of the outline's own skin a ray grazes some
+        tree = mesh.tree(part.points, part.faces)
+        for k in np.flatnonzero(~hidden):
+            way = points[k] - camera.place
+            far = float(np.linalg.norm(way))
+            hit = tree.ray_cast(camera.place.tolist(), (way / far).tolist(), far - slack)
+            hidden[k] = hit[0] is not None
+    pixels, depth = camera.project(points), camera.depth(points)
+    for part in cast.strands:
+        if part.name in ("brows", "lashes"):
+            continue
+        p = part.points.reshape(-1, 3)
+        where, far = camera.project(p), camera.depth(p)
+        reach = .03 * cast.face.size * camera.focal / depth.mean()
+        for k in np.flatnonzero(~hidden):
+            near = (np.abs(where - pixels[k]).max(1) < reach) & (far < depth[k] - .03)
+            hidden[k] = near.sum() > 12
+    return hidden
+
+
+def _frame(cast: _Cast, target, distance: float, yaw: float, pitch: float, roll: float, size, centre, side: float) -> scene.Camera:
+    """A camera whose picture of the face has the box `side`, the mean of its landmarks' width and height in pixels."""
+    camera = scene.look_at(target, distance, yaw, pitch, roll, 1000.0, size, centre)
+    pixels = camera.project(_landmarks(cast, camera)[0])
+    focal = 1000.0 * side / np.sqrt(np.prod(np.ptp(pixels, 0)))
+    return scene.look_at(target, distance, yaw, pitch, roll, focal, size, centre)
+
+
+def _take(cast: _Cast, camera: scene.Camera, samples: int, folder: Path, seed: int) -> np.ndarray:
+    for part in cast.solids:
+        parts.solid(part)
+    for part in cast.strands:
+        parts.strands(part)
+    return scene.trace(camera.size, samples, folder, seed)
+
+
+def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random.Generator, studio: bool) -> Picture:
+    ibug, imm = _landmarks(cast, camera)
+    pixels = camera.project(ibug)
+    low, high = np.rint(pixels.min(0)).astype(int), np.rint(pixels.max(0)).astype(int)
+    width, height = camera.size
+    on_face = np.zeros((height, width), bool)
+    on_face[max(low[1], 0):max(high[1], 1), max(low[0], 0):max(high[0], 1)] = True
+    exposed = photo.expose(light, on_face, rng, studio)
+    image, done = photo.develop(exposed, rng, float(np.sqrt(np.prod(high - low))), studio)
+    return Picture(image, pixels, camera.project(imm), _covered(ibug, cast, camera), _covered(imm, cast, camera), {**cast.facts, **done})
+
+
+def wild(seed: int, index: int, folder: Path, samples: int = 32, side: tuple[float, float] = (90, 150), margin=(2.0, 2.45)) -> Picture:
+    """A face anywhere, as in iBUG 300-W. `side`: the face's size in pixels, from to; the picture is `margin` times as large."""
+    scene.empty()
+    rng = np.random.default_rng([seed, 4, index])
+    person = people.draw(seed * 100_000 + 1000 + index)
+    u = rng.uniform
+    turn = float(rng.choice([rng.normal(0, 13), rng.normal(0, 24), rng.choice([-1, 1]) * u(45, 80)], p=[.72, .235, .045]))
+    turn = float(np.clip(turn, -80, 80))
+    nod, lean = float(np.clip(rng.normal(2, 9), -28, 30)), float(np.clip(rng.normal(0, 8.5), -35, 35))
+    share = u(.2, .85)
+    pose = Pose(float(np.clip(-share * turn, -45, 45)), float(np.clip(rng.normal(0, 6), -16, 14)), float(np.clip(lean * u(.2, 1), -18, 18)))
+    cast = _dress(person, rng, None, pose, False)
+    target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
+    distance = float(np.exp(u(np.log(5), np.log(28)))) * max(cast.face.size, .8)
+    face_size = float(np.exp(u(*np.log(side))))
+    size = tuple(int(face_size * u(*margin)) for _ in range(2))
+    shift = rng.normal(0, .05, 2) if rng.random() > .06 else rng.normal(0, .2, 2)
+    centre = ((.5 + shift[0]) * size[0], (.5 + shift[1]) * size[1])
+    camera = _frame(cast, target, distance, turn + pose.yaw, nod + pose.pitch, lean - pose.roll, size, centre, face_size)
+    blur = float(rng.choice([.02, .08, .2], p=[.3, .4, .3]))
+    scene.put_camera(camera, distance - .35 * cast.face.size, blur)
+    kind = setting.build(rng, target, camera)
+    light = _take(cast, camera, samples, folder, seed * 1000 + index)
+    result = _finish(cast, camera, light, rng, False)
+    result.facts |= {"turn": round(turn, 1), "nod": round(nod, 1), "lean": round(lean, 1), "setting": kind,
+                     "millimetres": round(36 * camera.focal / (4.0 * face_size))}
+    return result
+
+
+def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 32) -> Picture:
+    """View 1 to 6 of a person, 640x480, as in IMM: frontal, happy, turned right and left, a spot light, anything."""
+    scene.empty()
+    rng, own = np.random.default_rng([seed, 1, number, view]), np.random.default_rng([seed, 2, number])
+    person = people.draw(seed * 100_000 + number, sex, adult=True)
+    turn = {3: rng.normal(-31, 4), 4: rng.normal(31, 4)}.get(view, rng.normal(0, 3))
+    kind = {2: str(rng.choice(["smile", "grin"])), 6: None}.get(view, "neutral")
+    if view == 6:
+        turn += rng.normal(0, 6)
+    pose = Pose(float(-.75 * turn), float(rng.normal(0, 3)), float(rng.normal(0, 2.5)))
+    cast = _dress(person, rng, kind, pose, True)
+    target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
+    side, distance, size = own.normal(186, 10) * rng.normal(1, .02), 13.0, (640, 480)
+    centre = (322 + rng.normal(0, 14), 302 + rng.normal(0, 11))
+    camera = _frame(cast, target, distance, .25 * turn, 3.0, 0, size, centre, side)
+    scene.put_camera(camera, distance - .35 * cast.face.size, .05)
+    setting.studio(target, camera, spot=view == 5)
+    light = _take(cast, camera, samples, folder, seed * 1000 + 10 * number + view)
+    result = _finish(cast, camera, light, rng, True)
+    result.facts |= {"turn": round(float(turn), 1), "view": view, "setting": "studio"}
+    return result

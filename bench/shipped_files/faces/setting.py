@@ -1,0 +1,180 @@
+"""Settings to photograph a face in: panoramas, walls, rooms of simple solids, lamps, flash, backlight, people behind."""
+
+import bpy
+import numpy as np
+
+import parts
+import scene
+from parts import Solid, plain
+from skin import Nodes, linear
+
+KINDS = {"outdoors": .36, "indoors": .20, "wall": .16, "room": .14, "night": .06, "backlight": .08}
+
+
+def warm(rng: np.random.Generator, kelvin: float | None = None) -> np.ndarray:
+    """The colour of a lamp's light, about 2,500 to 9,000 K, linear, mean 1."""
+    k = (kelvin or np.exp(rng.uniform(np.log(2500), np.log(9000)))) / 6500
+    colour = np.array([k ** -.75, 1, k ** .95])
+    return colour / colour.mean()
+
+
+def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) -> str:
+    """Light and background around `target` (3,), where the face is; returns the kind of setting."""
+    kinds = list(KINDS)
+    kind = str(rng.choice(kinds, p=np.array(list(KINDS.values()))))
+    u = rng.uniform
+    yaw = np.degrees(np.arctan2(camera.back[0], -camera.back[1]))           # from the face to the camera
+    if kind == "outdoors":
+        scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
+        if rng.random() < .45:
+            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03), warm(rng, u(4200, 6500)), "SUN")
+        if rng.random() < .35:
+            greens(rng, target, camera)
+    elif kind == "indoors":
+        scene.world(rng, str(rng.choice(["interior", "studio", "courtyard"])), 1.0, tint=warm(rng, u(3200, 7500)))
+        lamps(rng, target, yaw, 1, .6)
+    elif kind == "wall":
+        scene.world(rng, None, u(.1, .7), tint=warm(rng, u(4000, 8000)))
+        wall(rng, target, camera, u(3, 20))
+        lamps(rng, target, yaw, int(rng.integers(1, 4)), 1.0)
+    elif kind == "room":
+        scene.world(rng, None, u(.05, .5), tint=warm(rng, u(3000, 8000)))
+        wall(rng, target, camera, u(12, 35))
+        solids(rng, target, camera)
+        lamps(rng, target, yaw, int(rng.integers(1, 3)), 1.0)
+    elif kind == "night":
+        scene.world(rng, str(rng.choice(["night", "interior"])), u(.15, .5))
+        if rng.random() < .6:                                              # flash, beside the lens
+            distance = float(np.linalg.norm(camera.place - target))
+            data = scene.lamp(target, distance, yaw + u(-3, 3), np.degrees(np.arcsin(camera.back[2])) + u(1, 6), 60 * distance ** 2, u(.15, .6), warm(rng, 5600))
+            data.data.spread = 2.5
+        else:
+            lamps(rng, target, yaw, int(rng.integers(1, 3)), 1.0, spread=110)
+    else:
+        scene.world(rng, str(rng.choice(["sunset", "sunrise", "city", "courtyard"])), u(.6, 1.2))
+        scene.lamp(target, 60, yaw + 180 + u(-50, 50), u(8, 50), u(2, 8), u(.005, .02), warm(rng, u(3500, 6000)), "SUN")
+    if rng.random() < (.2 if kind in ("outdoors", "indoors", "room") else .05):
+        people_behind(rng, target, camera)
+    return kind
+
+
+def lamps(rng: np.random.Generator, target, yaw: float, count: int, strength: float, spread: float = 75) -> None:
+    """Windows, softboxes and bulbs."""
+    for k in range(count):
+        distance = rng.uniform(8, 25)
+        big = rng.choice([.5, 2.5, 8], p=[.25, .4, .35]) * rng.uniform(.7, 1.5)
+        watts = strength * np.exp(rng.uniform(np.log(4), np.log(16))) * distance ** 2 * (1 if k == 0 else rng.uniform(.1, .7))
+        colour = warm(rng)
+        if rng.random() < .06:
+            colour = rng.dirichlet([1, 1, 1]) * 3                          # coloured light
+        scene.lamp(target, distance, yaw + np.clip(rng.normal(0, spread * .6), -150, 150), rng.uniform(-5, 60), watts, big, colour)
+
+
+def _facing(camera: scene.Camera, target, behind: float, across, up) -> np.ndarray:
+    """Points behind the target, (across, up) in the camera's axes: (n, 3)."""
+    level = np.array([camera.right[0], camera.right[1], 0])
+    level /= np.linalg.norm(level)
+    away = np.cross([0, 0, 1], level)
+    return np.asarray(target) + behind * away + np.outer(across, level) + np.outer(up, [0, 0, 1])
+
+
+def _cloth(rng: np.random.Generator, name: str) -> bpy.types.Material:
+    """Plaster, paper, brick or wood in some colour."""
+    u = rng.uniform
+    colour = linear(np.clip(u(.2, .95) * (1 + rng.normal(0, .22, 3) * rng.choice([.3, 1])), .02, .97))
+    material = plain(name, colour, u(.5, .95))
+    n = Nodes(material)
+    where = n.new("TexCoord").outputs["Object"]
+    kind = rng.choice(["even", "plaster", "brick", "wood", "stripes"], p=[.3, .35, .13, .12, .1])
+    other = np.clip(colour * u(.4, .85), 0, 1)
+    if kind == "plaster":
+        n.into(n.mix(colour, other, n.noise(where, u(.1, 1.2), 8, .3, .7)), n.shader.inputs["Base Color"])
+    elif kind == "brick":
+        brick = n.new("TexBrick", Vector=where, Scale=u(.3, .6))
+        for k, c in ((1, colour), (2, other), (3, np.clip(colour * u(1.1, 1.6), 0, .9))):
+            brick.inputs[k].default_value = (*c, 1)
+        n.into(brick.outputs[0], n.shader.inputs["Base Color"])
+    elif kind in ("wood", "stripes"):
+        wave = n.new("TexWave", Vector=where, Scale=u(.05, .5), Distortion=u(4, 9) if kind == "wood" else 0.0, Detail=3.0)
+        n.into(n.mix(colour, other, wave.outputs[0]), n.shader.inputs["Base Color"])
+    return material
+
+
+def wall(rng: np.random.Generator, target, camera: scene.Camera, behind: float) -> None:
+    """A wall, not quite square to the camera, sometimes with a picture or a door."""
+    tilt = rng.normal(0, .25)
+    a = np.array([-80, 80, 80, -80])
+    points = _facing(camera, target, behind, a, [-60, -60, 60, 60])
+    points += np.outer(a * tilt, np.cross([0, 0, 1], camera.right))
+    parts.solid(Solid("wall", points, [[0, 1, 2, 3]], _cloth(rng, "wall"), smooth=False))
+    for _ in range(rng.poisson(.6)):
+        x, z = rng.uniform(-14, 14), rng.uniform(-6, 9)
+        w, h = rng.uniform(2, 9, 2)
+        corners = _facing(camera, target, behind - .4, [x - w, x + w, x + w, x - w], [z - h, z - h, z + h, z + h])
+        corners += np.outer(np.array([x - w, x + w, x + w, x - w]) * tilt, np.cross([0, 0, 1], camera.right))
+        parts.solid(Solid("frame", corners, [[0, 1, 2, 3]], _cloth(rng, "frame"), smooth=False))
+
+
+_BOX = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+_SIDES = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
+
+
+def solids(rng: np.random.Generator, target, camera: scene.Camera) -> None:
+    """Furniture, shelves and lit windows out of boxes."""
+    for _ in range(rng.integers(4, 12)):
+        place = _facing(camera, target, rng.uniform(7, 30), [rng.uniform(-22, 22)], [rng.uniform(-12, 12)])[0]
+        size = np.exp(rng.uniform(np.log(.4), np.log(6), 3))
+        a = rng.uniform(0, np.pi)
+        turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+        material = _cloth(rng, "box")
+        if rng.random() < .12:                                             # a screen, a lamp, a window
+            shader = material.node_tree.nodes["Principled BSDF"]
+            shader.inputs["Emission Color"].default_value = (*warm(rng), 1)
+            shader.inputs["Emission Strength"].default_value = rng.uniform(1, 6)
+        parts.solid(Solid("box", _BOX * size @ turn.T + place, _SIDES, material, smooth=False))
+
+
+def greens(rng: np.random.Generator, target, camera: scene.Camera) -> None:
+    """A hedge or a tree out of focus: thousands of leaves far behind."""
+    n = int(rng.integers(1500, 5000))
+    centres = _facing(camera, target, 0, rng.uniform(-30, 30, n), rng.normal(rng.uniform(-6, 8), 9, n)) \
+        + np.outer(rng.uniform(22, 60, n), np.cross([0, 0, 1], camera.right))
+    leaf = np.array([[-1, 0, 0], [-.3, .4, .1], [.4, .35, .1], [1, 0, 0], [.4, -.35, .1], [-.3, -.4, .1]])
+    turn = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0]
+    points = np.einsum("kj,nij->nki", leaf, turn) * rng.uniform(.3, .8, n)[:, None, None] + centres[:, None]
+    colour = linear([rng.uniform(.1, .45), rng.uniform(.3, .6), rng.uniform(.05, .2)])
+    leaves = plain("leaves", colour, .5, Transmission_Weight=.2)
+    parts.solid(Solid("leaves", points.reshape(-1, 3), np.arange(6 * n).reshape(n, 6), leaves, smooth=False))
+
+
+def people_behind(rng: np.random.Generator, target, camera: scene.Camera) -> None:
+    """People who look away: heads of hair on shoulders, far enough to be blurred."""
+    t = np.linspace(0, np.pi, 14)
+    for _ in range(rng.integers(1, 4)):
+        across = rng.choice([-1, 1]) * rng.uniform(3, 14)
+        place = _facing(camera, target, rng.uniform(14, 45), [across], [rng.normal(-.3, 1)])[0]
+        for radius, height, low, colour in (
+                (.76 * np.sin(t) ** .8, 1.05 * np.cos(t), .35, linear(rng.choice([[.1, .07, .05], [.3, .2, .12], [.55, .42, .25], [.5, .5, .5]]))),
+                (.5 + 0 * t, np.linspace(.2, -1.6, 14), 0, linear([.6, .45, .36])),
+                (np.interp(t, [0, .25, .6, 1.0, np.pi], [.5, 1.0, 1.75, 2.1, 2.0]), np.linspace(-.75, -6, 14), 0, linear(rng.uniform(.05, .8, 3)))):
+            a = np.linspace(0, 2 * np.pi, 20, endpoint=False)
+            points = np.stack([np.outer(radius, np.cos(a)), .75 * np.outer(radius, np.sin(a)), np.repeat(height[:, None] + low, 20, 1)], -1)
+            k = np.arange(14 * 20).reshape(14, 20)
+            faces = np.stack([k[:-1], np.roll(k, -1, 1)[:-1], np.roll(k, -1, 1)[1:], k[1:]], -1).reshape(-1, 4)
+            parts.solid(Solid("passer-by", points.reshape(-1, 3) + place, faces, plain("passer-by", np.clip(colour, 0, 1), .8)))
+
+
+def studio(target, camera: scene.Camera, spot: bool) -> None:
+    """A studio that stays the same: a dark green curtain, a large light from the front left; or a spot from the right."""
+    scene.world(np.random.default_rng(0), None, .05 if spot else .28, tint=(.9, 1, 1.02))
+    curtain = plain("curtain", (.010, .050, .042), .9)
+    n = Nodes(curtain)
+    folds = n.new("TexWave", Vector=n.new("TexCoord").outputs["Object"], Scale=.09, Distortion=3.0, Detail=2.0)
+    n.into(n.mix(np.array([.006, .034, .03]), np.array([.016, .066, .055]), folds.outputs[0]), n.shader.inputs["Base Color"])
+    corners = _facing(camera, target, 12.0, [-40, 40, 40, -40], [-30, -30, 30, 30])
+    parts.solid(Solid("curtain", corners, [[0, 1, 2, 3]], curtain, smooth=False))
+    if spot:
+        scene.lamp(target, 14, 62, 18, 2600, 1.2, (1, .95, .88))
+    else:
+        scene.lamp(target, 16, -22, 34, 2600, 5, (1, .97, .93))
+        scene.lamp(target, 16, 48, 12, 700, 5, (.95, .98, 1))
