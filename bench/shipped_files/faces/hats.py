@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+import cloth
 import clothes
-from clothes import ball, charted, fabric, grid, near, sheet, spline, tube
+from cloth import ball, charted, fabric, grid, near, sheet, spline, tube
 from face import Face, normals
 from parts import Solid, plain
 from skin import Nodes, linear
@@ -48,8 +49,8 @@ def _under(face: Face, front: float, side: float, back: float) -> Callable[[np.n
 
 def _crown(face: Face, edge, lift, name: str, material, rows: int = 30, columns: int = 96, start: float = 0, reach: float = 1.5,
            ribs: int = 0):
-    """A cap from the top to its edge (front, side, back), turned in there; with `start` below 0 a band that is so wide. `lift`: of
-    share (0 top, 1 edge) and azimuth. `ribs`: of knit. Solid, its edge's points (columns, 3) and the azimuths."""
+    """A cap from the top to its edge (front, side, back), turned in there; with `start` below 0 a band that is so wide.
+    `lift`: of share (0 top, 1 edge) and azimuth. `ribs`: of knit. Solid, its edge's points (columns, 3) and the azimuths."""
     a = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     t = np.linspace(0, 1, rows)[:, None]
     low = _edge(a, *edge)
@@ -78,9 +79,9 @@ def _brim(face: Face, edge: np.ndarray, out: np.ndarray, length: np.ndarray, dro
 
 def _baseball(face: Face, rng: np.random.Generator) -> Hat:
     back = rng.random() < .15
-    base = clothes.colour(rng, .3)
+    base = cloth.colour(rng, .3)
     material = fabric(rng, "hat", base, "none", "denim", .15)
-    other = fabric(rng, "hat", clothes.colour(rng, .5), "none", "denim", .1) if rng.random() < .35 else material
+    other = fabric(rng, "hat", cloth.colour(rng, .5), "none", "denim", .1) if rng.random() < .35 else material
     edge = (.80, .93, 1.16) if not back else (.72, .95, 1.22)
     ahead = -1 if back else 1
 
@@ -104,7 +105,7 @@ def _baseball(face: Face, rng: np.random.Generator) -> Hat:
 
 
 def _beanie(face: Face, rng: np.random.Generator) -> Hat:
-    base = clothes.colour(rng, .3)
+    base = cloth.colour(rng, .3)
     material = fabric(rng, "hat", base, str(rng.choice(["none", "melange", "stripes"], p=[.6, .25, .15])), "knit", .25)
     edge = (rng.uniform(.72, .82), 1.04, 1.28)
     slouch, ribs = rng.uniform(.02, .35), int(rng.integers(50, 90))
@@ -114,14 +115,14 @@ def _beanie(face: Face, rng: np.random.Generator) -> Hat:
 
     solids = [_crown(face, edge, lift, "hat", material, columns=160, ribs=ribs)[0]]
     if rng.random() < .75:                                                  # folded up
-        cuff = fabric(rng, "hat", base if rng.random() < .7 else clothes.colour(rng), "none", "knit", .2)
+        cuff = fabric(rng, "hat", base if rng.random() < .7 else cloth.colour(rng), "none", "knit", .2)
 
         def roll(t, a):
             return .10 + .05 * np.sin(np.pi * (.15 + .7 * t)) + .006 * np.sin(ribs * a)
         solids.append(_crown(face, edge, roll, "hat", cuff, 14, 160, -rng.uniform(.28, .4), 1.2, ribs)[0])
     if rng.random() < (.5 if face.person.age < 13 else .15):
         centre = near(face, [(0, -.5, 8.43)], .2 + slouch)[0]
-        solids.append(_pompom(centre, .3 * face.size, fabric(rng, "hat", clothes.colour(rng), "none", "knit", .2), rng))
+        solids.append(_pompom(centre, .3 * face.size, fabric(rng, "hat", cloth.colour(rng), "none", "knit", .2), rng))
     return Hat(solids, _under(face, *edge))
 
 
@@ -137,7 +138,7 @@ def _pompom(centre, radius: float, material, rng) -> Solid:
 
 
 def _brimmed(face: Face, rng: np.random.Generator) -> Hat:
-    base = [clothes.colour(rng), linear([.78, .66, .45])][int(rng.random() < .45)]
+    base = [cloth.colour(rng), linear([.78, .66, .45])][int(rng.random() < .45)]
     straw = rng.random() < .5
     material = fabric(rng, "hat", base, "melange" if straw else "none", "denim" if straw else "smooth", .15)
     edge = (.78, .92, 1.12)
@@ -152,7 +153,7 @@ def _brimmed(face: Face, rng: np.random.Generator) -> Hat:
     out = np.stack([np.sin(a), -np.cos(a), 0 * a], 1)
     drop = .02 + .05 * np.sin(2 * a + phase) + .04 * np.sin(3 * a + 2 * phase) - rng.choice([0, .16]) * np.abs(np.sin(a)) ** 2
     brim = _brim(face, rim + [0, 0, .02 * face.size], out, np.full(len(a), width), drop, material, True)
-    ribbon = fabric(rng, "hat", clothes.colour(rng), "none", "smooth", .1, .6)
+    ribbon = fabric(rng, "hat", cloth.colour(rng), "none", "smooth", .1, .6)
     edge = tuple(e - .015 for e in edge)
     band = _crown(face, edge, lambda t, a: lift(1 - .22 * (1 - t), a) + .012, "hat", ribbon, 6, 96, -.17)[0]
     return Hat([crown, brim, band], _under(face, *edge))
@@ -174,10 +175,10 @@ def _wrapped(face: Face, lift, reach: float, opening, name: str, material, low: 
     close, _ = sheet(face, azimuth, height, lift(azimuth, height), 1.5)
     points = loose + (close - loose) * np.clip((height - 1.95) / .2, 0, 1)[..., None]     # on the shoulders it lies close
     points, rest = points.reshape(-1, 3), rest.reshape(-1, 3)
-    triangles, points, rest = clothes.clip(grid(72, 120, True), outside(azimuth, height).ravel(), points, rest)
-    rings = [r for r in clothes.rims(triangles) if rest[r, 1].mean() < -.8]      # the face's
+    triangles, points, rest = cloth.clip(grid(72, 120, True), outside(azimuth, height).ravel(), points, rest)
+    rings = [r for r in cloth.rims(triangles) if rest[r, 1].mean() < -.8]      # the face's
     solids = [Solid(name, points, triangles, material, None, {"rest": rest})]
-    solids += [clothes.hem(points, r, rim * face.size, name, material, rest) for r in rings[:1]]
+    solids += [cloth.hem(points, r, rim * face.size, name, material, rest) for r in rings[:1]]
     chart = charted(face)
     return Hat(solids, lambda p: outside(*_azimuth_height(chart(p))) < -.02)
 
@@ -185,7 +186,7 @@ def _wrapped(face: Face, lift, reach: float, opening, name: str, material, low: 
 def headscarf(face: Face, rng: np.random.Generator) -> Hat:
     """A scarf round head and neck that leaves the face free."""
     pattern = str(rng.choice(["none", "flowers", "stripes"], p=[.75, .2, .05]))
-    material = fabric(rng, "headscarf", clothes.colour(rng, .35), pattern, "smooth", .8, .75)
+    material = fabric(rng, "headscarf", cloth.colour(rng, .35), pattern, "smooth", .8, .75)
     phase, turns = rng.uniform(0, 7), rng.integers(4, 8)
 
     def lift(a, h):
@@ -206,7 +207,7 @@ def _hood(face: Face, rng: np.random.Generator) -> Hat:
 
 
 def _turban(face: Face, rng: np.random.Generator) -> Hat:
-    material = fabric(rng, "hat", clothes.colour(rng, .45), "none", "jersey", .3)
+    material = fabric(rng, "hat", cloth.colour(rng, .45), "none", "jersey", .3)
     edge = (.78, 1.0, 1.18)
     turns = rng.integers(6, 9)
 
@@ -218,7 +219,7 @@ def _turban(face: Face, rng: np.random.Generator) -> Hat:
 
 
 def _helmet(face: Face, rng: np.random.Generator) -> Hat:
-    base = clothes.colour(rng, .6)
+    base = cloth.colour(rng, .6)
     material = plain("hat", base, .25, Coat_Weight=.6)
     n = Nodes(material)
     n.into(n.mix(base, np.array([.008, .008, .009]), n.attribute("vent")), n.shader.inputs["Base Color"])
@@ -230,7 +231,10 @@ def _helmet(face: Face, rng: np.random.Generator) -> Hat:
         lane = np.abs((np.abs(x) + .09) % .26 - .13) < .055
         part = np.abs(((y + 1.4) % .62) - .31) < .2
         return (lane & part & (z > 7.95) & (np.abs(x) < .62)).astype(float)
-    crown = _crown(face, edge, lambda t, a: .27 + .02 * np.cos(8 * a) * np.sin(np.pi * t), "hat", material, 70, 160, reach=2.5)[0]
+
+    def lift(t, a):
+        return .27 + .02 * np.cos(8 * a) * np.sin(np.pi * t)
+    crown = _crown(face, edge, lift, "hat", material, 70, 160, reach=2.5)[0]
     crown.attributes["vent"] = gaussian_filter(slot(crown.attributes["rest"]).reshape(72, 160), .6).ravel()
     out = normals(crown.points, crown.faces)
     out *= np.sign((out * (crown.points - crown.points.mean(0))).sum(1).mean())
@@ -246,7 +250,7 @@ def _helmet(face: Face, rng: np.random.Generator) -> Hat:
 
 
 def _headband(face: Face, rng: np.random.Generator) -> Hat:
-    material = fabric(rng, "hat", clothes.colour(rng, .5), str(rng.choice(["none", "stripes", "flowers"])), "jersey", .2)
+    material = fabric(rng, "hat", cloth.colour(rng, .5), str(rng.choice(["none", "stripes", "flowers"])), "jersey", .2)
     edge, width = (.70, .88, 1.2), rng.uniform(.12, .3)
     solid = _crown(face, edge, lambda t, a: .12 + .03 * np.sin(np.pi * t), "hat", material, 8, 96, -width)[0]
     return Hat([solid], lambda points: np.zeros(len(points), bool))          # hair passes under it

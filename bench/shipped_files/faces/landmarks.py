@@ -21,7 +21,7 @@ _LIP_UPPER_IN = (467, 7223, 7220, 7217, 7212, 11954, 7208, 7175, 7174, 7187, 104
 _LIP_LOWER_IN = (496, 7245, 7239, 7233, 7200, 7201, 10371, 7183, 7185)
 _IN_UPPER = (520, 7267, 7268, 7261, 7262, 11962, 7263, 7181, 7180, 7196, 10399, 7194, 7195)
 _IN_LOWER = (523, 7264, 7265, 7266, 7206, 7205, 10376, 7195)
-_OUTER = {13356: .4, 13366: .4, 13377: .2}                      # the outer corner of the eye, with shares
+_OUTER = {13356: .5, 13366: .3, 13377: .2}                      # the outer corner of the eye, with shares
 LIDS = (*_LID_UPPER, *_LID_LOWER)
 # Seen from the front, (x, z): the nose, and the upper edge of the left brow from its inner end.
 _NOSE = ((0, 7.358), (0, 7.248), (0, 7.13), (0, 7.016))
@@ -105,8 +105,8 @@ class Places:
         upper = {s: self._ring(_LID_UPPER, (0, .40, .68, 1), s) for s in (1, -1)}
         lower = {s: self._ring(_LID_LOWER, (.38, .67), s) for s in (1, -1)}
         outer = {s: self._between(_OUTER, s) for s in (1, -1)}
-        lip = {s: self._lip(_LIP_UPPER, _LIP_UPPER_IN, .5, (0, .21, .52, 1), s) for s in (1, -1)}
-        lip_low = {s: self._lip(_LIP_LOWER, _LIP_LOWER_IN, .35, (0, .23, .57), s) for s in (1, -1)}
+        lip = {s: self._lip(_LIP_UPPER, _LIP_UPPER_IN, .3, (0, .21, .52, 1), s) for s in (1, -1)}
+        lip_low = {s: self._lip(_LIP_LOWER, _LIP_LOWER_IN, .7, (0, .23, .57), s) for s in (1, -1)}
         inner = {s: self._ring(_IN_UPPER, (0, .26), s) for s in (1, -1)}
         inner_low = {s: self._ring(_IN_LOWER, (0, .26, .84), s) for s in (1, -1)}
         places = [*brow[-1][::-1], *brow[1], *self._front(_NOSE), *base[-1], *base[1][1::-1]]
@@ -126,8 +126,8 @@ class Places:
             places += [self._between(_OUTER, s), *upper[1:], *lower[::-1]]
         for s in (1, -1):
             places += self._front(BROW, s)
-        lip = {s: self._lip(_LIP_UPPER, _LIP_UPPER_IN, .5, (0, .21, 1), s) for s in (1, -1)}
-        low = {s: self._lip(_LIP_LOWER, _LIP_LOWER_IN, .35, (0, .30), s) for s in (1, -1)}
+        lip = {s: self._lip(_LIP_UPPER, _LIP_UPPER_IN, .3, (0, .21, 1), s) for s in (1, -1)}
+        low = {s: self._lip(_LIP_LOWER, _LIP_LOWER_IN, .7, (0, .30), s) for s in (1, -1)}
         places += [lip[-1][2], lip[-1][1], lip[1][0], lip[1][1], lip[1][2], low[1][1], low[1][0], low[-1][1]]
         places += [*self._front(_IMM_NOSE, -1), *self._front(_IMM_NOSE[:-1][::-1], 1)]
         return tuple(np.array(a) for a in zip(*places))

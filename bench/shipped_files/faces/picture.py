@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 import face as faces
 import hair
@@ -105,6 +106,22 @@ def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarra
     return hidden
 
 
+def _passers_by(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) -> None:
+    """People who look away, far enough behind to be out of focus."""
+    for _ in range(rng.integers(1, 3)):
+        person = people.draw(int(rng.integers(2**31)))
+        face, looks = faces.make(person, rng, "neutral"), skin.look(person)
+        clothes, _ = things.wear(face, ["T-shirt"], rng)
+        place = setting.behind(camera, target, rng.uniform(16, 45), [rng.choice([-1, 1]) * rng.uniform(3, 13)], [rng.normal(-.5, .8)])[0]
+        turn = Rotation.from_euler("z", np.degrees(np.arctan2(camera.back[0], -camera.back[1])) + 180 + rng.uniform(-70, 70), degrees=True)
+        for part in [*clothes, skin.skin(face, looks, rng)]:
+            part.points = turn.apply(part.points) + place
+            parts.solid(part)
+        for part in hair.scalp(face, hair.hairdo(person, looks), rng):
+            part.points = turn.apply(part.points.reshape(-1, 3)).reshape(part.points.shape) + place
+            parts.strands(part)
+
+
 def _frame(cast: _Cast, target, distance: float, yaw: float, pitch: float, roll: float, size, centre, side: float) -> scene.Camera:
     """A camera whose picture of the face has the box `side`, the mean of its landmarks' width and height in pixels."""
     camera = scene.look_at(target, distance, yaw, pitch, roll, 1000.0, size, centre)
@@ -117,7 +134,8 @@ def _take(cast: _Cast, camera: scene.Camera, samples: int, folder: Path, seed: i
     for part in cast.solids:
         parts.solid(part)
     for part in cast.strands:
-        parts.strands(part)
+        if len(part.points):                                               # a cap may leave none
+            parts.strands(part)
     return scene.trace(camera.size, samples, folder, seed)
 
 
@@ -155,6 +173,8 @@ def wild(seed: int, index: int, folder: Path, samples: int = 32, side: tuple[flo
     blur = float(rng.choice([.02, .08, .2], p=[.3, .4, .3]))
     scene.put_camera(camera, distance - .35 * cast.face.size, blur)
     kind = setting.build(rng, target, camera)
+    if blur > .1 and rng.random() < .3:
+        _passers_by(rng, target, camera)
     light = _take(cast, camera, samples, folder, seed * 1000 + index)
     result = _finish(cast, camera, light, rng, False)
     result.facts |= {"turn": round(turn, 1), "nod": round(nod, 1), "lean": round(lean, 1), "setting": kind,

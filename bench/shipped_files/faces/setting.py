@@ -1,4 +1,4 @@
-"""Settings to photograph a face in: panoramas, walls, rooms of simple solids, lamps, flash, backlight, people behind."""
+"""Settings to photograph a face in: panoramas, walls, rooms of simple solids, lamps, flash, backlight."""
 
 import bpy
 import numpy as np
@@ -53,8 +53,6 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
     else:
         scene.world(rng, str(rng.choice(["sunset", "sunrise", "city", "courtyard"])), u(.6, 1.2))
         scene.lamp(target, 60, yaw + 180 + u(-50, 50), u(8, 50), u(2, 8), u(.005, .02), warm(rng, u(3500, 6000)), "SUN")
-    if rng.random() < (.2 if kind in ("outdoors", "indoors", "room") else .05):
-        people_behind(rng, target, camera)
     return kind
 
 
@@ -70,12 +68,12 @@ def lamps(rng: np.random.Generator, target, yaw: float, count: int, strength: fl
         scene.lamp(target, distance, yaw + np.clip(rng.normal(0, spread * .6), -150, 150), rng.uniform(-5, 60), watts, big, colour)
 
 
-def _facing(camera: scene.Camera, target, behind: float, across, up) -> np.ndarray:
+def behind(camera: scene.Camera, target, distance: float, across, up) -> np.ndarray:
     """Points behind the target, (across, up) in the camera's axes: (n, 3)."""
     level = np.array([camera.right[0], camera.right[1], 0])
     level /= np.linalg.norm(level)
     away = np.cross([0, 0, 1], level)
-    return np.asarray(target) + behind * away + np.outer(across, level) + np.outer(up, [0, 0, 1])
+    return np.asarray(target) + distance * away + np.outer(across, level) + np.outer(up, [0, 0, 1])
 
 
 def _cloth(rng: np.random.Generator, name: str) -> bpy.types.Material:
@@ -100,17 +98,17 @@ def _cloth(rng: np.random.Generator, name: str) -> bpy.types.Material:
     return material
 
 
-def wall(rng: np.random.Generator, target, camera: scene.Camera, behind: float) -> None:
+def wall(rng: np.random.Generator, target, camera: scene.Camera, distance: float) -> None:
     """A wall, not quite square to the camera, sometimes with a picture or a door."""
     tilt = rng.normal(0, .25)
     a = np.array([-80, 80, 80, -80])
-    points = _facing(camera, target, behind, a, [-60, -60, 60, 60])
+    points = behind(camera, target, distance, a, [-60, -60, 60, 60])
     points += np.outer(a * tilt, np.cross([0, 0, 1], camera.right))
     parts.solid(Solid("wall", points, [[0, 1, 2, 3]], _cloth(rng, "wall"), smooth=False))
     for _ in range(rng.poisson(.6)):
         x, z = rng.uniform(-14, 14), rng.uniform(-6, 9)
         w, h = rng.uniform(2, 9, 2)
-        corners = _facing(camera, target, behind - .4, [x - w, x + w, x + w, x - w], [z - h, z - h, z + h, z + h])
+        corners = behind(camera, target, distance - .4, [x - w, x + w, x + w, x - w], [z - h, z - h, z + h, z + h])
         corners += np.outer(np.array([x - w, x + w, x + w, x - w]) * tilt, np.cross([0, 0, 1], camera.right))
         parts.solid(Solid("frame", corners, [[0, 1, 2, 3]], _cloth(rng, "frame"), smooth=False))
 
@@ -122,7 +120,7 @@ _SIDES = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], 
 def solids(rng: np.random.Generator, target, camera: scene.Camera) -> None:
     """Furniture, shelves and lit windows out of boxes."""
     for _ in range(rng.integers(4, 12)):
-        place = _facing(camera, target, rng.uniform(7, 30), [rng.uniform(-22, 22)], [rng.uniform(-12, 12)])[0]
+        place = behind(camera, target, rng.uniform(7, 30), [rng.uniform(-22, 22)], [rng.uniform(-12, 12)])[0]
         size = np.exp(rng.uniform(np.log(.4), np.log(6), 3))
         a = rng.uniform(0, np.pi)
         turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
@@ -137,7 +135,7 @@ def solids(rng: np.random.Generator, target, camera: scene.Camera) -> None:
 def greens(rng: np.random.Generator, target, camera: scene.Camera) -> None:
     """A hedge or a tree out of focus: thousands of leaves far behind."""
     n = int(rng.integers(1500, 5000))
-    centres = _facing(camera, target, 0, rng.uniform(-30, 30, n), rng.normal(rng.uniform(-6, 8), 9, n)) \
+    centres = behind(camera, target, 0, rng.uniform(-30, 30, n), rng.normal(rng.uniform(-6, 8), 9, n)) \
         + np.outer(rng.uniform(22, 60, n), np.cross([0, 0, 1], camera.right))
     leaf = np.array([[-1, 0, 0], [-.3, .4, .1], [.4, .35, .1], [1, 0, 0], [.4, -.35, .1], [-.3, -.4, .1]])
     turn = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0]
@@ -147,23 +145,6 @@ def greens(rng: np.random.Generator, target, camera: scene.Camera) -> None:
     parts.solid(Solid("leaves", points.reshape(-1, 3), np.arange(6 * n).reshape(n, 6), leaves, smooth=False))
 
 
-def people_behind(rng: np.random.Generator, target, camera: scene.Camera) -> None:
-    """People who look away: heads of hair on shoulders, far enough to be blurred."""
-    t = np.linspace(0, np.pi, 14)
-    for _ in range(rng.integers(1, 4)):
-        across = rng.choice([-1, 1]) * rng.uniform(3, 14)
-        place = _facing(camera, target, rng.uniform(14, 45), [across], [rng.normal(-.3, 1)])[0]
-        for radius, height, low, colour in (
-                (.76 * np.sin(t) ** .8, 1.05 * np.cos(t), .35, linear(rng.choice([[.1, .07, .05], [.3, .2, .12], [.55, .42, .25], [.5, .5, .5]]))),
-                (.5 + 0 * t, np.linspace(.2, -1.6, 14), 0, linear([.6, .45, .36])),
-                (np.interp(t, [0, .25, .6, 1.0, np.pi], [.5, 1.0, 1.75, 2.1, 2.0]), np.linspace(-.75, -6, 14), 0, linear(rng.uniform(.05, .8, 3)))):
-            a = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-            points = np.stack([np.outer(radius, np.cos(a)), .75 * np.outer(radius, np.sin(a)), np.repeat(height[:, None] + low, 20, 1)], -1)
-            k = np.arange(14 * 20).reshape(14, 20)
-            faces = np.stack([k[:-1], np.roll(k, -1, 1)[:-1], np.roll(k, -1, 1)[1:], k[1:]], -1).reshape(-1, 4)
-            parts.solid(Solid("passer-by", points.reshape(-1, 3) + place, faces, plain("passer-by", np.clip(colour, 0, 1), .8)))
-
-
 def studio(target, camera: scene.Camera, spot: bool) -> None:
     """A studio that stays the same: a dark green curtain, a large light from the front left; or a spot from the right."""
     scene.world(np.random.default_rng(0), None, .05 if spot else .28, tint=(.9, 1, 1.02))
@@ -171,7 +152,7 @@ def studio(target, camera: scene.Camera, spot: bool) -> None:
     n = Nodes(curtain)
     folds = n.new("TexWave", Vector=n.new("TexCoord").outputs["Object"], Scale=.09, Distortion=3.0, Detail=2.0)
     n.into(n.mix(np.array([.006, .034, .03]), np.array([.016, .066, .055]), folds.outputs[0]), n.shader.inputs["Base Color"])
-    corners = _facing(camera, target, 12.0, [-40, 40, 40, -40], [-30, -30, 30, 30])
+    corners = behind(camera, target, 12.0, [-40, 40, 40, -40], [-30, -30, 30, 30])
     parts.solid(Solid("curtain", corners, [[0, 1, 2, 3]], curtain, smooth=False))
     if spot:
         scene.lamp(target, 14, 62, 18, 2600, 1.2, (1, .95, .88))

@@ -8,7 +8,7 @@ import numpy as np
 
 import landmarks
 import mesh
-from face import CLOTHES, LOWER, TONGUE, UPPER, Face, normals, part
+from face import LOWER, TONGUE, UPPER, Face, part
 from parts import Solid, plain
 from people import Person
 
@@ -202,11 +202,11 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     inside = n.image("mpfb_inside-mouth.jpg")
     col = n.mix(col, np.array([.22, .06, .055]), inside)
     n.into(col, n.shader.inputs["Base Color"])
-    rough = .58 - .22 * looks.oily
+    rough = .62 - .2 * looks.oily
     glossy = n.math("SUBTRACT", n.between(n.noise(spot, 30, 3), 0, 1, (rough - .06, rough + .1)), n.math("MULTIPLY", n.attribute("oil"), .16))
     glossy = n.math("SUBTRACT", glossy, n.math("MULTIPLY", lips, .12 + .15 * looks.rouge))
     n.into(glossy, n.shader.inputs["Roughness"])
-    n.shader.inputs["Specular IOR Level"].default_value = .35 + .2 * looks.oily
+    n.shader.inputs["Specular IOR Level"].default_value = .3 + .18 * looks.oily
     n.shader.inputs["Subsurface Weight"].default_value = .22
     n.shader.inputs["Subsurface Radius"].default_value = (1, .38, .19)
     n.shader.inputs["Subsurface Scale"].default_value = .04
@@ -298,11 +298,3 @@ def mouth(face: Face, rng: np.random.Generator) -> list[Solid]:
         angle = np.arctan2(points[:, 0], -(points[:, 1] - points[:, 1].max() + .1 * face.size))
         out.append(Solid("mouth", points, part(*groups).faces, teeth, None, {"across": angle * .36 / size}))
     return out
-
-
-def shirt(face: Face, rng: np.random.Generator) -> Solid:
-    """What the person wears: MakeHuman's tights, a little off the skin."""
-    cloth = part(CLOTHES)
-    points = face.others[(CLOTHES,)]
-    colour = linear(rng.choice([rng.uniform(.03, .25, 3), rng.uniform(.1, .9, 3), np.full(3, rng.uniform(.05, .95))]))
-    return Solid("shirt", points + .045 * normals(points, cloth.faces), cloth.faces, plain("cloth", np.clip(colour, 0, 1), .9, Sheen_Weight=.2))

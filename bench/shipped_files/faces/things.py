@@ -8,13 +8,14 @@ import numpy as np
 from scipy.ndimage import gaussian_filter, minimum_filter
 from scipy.spatial.transform import Rotation
 
+import cloth
 import clothes
 import hats
 import mesh
 import people
 import skin
-from clothes import ball, fabric, grid, near, spline, tube
-from face import Face
+from cloth import ball, fabric, grid, near, spline, tube
+from face import Face, places
 from hats import HATS
 from parts import Solid, plain
 from people import Person
@@ -191,7 +192,7 @@ def earrings(face: Face, rng: np.random.Generator) -> list[Solid]:
     colour = [(.85, .65, .33), (.78, .78, .8), (.85, .83, .78)][rng.integers(0, 3)]
     metal = plain("earring", linear(colour), .15, Metallic=1.0)
     kind = str(rng.choice(["stud", "hoop", "drop"], p=[.45, .35, .2]))
-    gem = plain("earring", clothes.colour(rng, .6), .1, Coat_Weight=1.0) if rng.random() < .5 else metal
+    gem = plain("earring", cloth.colour(rng, .6), .1, Coat_Weight=1.0) if rng.random() < .5 else metal
     size = rng.uniform(.09, .26)
     out = []
     for side in (1, -1):
@@ -222,7 +223,7 @@ def mask(face: Face, rng: np.random.Generator) -> list[Solid]:
     t = np.linspace(0, 1, rows)[:, None]
     z = upper + (lower - upper) * t
     wide = np.interp(t[:, 0], [0, .4, 1], [.57, .56, .47])[:, None]
-    corners, weights = clothes.places().surface.front(np.stack([x * wide, z], -1).reshape(-1, 2))
+    corners, weights = places().surface.front(np.stack([x * wide, z], -1).reshape(-1, 2))
     p = mesh.at(face.points, corners, weights).reshape(rows, columns, 3)
     y = gaussian_filter(minimum_filter(p[..., 1], 5), (2.2, 2.0), mode="nearest")
     free = np.clip(np.minimum(1 - np.abs(x), .12) / .12, 0, 1) * np.clip(np.minimum(t, .1) / .1, .25, 1)
@@ -370,13 +371,13 @@ def _bare(person: Person, rng: np.random.Generator) -> bpy.types.Material:
 
 
 def draw(person: Person, rng: np.random.Generator, hats_allowed: bool = True) -> list[str]:
-    """Names of what a person wears in a picture. Glasses and earrings stay the person's; clothes too, where no hats are worn."""
+    """Names of what a person wears in a picture. Glasses and earrings stay the person's, without hats clothes too."""
     own = np.random.default_rng([person.seed, 20])
     woman, adult = person.sex == "female", person.age > 15
     has = {name: own.random() for name in ("glasses", "sunglasses", "earrings", "scarf", "headscarf")}
     pick = rng if hats_allowed else own
     kinds = {"T-shirt": .44, "shirt": .20, "turtleneck": .06, "suit": .13 * adult * (.35 if woman else 1),
-             "hoodie": .13 * (person.age < 60), "top": .16 * adult * woman}
+             "hoodie": .13 * (person.age < 60), "top": .16 * woman * (person.age >= 18)}
     names = [str(pick.choice(list(kinds), p=np.array(list(kinds.values())) / sum(kinds.values())))]
     glasses_share = .18 * np.interp(person.age, [3, 12, 30, 60, 80], [.25, .6, .9, 1.7, 2.2])
     dark = hats_allowed and has["sunglasses"] < .02
