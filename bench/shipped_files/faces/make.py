@@ -121,9 +121,9 @@ def finish(folder: Path, options: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("folder", type=Path)
-    for name, default in (("people", 40), ("train", 600), ("test", 100), ("seed", 0), ("samples", 32), ("processes", os.cpu_count())):
+    for name, default in (("people", 40), ("train", 600), ("test", 100), ("seed", 0), ("samples", 20), ("processes", os.cpu_count())):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--side", type=float, nargs=2, default=(100, 150), help="the wild faces' size in pixels, from and to")
+    parser.add_argument("--side", type=float, nargs=2, default=(95, 145), help="the wild faces' size in pixels, from and to")
     options = parser.parse_args()
     folder = options.folder
     (folder / "records").mkdir(parents=True, exist_ok=True)

@@ -195,7 +195,7 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
         for side in ("Left", "Right"):
             act[f"{name}{side}"] = act.get(f"{name}{side}", 0) + max(0, n(-spread / 2, spread))
     act[f"jaw{rng.choice(['Left', 'Right'])}"] = abs(n(0, .1))
-    gaze = np.array([n(0, .16), n(-.02, .09)]) if rng.random() < .75 else np.array([n(0, .35), n(-.08, .16)])
+    gaze = np.array([n(0, .15), n(-.03, .07)]) if rng.random() < .8 else np.array([n(0, .32), n(-.12, .13)])
     lid = max(0, n(.02, .13)) if kind not in ("sleep", "wink") else 0
     if kind in ("neutral", "smile", "talk") and rng.random() < .04:
         lid = u(.3, 1.0)                                           # caught while blinking
@@ -204,7 +204,7 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
         across = gaze[0] * sign
         act[f"eyeLook{'Out' if across > 0 else 'In'}{side}"] = min(1.0, abs(across) / .6)
         act[f"eyeLook{'Up' if gaze[1] > 0 else 'Down'}{side}"] = min(1.0, abs(gaze[1]) / .45)
-    return kind, {name: float(np.clip(v, 0, 1.6 if name.startswith(("mouthUpperUp", "mouthLowerDown")) else 1.1)) for name, v in act.items() if v > .005}, np.clip(gaze, -.7, .7)
+    return kind, {name: float(np.clip(v, 0, 1.6 if name.startswith(("mouthUpperUp", "mouthLowerDown")) else 1.1)) for name, v in act.items() if v > .005}, np.clip(gaze, [-.6, -.45], [.6, .2])
 
 
 def act(vertices: np.ndarray, actions: dict[str, float], person: Person) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import face as faces
@@ -95,14 +96,13 @@ def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarra
             hidden[k] = hit[0] is not None
     pixels, depth = camera.project(points), camera.depth(points)
     for part in cast.strands:
-        if part.name in ("brows", "lashes"):
+        if part.name in ("brows", "lashes") or not len(part.points):
             continue
-        p = part.points.reshape(-1, 3)
-        where, far = camera.project(p), camera.depth(p)
+        hairs = part.points.reshape(-1, 3)
+        far = camera.depth(hairs)
         reach = .03 * cast.face.size * camera.focal / depth.mean()
-        for k in np.flatnonzero(~hidden):
-            near = (np.abs(where - pixels[k]).max(1) < reach) & (far < depth[k] - .03)
-            hidden[k] = near.sum() > 12
+        near = cKDTree(camera.project(hairs)).query_ball_point(pixels, reach, p=np.inf)
+        hidden |= [np.count_nonzero(far[k] < z - .03) > 12 for k, z in zip(near, depth)]
     return hidden
 
 
@@ -148,18 +148,19 @@ def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random
     on_face[max(low[1], 0):max(high[1], 1), max(low[0], 0):max(high[0], 1)] = True
     exposed = photo.expose(light, on_face, rng, studio)
     image, done = photo.develop(exposed, rng, float(np.sqrt(np.prod(high - low))), studio)
-    return Picture(image, pixels, camera.project(imm), _covered(ibug, cast, camera), _covered(imm, cast, camera), {**cast.facts, **done})
+    covered = _covered(np.concatenate([ibug, imm]), cast, camera)
+    return Picture(image, pixels, camera.project(imm), covered[:68], covered[68:], {**cast.facts, **done})
 
 
-def wild(seed: int, index: int, folder: Path, samples: int = 32, side: tuple[float, float] = (90, 150), margin=(2.0, 2.45)) -> Picture:
+def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[float, float] = (95, 145), margin=(2.0, 2.45)) -> Picture:
     """A face anywhere, as in iBUG 300-W. `side`: the face's size in pixels, from to; the picture is `margin` times as large."""
     scene.empty()
     rng = np.random.default_rng([seed, 4, index])
     person = people.draw(seed * 100_000 + 1000 + index)
     u = rng.uniform
-    turn = float(rng.choice([rng.normal(0, 13), rng.normal(0, 24), rng.choice([-1, 1]) * u(45, 80)], p=[.72, .235, .045]))
+    turn = float(rng.choice([rng.normal(0, 12), rng.normal(0, 23), rng.choice([-1, 1]) * u(45, 80)], p=[.72, .235, .045]))
     turn = float(np.clip(turn, -80, 80))
-    nod, lean = float(np.clip(rng.normal(2, 9), -28, 30)), float(np.clip(rng.normal(0, 8.5), -35, 35))
+    nod, lean = float(np.clip(rng.normal(2, 7.5), -28, 30)), float(np.clip(rng.normal(0, 8.5), -35, 35))
     share = u(.2, .85)
     pose = Pose(float(np.clip(-share * turn, -45, 45)), float(np.clip(rng.normal(0, 6), -16, 14)), float(np.clip(lean * u(.2, 1), -18, 18)))
     cast = _dress(person, rng, None, pose, False)
@@ -182,7 +183,7 @@ def wild(seed: int, index: int, folder: Path, samples: int = 32, side: tuple[flo
     return result
 
 
-def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 32) -> Picture:
+def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:
     """View 1 to 6 of a person, 640x480, as in IMM: frontal, happy, turned right and left, a spot light, anything."""
     scene.empty()
     rng, own = np.random.default_rng([seed, 1, number, view]), np.random.default_rng([seed, 2, number])

@@ -126,8 +126,9 @@ def trace(size: tuple[int, int], samples: int, folder: Path, seed: int, threads:
     scene.render.engine = "CYCLES"
     cycles = scene.cycles
     cycles.device, cycles.samples, cycles.seed = "CPU", samples, seed % 2**31
-    cycles.use_adaptive_sampling, cycles.adaptive_threshold = True, .02
+    cycles.use_adaptive_sampling, cycles.adaptive_threshold, cycles.adaptive_min_samples = True, .04, 8
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
+    cycles.denoising_prefilter, cycles.denoising_quality = "FAST", "BALANCED"
     cycles.max_bounces, cycles.transparent_max_bounces = 6, 8
     cycles.diffuse_bounces, cycles.glossy_bounces, cycles.transmission_bounces = 2, 3, 6
     cycles.caustics_reflective = cycles.caustics_refractive = False

@@ -134,12 +134,12 @@ def solids(rng: np.random.Generator, target, camera: scene.Camera) -> None:
 
 def greens(rng: np.random.Generator, target, camera: scene.Camera) -> None:
     """A hedge or a tree out of focus: thousands of leaves far behind."""
-    n = int(rng.integers(1500, 5000))
-    centres = behind(camera, target, 0, rng.uniform(-30, 30, n), rng.normal(rng.uniform(-6, 8), 9, n)) \
-        + np.outer(rng.uniform(22, 60, n), np.cross([0, 0, 1], camera.right))
+    n = int(rng.integers(4000, 12000))
+    centres = behind(camera, target, 0, rng.uniform(-45, 45, n), rng.normal(rng.uniform(-9, 12), 13, n)) \
+        + np.outer(rng.uniform(30, 80, n), np.cross([0, 0, 1], camera.right))
     leaf = np.array([[-1, 0, 0], [-.3, .4, .1], [.4, .35, .1], [1, 0, 0], [.4, -.35, .1], [-.3, -.4, .1]])
     turn = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0]
-    points = np.einsum("kj,nij->nki", leaf, turn) * rng.uniform(.3, .8, n)[:, None, None] + centres[:, None]
+    points = np.einsum("kj,nij->nki", leaf, turn) * rng.uniform(.2, .5, n)[:, None, None] + centres[:, None]
     colour = linear([rng.uniform(.1, .45), rng.uniform(.3, .6), rng.uniform(.05, .2)])
     leaves = plain("leaves", colour, .5, Transmission_Weight=.2)
     parts.solid(Solid("leaves", points.reshape(-1, 3), np.arange(6 * n).reshape(n, 6), leaves, smooth=False))

@@ -63,7 +63,7 @@ def look(person: Person) -> Look:
     return Look(tone, np.clip(skin, .01, .9), iris, np.clip(lips, .005, .9), red=u(.2, 1), blotches=u(.2, 1),
                 freckles=float(u(.3, 1) if light and rng.random() < .22 else 0),
                 wrinkles=float(np.clip(person.old * u(.6, 1.1), 0, 1)), stubble=float(stubble), oily=float(rng.beta(2, 2)),
-                shadow=float(u(.2, .9) if made_up and rng.random() < .6 else 0),
+                shadow=float(u(.1, .5) if made_up and rng.random() < .5 else 0),
                 liner=float(u(.3, 1) if made_up and rng.random() < .7 else 0),
                 rouge=float(u(.2, .8) if made_up and rng.random() < .5 else 0))
 
@@ -179,7 +179,7 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     col = n.mix(col, shade(.9, .84, .80), n.math("MULTIPLY", n.noise(spot, 14), .55 * looks.blotches))
     col = n.mix(col, shade(1.05, .70, .66), n.attribute("red"))
     col = n.mix(col, shade(.74, .66, .66), n.attribute("dark"))
-    col = n.mix(col, shade(.82, .80, .78), n.math("MULTIPLY", n.noise(spot, 60, 3, .45, .75), .5))
+    col = n.mix(col, shade(.82, .80, .78), n.math("MULTIPLY", n.noise(spot, 60, 4, .4, .75), .75))
     if looks.freckles:
         cells = n.new("TexVoronoi", Vector=spot, Scale=30.0, Randomness=1.0)
         dots = n.between(cells.outputs["Distance"], .26, .12)
@@ -196,7 +196,7 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
         col = n.mix(col, shade(.45, .36, .32), n.between(distance.outputs["Value"], size * 1.3, size * .7, (0, float(rng.uniform(.5, .95)))))
     col = n.mix(col, shade(.46, .45, .47), n.math("MULTIPLY", n.attribute("stubble"), n.noise(spot, 90, 2, .3, .6)))
     if looks.shadow:
-        col = n.mix(col, linear(rng.uniform(.15, .6, 3)), n.attribute("shadow"))
+        col = n.mix(col, linear(rng.uniform(.15, .5) * (1 + rng.normal(0, .2, 3)).clip(.6, 1.4)), n.attribute("shadow"))
     lips = n.math("MULTIPLY", n.image("mpfb_lips.jpg"), n.between(n.noise(spot, 40, 2), 0, 1, (.75, .95)))
     col = n.mix(col, np.clip(looks.lips, .003, .9), lips)
     inside = n.image("mpfb_inside-mouth.jpg")
@@ -211,7 +211,7 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     n.shader.inputs["Subsurface Radius"].default_value = (1, .38, .19)
     n.shader.inputs["Subsurface Scale"].default_value = .04
     pores = n.noise(spot, 140, 3, .2, .8)
-    fine = n.new("Bump", Strength=.16, Distance=.012, Height=pores)
+    fine = n.new("Bump", Strength=.24, Distance=.014, Height=pores)
     folds = n.new("TexNoise", Vector=spot, Scale=26.0, Detail=5.0, Distortion=1.2)
     wrinkled = n.math("MULTIPLY", n.math("ABSOLUTE", n.math("SUBTRACT", folds.outputs[0], .5)), n.attribute("wrinkles"))
     lines = n.new("Bump", Strength=.55, Distance=.05, Height=wrinkled, Normal=fine.outputs[0])
