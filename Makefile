@@ -39,7 +39,7 @@ check: $(READY) ## ruff, mypy and the tests that take no training and no browser
 	@$(UNIT_TESTS) -m "not training and not browser"
 
 bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour)
-	@for name in epoch step memory baseline heatmaps predict photos camera embedded growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
+	@for name in epoch step memory baseline heatmaps predict photos camera growth together; do $(BIN)/python bench/speed/$$name.py || exit 1; done
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/python -m fkp_utils.course.lab
@@ -58,7 +58,7 @@ serve: ## show the website on http://localhost:8000
 	@$(PYTHON) -m fkp_utils.website.serve
 
 clean: ## remove what can be made again; checkpoints of trainings, copies in build/before_reset and data/personal stay
-	rm -rf $(VENV) data/embedded data/.embedded.partial .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache
 	[ ! -d build ] || find build \( -name before_reset -o -name checkpoints \) -prune -o ! -type d -exec rm -f {} +
 	[ ! -d build ] || find build -depth -type d -empty -exec rmdir {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

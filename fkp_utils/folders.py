@@ -12,7 +12,8 @@ if installed := (PACKAGE / "data").is_dir():
 
     PROJECT = user_cache_path("fkp_utils", appauthor=False)
 DATA, NOTEBOOKS, WEBSITE, REQUIREMENTS = (PROJECT / name for name in ("data", "notebooks", "website", "requirements.txt"))
-EMBEDDED, PERSONAL = DATA / "embedded", DATA / "personal"
-WEIGHTS, MEASURED = (((PACKAGE if installed else PROJECT) / "data" / name) for name in ("weights", "measured"))
+PERSONAL = DATA / "personal"
+_WITH_IT = (PACKAGE if installed else PROJECT) / "data"
+EMBEDDED, WEIGHTS, MEASURED = (_WITH_IT / name for name in ("embedded", "weights", "measured"))
 BUILD = PROJECT / "build"                        # whatever can be made again
 CACHE, CHECKPOINTS = BUILD / "cache", BUILD / "checkpoints"

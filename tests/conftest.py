@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from toy import ToyFaces
 
-from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.datasets import EMBEDDED
 
 _connect = socket.socket.connect
 
@@ -38,8 +38,8 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def embedded() -> Path:
-    """The default embedded faces; generated once if they are not there."""
-    return ensure_embedded(EMBEDDED)
+    """The embedded faces."""
+    return EMBEDDED
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,6 @@ from fkp_utils.augment import to_float
 from fkp_utils.landmarks import IBUG_68, NOSE, Convention
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.profiles import recipe
-from fkp_utils.synthesis.render import Camera, rotation
-from fkp_utils.synthesis.shape_model import load_shape_model
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
 sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
@@ -24,8 +22,6 @@ sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
 from embedded_to_real import without_bias
 from jpeg import JpegAugment, jpeg_artefacts
 from label_offset import offsets, without_a_side
-from learn_feature_offset import mean_offset
-from learn_shape_model import CAMERA, for_perspective, with_seen_jaw
 
 
 @pytest.mark.parametrize("quality", [10, 30, 70, 95])
@@ -80,33 +76,3 @@ def test_a_face_and_its_mirror_image_together_have_no_side():
     face = (face + face[list(IBUG_68.flip)] * [-1, 1] + [99, 0]) / 2                  # as its own mirror image
     faces = SimpleNamespace(images=np.zeros((20, 100, 100), np.uint8))
     np.testing.assert_allclose(without_a_side(_Sided(face), faces), np.stack([face] * 20), atol=1e-4)
-
-
-def test_the_offset_of_a_feature_is_the_same_on_both_sides_and_far_answers_count_little():
-    """Eyes 100 apart: both mouth corners 5 px further out than the labels, the chin 10 px below, once 90."""
-    labels = np.random.default_rng(0).uniform(20, 80, (2, 68, 2))
-    labels[:, 36], labels[:, 45] = [0, 40], [100, 40]
-    found = labels.copy()
-    found[:, 48] -= [5, 0]
-    found[:, 54] += [5, 0]
-    found[:, 8] += [[0, 10], [0, 90]]
-    offset = mean_offset(found, labels)
-    np.testing.assert_allclose(offset[[48, 54, 8]], [[-0.05, 0, 0], [0.05, 0, 0], [0, (0.10 + 0.25) / 2, 0]], atol=1e-9)
-    assert np.abs(np.delete(offset, [48, 54, 8], 0)).max() < 1e-9
-
-
-def test_a_near_camera_sees_the_stretched_mean_as_an_orthographic_one_saw_it():
-    mean = load_shape_model().mean
-    near = for_perspective(mean) - [0, 0, mean[[36, 45], 2].mean()]
-    np.testing.assert_allclose(Camera(1.0, (0, 0), CAMERA).project(near.T).T, mean[:, :2], atol=1e-6)
-
-
-def test_a_jaw_too_far_in_front_is_put_where_turned_heads_show_it():
-    """Views of a head turned by up to 35 degrees; the guess has its jaw 0.15 too far in front, on both sides."""
-    model, rng = load_shape_model(), np.random.default_rng(1)
-    turns = [rotation(yaw, pitch, roll)[:2] for yaw, pitch, roll in rng.uniform(-1, 1, (400, 3)) * [35, 15, 10]]
-    shapes = model.mean + np.einsum("nk,kpi->npi", rng.normal(0, 0.85, (400, len(model.modes))), model.modes)
-    guess = model.mean + np.where(np.arange(68)[:, None] < 17, [0, 0, 0.15], 0)
-    better = with_seen_jaw(np.einsum("nij,npj->npi", turns, shapes), guess, model.modes)
-    np.testing.assert_array_equal(better[17:], model.mean[17:])
-    assert np.abs(better - model.mean)[:17].max() < 0.03

@@ -164,7 +164,7 @@ def test_the_project_is_a_package_with_the_requirements_pins():
 
 @pytest.mark.training
 def test_an_installed_package_has_its_weights_and_keeps_what_it_makes_in_the_users_cache(tmp_path):
-    for name in ("fkp_utils", "data/weights", "data/measured", "tests"):
+    for name in ("fkp_utils", "data/embedded", "data/weights", "data/measured", "tests"):
         shutil.copytree(PROJECT / name, tmp_path / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "requirements.txt", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, tmp_path / "source")
@@ -174,23 +174,24 @@ def test_an_installed_package_has_its_weights_and_keeps_what_it_makes_in_the_use
     code = """
 from skimage import data
 from fkp_utils import folders, predict
-from fkp_utils.datasets import EMBEDDED, Scenes, download, embedded, scenes
+from fkp_utils.datasets import EMBEDDED, IMMFaces, download, scenes
 from fkp_utils.website.report import measured
 print(len(predict.landmarks(data.astronaut())), scenes.UNLABELLED.is_file(), len(measured("part1")["rows"]) > 2,
-      download.HASHES.is_file(), bool(embedded._recipe(embedded.Settings())), EMBEDDED, folders.CHECKPOINTS, sep="\\n")"""
+      download.HASHES.is_file(), len(IMMFaces(EMBEDDED, "val", size=(60, 80))), folders.CHECKPOINTS, sep="\\n")"""
     cache = tmp_path / "cache"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env={
         **os.environ, "PYTHONPATH": str(tmp_path / "site"), "XDG_CACHE_HOME": str(cache)})
-    assert done.stdout.splitlines() == ["1", "True", "True", "True", "True", str(cache / "fkp_utils/data/embedded"),
+    assert done.stdout.splitlines() == ["1", "True", "True", "True", "48",
                                         str(cache / "fkp_utils/build/checkpoints")], done.stderr
 
 
 def test_make_clean_leaves_the_only_copies_of_somebodys_work(tmp_path):
     shutil.copy(PROJECT / "Makefile", tmp_path)
     stays = ["build/before_reset/then/1_a.ipynb", "build/checkpoints/nosenet-1.pt", "build/full-data/checkpoints/a.pt",
-             "data/personal/me.jpg", "data/weights/a.safetensors", "notebooks/1_a.ipynb", "data/imm_face_db/01-1m.asf"]
+             "data/personal/me.jpg", "data/weights/a.safetensors", "notebooks/1_a.ipynb", "data/imm_face_db/01-1m.asf",
+             "data/embedded/README.md"]
     goes = [".venv/bin/python", "build/cache/faces.npy", "build/full-data/1_a.ipynb", "build/.figures.lock",
-            "build/notebook1/a b.jpg", "data/embedded/embedded.json", "data/.embedded.partial/a", "fkp_utils/__pycache__/a.pyc"]
+            "build/notebook1/a b.jpg", "fkp_utils/__pycache__/a.pyc"]
     for name in [*stays, *goes]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("work")

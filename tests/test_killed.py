@@ -20,7 +20,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from PIL import Image
@@ -30,7 +29,6 @@ from fkp_utils.augment import Augment
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.crop import Crop
 from fkp_utils.datasets.download import Source, get
-from fkp_utils.datasets.embedded import Settings, ensure_embedded
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.errors import BusyError
 from fkp_utils.files import locked, write_text
@@ -42,7 +40,6 @@ pytestmark = pytest.mark.training
 
 RECIPE = Recipe("killed", "NoseNet", (60, 80), epochs=8, batch=4, lr=2e-3, data="imm_nose", ema=0.9, schedule="cosine",
                 augment=Augment(rotate=10, shift=0.05, noise=0.02))
-TINY = Settings(people=0, train=3, test=2, seed=3)
 
 # A fork server with everything imported, and nothing running, starts a process in no time.
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -120,82 +117,12 @@ def test_a_second_run_of_the_same_training_is_refused_with_the_firsts_process(tm
     assert first.exitcode == 0
 
 
-def _generate(folder):
-    ensure_embedded(folder, TINY, processes=1)
-
-
 def _files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 def _same_folder(a, b):
     return _files(a) == _files(b) and filecmp.cmpfiles(a, b, _files(a), shallow=False)[1:] == ([], [])
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A few generated faces, and how long they took."""
-    start = time.monotonic()
-    folder = tmp_path_factory.mktemp("tiny") / "faces"
-    assert run(_generate, folder)
-    return folder, time.monotonic() - start
-
-
-def test_generation_killed_at_any_moment_is_repaired(tiny, tmp_path):
-    expected, seconds = tiny
-    chance = random.Random(1)
-    for k in range(4):
-        run(_generate, tmp_path / "faces", killed_after=chance.uniform(0.1, 0.7) * seconds)
-        if k % 2:                                       # sometimes it goes on, sometimes it is killed again
-            assert run(_generate, tmp_path / "faces")
-            assert _same_folder(expected, tmp_path / "faces")
-            shutil.rmtree(tmp_path / "faces")
-
-
-SETTINGS = "Settings(people=0, train=3, test=2, seed=3)"
-PLAIN = f"""from fkp_utils.datasets.embedded import Settings, ensure_embedded
-ensure_embedded(FOLDER, {SETTINGS}, processes=2)
-print("once")
-"""
-# The same in a worker of a pool of the user's own, which may have no children.
-INSIDE = f"""import multiprocessing
-from fkp_utils.datasets.embedded import Settings, ensure_embedded
-if __name__ == "__main__":
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        pool.apply(ensure_embedded, (FOLDER, {SETTINGS}, 2))
-    print("once")
-"""
-
-
-@pytest.mark.parametrize("script", [PLAIN, INSIDE], ids=["plain", "in a pool"])
-def test_a_script_without_a_guard_generates_once_and_ends(tiny, tmp_path, script):
-    (tmp_path / "script.py").write_text(script.replace("FOLDER", repr(str(tmp_path / "faces"))))
-    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
-    assert (done.returncode, done.stdout) == (0, "once\n"), done.stderr
-    assert "Traceback" not in done.stderr and _same_folder(tiny[0], tmp_path / "faces")
-
-
-def test_generation_whose_process_is_killed_says_so_and_goes_on_when_asked_again(tiny, tmp_path):
-    job = subprocess.Popen([sys.executable, "-m", "fkp_utils.datasets.embedded", "faces", "--people", "0", "--train", "300"],
-                           cwd=tmp_path, stderr=subprocess.PIPE, text=True,
-                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
-    while len(list(tmp_path.glob(".faces.partial/records/*"))) < 2:
-        time.sleep(0.02)
-    workers = [child for child in psutil.Process(job.pid).children() if "spawn_main" in " ".join(child.cmdline())]
-    workers[0].kill()
-    told = job.communicate(timeout=30)[1]
-    assert job.returncode == 1 and "Traceback" not in told and "the same call goes on from there" in told
-    assert len(list(tmp_path.glob(".faces.partial/records/*"))) >= 2
-
-
-def test_two_generations_at_once_make_one_whole_set(tiny, tmp_path):
-    both = [CONTEXT.Process(target=_generate, args=(tmp_path / "faces",)) for _ in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join()
-    assert [process.exitcode for process in both] == [0, 0] and _same_folder(tiny[0], tmp_path / "faces")
 
 
 def _crop(root, cache):
@@ -341,11 +268,8 @@ def test_full_disk_under_the_cache_of_crops_is_an_error_that_names_the_file(full
     ("train", ["nose", "--profile", "smoke", "--checkpoints", "{}"]),
     ("kaggle", ["--weights", "small68.safetensors", "--out", "{}/submission.csv"]),
     ("predict.__main__", ["{photo}", "--out", "{}"])])
-def test_commands_name_a_disk_that_is_full(full_disk, module, arguments, tmp_path, embedded, monkeypatch, capsys):
+def test_commands_name_a_disk_that_is_full(full_disk, module, arguments, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FKP_DATA", "")
-    if module == "kaggle":
-        _generate(tmp_path / "faces")
-        monkeypatch.setenv("FKP_DATA", str(tmp_path / "faces"))
     _fill(full_disk)
     Image.fromarray(free_portraits()["Eileen Collins"]).save(tmp_path / "photo.png")
     line = [a.format(full_disk, photo=tmp_path / "photo.png") for a in arguments]

@@ -1,13 +1,13 @@
 """Synthetic-to-real transfer: landmark nets trained on embedded faces alone, scored on real ones.
 
-    python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--faces 600 3000 ...] [--recipe pyramid|lite]
-                                                 [--start WEIGHTS] [--views 30000]
+    python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--generated FOLDER] [--faces 600 3000 ...]
+                                                 [--recipe pyramid|lite] [--start WEIGHTS] [--views 30000]
 
-Each net sees the same number of faces in training, `--views`, however many different ones there are. The table in
+`--generated` names a folder of faces that `bench/shipped_files/faces/make.py` has made (default: the embedded ones). Each net
+sees the same number of faces in training, `--views`, however many different ones there are. The table in
 bench/real_photos/embedded_to_real.md gets a row a run: the NME on the real training photos, none of which was seen, in one
-look, averaged with the mirror image, without each landmark's mean error, and by region; how long the faces took to generate
-and how much disk they take. `--start` takes initial weights (`imagenet.py`). A quarter to half an hour a row on 2 cores without
-bfloat16, and half an hour more for generating 30,000 faces.
+look, averaged with the mirror image, without each landmark's mean error, and by region. `--start` takes initial weights
+(`imagenet.py`). A quarter to half an hour a row on 2 cores without bfloat16.
 """
 
 import argparse
@@ -21,8 +21,7 @@ from finder import table
 from label_offset import in_frame_of_eyes
 
 from fkp_utils.augment import Augment
-from fkp_utils.datasets import IBugFaces
-from fkp_utils.datasets.embedded import Settings, ensure_embedded
+from fkp_utils.datasets import EMBEDDED, IBugFaces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.metrics import failure_rate, mean_nme, mean_shape, nme, region_errors
 from fkp_utils.predict import both_ways
@@ -69,15 +68,6 @@ above. Since both were mended that net has an NME of 3.8 % on generated faces, 4
 REGIONS = ("jaw", "brows", "nose", "eyes", "mouth")
 
 
-def generated(count: int) -> tuple[Path, dict]:
-    """A folder with so many embedded training faces, and what they took; more than ten seconds without a file are a pause."""
-    folder = ensure_embedded(BUILD / f"embedded-{count}", Settings(people=1, train=count, test=2, seed=1))
-    files = [file.stat() for file in folder.rglob("*") if file.is_file()]
-    steps = np.diff(np.sort([file.st_mtime for file in files]))
-    return folder, {"minutes": round(float(steps[steps < 10].sum()) / 60, 1),
-                    "megabytes": round(sum(file.st_size for file in files) / 1e6)}
-
-
 def without_bias(found: np.ndarray, labels: np.ndarray) -> float:
     """NME in percent when each landmark's mean error, in the frame of the eyes, is taken off landmarks (N, 68, 2).
 
@@ -89,11 +79,13 @@ def without_bias(found: np.ndarray, labels: np.ndarray) -> float:
 
 def measured(arguments: argparse.Namespace, count: int) -> dict:
     """One training: a row of the table."""
-    folder, cost = generated(count)
     base = recipe("full", arguments.recipe)
     chosen = replace(base, title=f"{base.net} on {count} embedded faces", size=(128, 128), augment=AUGMENT,
                      epochs=max(1, round(arguments.views / count)), ema=0.99)
-    train, val = IBugFaces(folder, "train", crop=chosen.crop), IBugFaces(folder, "val", crop=chosen.crop)
+    train, val = (IBugFaces(arguments.generated, split, crop=chosen.crop) for split in ("train", "val"))
+    train, val = train.first(round(0.9 * count)), val.first(round(0.1 * count))
+    if len(train) + len(val) < 0.99 * count:
+        raise SystemExit(f"{arguments.generated}: holds fewer than {count} faces")
     start = time.perf_counter()
     run = fit(started(chosen, arguments.start), train, val, chosen, BUILD / "checkpoints")
     minutes = (time.perf_counter() - start) / 60
@@ -109,23 +101,23 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
             "median": round(float(np.median(errors)), 2),
             "above_10": round(100 * failure_rate(errors), 1),
             "mean_shape": round(mean_nme(guess, real.landmarks, real.convention), 2), "minutes": round(minutes, 1),
-            "regions": {name: round(error, 2) for name, error in region_errors(found, real.landmarks, real.convention).items()},
-            "generated": cost}
+            "regions": {name: round(error, 2) for name, error in region_errors(found, real.landmarks, real.convention).items()}}
 
 
 def lines(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
     columns = {"net": "net", "starts from": "start", "embedded faces": "faces", "epochs": "epochs", "NME, one look, %": "nme",
                "mirrored": "mirrored", "without bias": "without_bias", "median": "median", "above 10, %": "above_10"}
-    return table([*columns, *REGIONS, "training, min", "generating, min", "disk, MB"],
+    return table([*columns, *REGIONS, "training, min"],
                  [[*(str(row[key]) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
-                   str(row["minutes"]), *(str(row["generated"][key]) for key in ("minutes", "megabytes"))] for row in rows])
+                   str(row["minutes"])] for row in rows])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("real", type=Path)
-    parser.add_argument("--faces", type=int, nargs="+", default=[600, 3000, 10000, 30000])
+    parser.add_argument("--generated", type=Path, default=EMBEDDED)
+    parser.add_argument("--faces", type=int, nargs="+", default=[600])
     parser.add_argument("--recipe", choices=("pyramid", "lite"), default="pyramid")
     parser.add_argument("--start", type=Path)
     parser.add_argument("--views", type=int, default=30000)

@@ -32,13 +32,13 @@ from skimage.feature import Cascade
 
 from fkp_utils import predict
 from fkp_utils.datasets import IBugFaces
+from fkp_utils.datasets.backdrops import clutter
 from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.scenes import BACKDROPS, matched, points_at, points_of
 from fkp_utils.detection import MIN_CONFIDENCE, find_faces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.metrics import nme
-from fkp_utils.synthesis.render import clutter
 
 RESULTS = Path(__file__).with_suffix(".md")
 MEASURED = Path(__file__).resolve().parents[2] / "data/measured/finder.json"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from finder import as_they_are, at_most, score, table
 
-from fkp_utils.datasets import EMBEDDED, FaceDataset, IBugFaces, ensure_embedded
+from fkp_utils.datasets import EMBEDDED, FaceDataset, IBugFaces
 from fkp_utils.datasets.scenes import SCENE, Scenes
 from fkp_utils.detection import find_faces
 from fkp_utils.files import write_text
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     root = parser.parse_args().real
     photos = [at_most(example, 640) for example in as_they_are(IBugFaces(root, "val"))]
-    real, generated = (Scenes(where, "train", SMALL.size, SCENES) for where in (root, ensure_embedded(EMBEDDED)))
+    real, generated = (Scenes(where, "train", SMALL.size, SCENES) for where in (root, EMBEDDED))
     val, rows = Scenes(root, "val", SMALL.size), []
     for share in SHARES:
         number = round(share * SCENES)

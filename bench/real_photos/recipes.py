@@ -16,7 +16,7 @@ import numpy as np
 from jpeg import JpegAugment
 
 from fkp_utils.augment import Augment
-from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.datasets import EMBEDDED
 from fkp_utils.files import write_json, write_text
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.trained import new_model
@@ -78,7 +78,7 @@ def measure(chosen: Recipe, root: Path) -> dict:
     """Validation numbers of one short training on the real faces; minutes count the real faces' epochs at full size."""
     model = new_model(chosen)
     if chosen.title == _PRETRAINED:
-        model = fit(model, *faces_for(chosen, ensure_embedded(EMBEDDED)), chosen).model
+        model = fit(model, *faces_for(chosen, EMBEDDED), chosen).model
     if chosen.title == _SMALL_FIRST:
         small = replace(chosen, size=(32, 32))
         model = fit(model, *faces_for(small, root), small).model

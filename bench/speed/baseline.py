@@ -16,7 +16,7 @@ from skimage import color, io, transform
 from tables import publish
 from torch.utils.data import DataLoader, Dataset
 
-from fkp_utils.datasets import EMBEDDED, IMMFaces, ensure_embedded
+from fkp_utils.datasets import EMBEDDED, IMMFaces
 from fkp_utils.datasets.imm import FOLDER, read_asf
 from fkp_utils.landmarks import NOSE_TIP_58
 from fkp_utils.nets.recipe import Recipe
@@ -109,7 +109,6 @@ def ours(chosen: Recipe) -> tuple[list[float], float]:
 
 
 def main() -> None:
-    ensure_embedded(EMBEDDED)
     ways = {"ours": ours, "0 workers": partial(tutorial, workers=0), "2 workers": partial(tutorial, workers=2)}
     rows = []
     for name in ("nose", "face"):

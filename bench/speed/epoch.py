@@ -13,7 +13,7 @@ import torch
 from tables import publish, side_by_side
 
 from fkp_utils.augment import to_float
-from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.datasets import EMBEDDED
 from fkp_utils.nets.trained import default_device, new_model
 from fkp_utils.profiles import recipe
 from fkp_utils.train import faces_for
@@ -27,7 +27,7 @@ PARTS = {"nose": (192, 1.3), "face": (96, 1.15), "resnet": (256, 1.05), "unet": 
 def measure(name: str, count: int, device: torch.device) -> dict[str, float]:
     """Median seconds of both epochs."""
     chosen = replace(recipe("full", name), limit=count, ema=0.0)
-    train, _ = faces_for(chosen, ensure_embedded(EMBEDDED))
+    train, _ = faces_for(chosen, EMBEDDED)
     trainers = {way: Trainer(new_model(chosen), train, train, chosen, device) for way in ("epoch", "steps")}
     images, landmarks = train.batch(np.arange(count))
     ready = [(to_float(images[k:k + chosen.batch]).to(device), landmarks[k:k + chosen.batch].to(device))

@@ -20,7 +20,7 @@ from threading import Event, Thread
 from tables import publish
 
 from fkp_utils.augment import Augment
-from fkp_utils.datasets import EMBEDDED, IBugFaces, ensure_embedded
+from fkp_utils.datasets import EMBEDDED, IBugFaces
 from fkp_utils.datasets.ibug import FOLDER
 from fkp_utils.nets.trained import new_model
 from fkp_utils.profiles import recipe
@@ -56,7 +56,7 @@ class Peak:
 
 def many(count: int, folder: Path) -> Path:
     """A dataset that lists the embedded training faces until there are `count`."""
-    ours, theirs = folder / FOLDER, ensure_embedded(EMBEDDED) / FOLDER
+    ours, theirs = folder / FOLDER, EMBEDDED / FOLDER
     ours.mkdir(parents=True)
     for path in theirs.iterdir():
         if path.is_dir():
@@ -82,7 +82,7 @@ def one(what: str) -> dict:
     chosen = recipe(profile, part)
     chosen = replace(chosen, epochs=1, limit=2 * chosen.batch)
     with Peak() as peak:
-        train, val = faces_for(chosen, ensure_embedded(EMBEDDED))
+        train, val = faces_for(chosen, EMBEDDED)
         fit(new_model(chosen), train, val.first(64), chosen, progress=False)
     return {"MB": peak.megabytes}
 

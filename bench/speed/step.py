@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tables import publish, side_by_side
 
-from fkp_utils.datasets import EMBEDDED, ensure_embedded
+from fkp_utils.datasets import EMBEDDED
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import default_device, forward, has_bf16, laid_out, new_model
@@ -74,7 +74,7 @@ def stepper(chosen: Recipe, compiled: bool, batch: int, points: int):
 
 def learning(name: str, fields: dict) -> list[dict]:
     """Validation NME of three seeds in float32 and in the fastest form."""
-    root, rows = ensure_embedded(EMBEDDED), []
+    root, rows = EMBEDDED, []
     chosen = replace(recipe("quick", name), **fields)
     for words, fast in (("float32", False), ("bfloat16, channels_last", True)):
         form = replace(chosen, bf16=fast, channels_last=fast)

@@ -21,14 +21,14 @@ CODE_READY, COUNTS, PATIENCE = "ready", (1, 2, 4), 150                   # proce
 def job(what: str) -> None:
     """Say that everything is ready, wait for a line, do the work, say how long it took."""
     from fkp_utils import predict
-    from fkp_utils.datasets import EMBEDDED, ensure_embedded
+    from fkp_utils.datasets import EMBEDDED
     from fkp_utils.datasets.personal import free_portraits
     from fkp_utils.nets.trained import new_model
     from fkp_utils.profiles import recipe
     from fkp_utils.train import faces_for
     from fkp_utils.training.loop import fit
     chosen = replace(recipe("quick", "resnet_improved"), epochs=2, limit=200)
-    train, val = faces_for(chosen, ensure_embedded(EMBEDDED))
+    train, val = faces_for(chosen, EMBEDDED)
     model, photo = new_model(chosen), free_portraits()["Eileen Collins"]
     predict.landmarks(photo, [[170, 70, 100, 100]])
 

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from ..folders import MEASURED
 from ..landmarks import Convention, rotation, upright_boxes
-from ..synthesis.render import clutter
+from .backdrops import clutter
 from .base import FaceDataset, register
 from .crop import Crop
 from .ibug import IBugFaces

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from ..files import replacing, write_json, write_text
-from ..folders import MEASURED
+from ..folders import EMBEDDED, MEASURED
 from ..nets.models import count_parameters
 from ..nets.recipe import Recipe
 from ..nets.stages import stages
@@ -29,7 +29,7 @@ class Report:
 
     def __init__(self, part: int, out: str | Path, profile: str, root: Path):
         self.out = Path(out)
-        data = "embedded faces" if (Path(root) / "embedded.json").exists() else "real photos"
+        data = "embedded faces" if Path(root).resolve() == EMBEDDED else "real photos"
         self.content: dict[str, Any] = {"part": part, "profile": profile, "data": data, "figures": {}, "models": {},
                                         "recipes": {}, "rows": [], "numbers": {}}
 
