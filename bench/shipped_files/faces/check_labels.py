@@ -18,12 +18,13 @@ import numpy as np
 _BENCH = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_BENCH.parent), str(_BENCH / "real_photos")]
 
+from label_offset import in_frame_of_eyes, without_a_side  # noqa: E402
+
 from fkp_utils.datasets import IBugFaces  # noqa: E402  (found beside this file)
 from fkp_utils.landmarks import IBUG_68  # noqa: E402
 from fkp_utils.metrics import nme  # noqa: E402
 from fkp_utils.nets.weights import load_weights  # noqa: E402
 from fkp_utils.predict import WEIGHTS  # noqa: E402
-from label_offset import in_frame_of_eyes, without_a_side  # noqa: E402
 
 FAR = .25
 

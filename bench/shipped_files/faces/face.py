@@ -6,12 +6,11 @@ The frame is the head's own: the middle between the eyes is the origin, x to the
 from dataclasses import dataclass, field
 from functools import cache
 
-import numpy as np
-from scipy.spatial.transform import Rotation
-
 import landmarks
 import mesh
+import numpy as np
 import people
+from scipy.spatial.transform import Rotation
 
 CLOTHES = "helper-tights"
 

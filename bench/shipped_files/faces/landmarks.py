@@ -7,9 +7,8 @@ right are the person's, x grows to the left; the landmarks' own order goes from 
 
 from functools import cache
 
-import numpy as np
-
 import mesh
+import numpy as np
 from mesh import Part, Surface, at
 
 # Rings of the base mesh on the person's left: lids from the outer corner, lips from the middle to the corner.

@@ -58,7 +58,8 @@ def _quiet(make, *arguments):
 
 def studio(folder: Path, options: argparse.Namespace, number: int, view: int) -> None:
     """One view of a person of IMM's kind."""
-    import picture, photo  # noqa: E401  (Blender is loaded in the processes only)
+    import photo
+    import picture
     name = f"{number:02d}-{view}{'f' if number in WOMEN else 'm'}"
     record = folder / "records" / f"imm_{name}.json"
     if record.exists():
@@ -76,7 +77,8 @@ def studio(folder: Path, options: argparse.Namespace, number: int, view: int) ->
 
 def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> None:
     """One picture of iBUG 300-W's kind, and a test's mirror image."""
-    import picture, photo  # noqa: E401
+    import photo
+    import picture
     record = folder / "records" / f"{split}_{index:05d}.json"
     if record.exists():
         return

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-
 import mesh
+import numpy as np
 
 ORIGINS = "african", "asian", "caucasian"
 AGES = {"baby": 1, "child": 11, "young": 25, "old": 85}

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
-
 import face as faces
 import hair
 import mesh
+import numpy as np
 import parts
 import people
 import photo
@@ -19,6 +16,8 @@ import skin
 import things
 from face import Face, Pose
 from parts import Solid, Strands
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 _MIDDLE = (0, -.35, -.38)                       # of a face, in heads from between the eyes: what cameras point at
 

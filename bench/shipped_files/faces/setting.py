@@ -2,7 +2,6 @@
 
 import bpy
 import numpy as np
-
 import parts
 import scene
 from parts import Solid, plain
@@ -28,8 +27,6 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
         scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
         if rng.random() < .45:
             scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03), warm(rng, u(4200, 6500)), "SUN")
-        if rng.random() < .35:
-            greens(rng, target, camera)
     elif kind == "indoors":
         scene.world(rng, str(rng.choice(["interior", "studio", "courtyard"])), 1.0, tint=warm(rng, u(3200, 7500)))
         lamps(rng, target, yaw, 1, .6)
@@ -130,19 +127,6 @@ def solids(rng: np.random.Generator, target, camera: scene.Camera) -> None:
             shader.inputs["Emission Color"].default_value = (*warm(rng), 1)
             shader.inputs["Emission Strength"].default_value = rng.uniform(1, 6)
         parts.solid(Solid("box", _BOX * size @ turn.T + place, _SIDES, material, smooth=False))
-
-
-def greens(rng: np.random.Generator, target, camera: scene.Camera) -> None:
-    """A hedge or a tree out of focus: thousands of leaves far behind."""
-    n = int(rng.integers(4000, 12000))
-    centres = behind(camera, target, 0, rng.uniform(-45, 45, n), rng.normal(rng.uniform(-9, 12), 13, n)) \
-        + np.outer(rng.uniform(30, 80, n), np.cross([0, 0, 1], camera.right))
-    leaf = np.array([[-1, 0, 0], [-.3, .4, .1], [.4, .35, .1], [1, 0, 0], [.4, -.35, .1], [-.3, -.4, .1]])
-    turn = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0]
-    points = np.einsum("kj,nij->nki", leaf, turn) * rng.uniform(.2, .5, n)[:, None, None] + centres[:, None]
-    colour = linear([rng.uniform(.1, .45), rng.uniform(.3, .6), rng.uniform(.05, .2)])
-    leaves = plain("leaves", colour, .5, Transmission_Weight=.2)
-    parts.solid(Solid("leaves", points.reshape(-1, 3), np.arange(6 * n).reshape(n, 6), leaves, smooth=False))
 
 
 def studio(target, camera: scene.Camera, spot: bool) -> None:

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import bpy
-import numpy as np
-
 import landmarks
 import mesh
+import numpy as np
 from face import LOWER, TONGUE, UPPER, Face, part
 from parts import Solid, plain
 from people import Person
