@@ -619,7 +619,7 @@ def brows(face: Face, looks: skin.Look, hairdo: Hairdo, rng: np.random.Generator
         s0 = rng.beta(1.25, 1.3, n) * .96
         v0 = np.where(rng.random(n) < .07, rng.uniform(-.25, .9, n), rng.beta(1.3, 1.15, n))      # a few stray below
         upright = np.interp(s0, [0, .12, .4, 1], [1, .75, .35, .1])
-        goal = np.clip(.55 + .45 * rng.random(n) ** .6 - .25 * (1 - upright) * (v0 < .3), 0, 1)  # hairs meet below the upper edge
+        goal = np.clip(.55 + .45 * rng.random(n) ** .6 - .25 * (1 - upright) * (v0 < .3), 0, 1) # hairs meet below the edge
         rise = (goal - v0) * np.clip(upright + rng.normal(.25, .15, n), 0, 1.1)
         ahead = rng.uniform(.10, .24, n) * (1.1 - .75 * upright) + rng.normal(0, .015, n)
         s = s0[:, None] + ahead[:, None] * t

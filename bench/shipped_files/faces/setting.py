@@ -26,7 +26,8 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
     if kind == "outdoors":
         scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
         if rng.random() < .45:
-            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03), warm(rng, u(4200, 6500)), "SUN")
+            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03),
+                       warm(rng, u(4200, 6500)), "SUN")
     elif kind == "indoors":
         scene.world(rng, str(rng.choice(["interior", "studio", "courtyard"])), 1.0, tint=warm(rng, u(3200, 7500)))
         lamps(rng, target, yaw, 1, .6)
@@ -43,8 +44,9 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
         scene.world(rng, str(rng.choice(["night", "interior"])), u(.15, .5))
         if rng.random() < .6:                                              # flash, beside the lens
             distance = float(np.linalg.norm(camera.place - target))
-            data = scene.lamp(target, distance, yaw + u(-3, 3), np.degrees(np.arcsin(camera.back[2])) + u(1, 6), 60 * distance ** 2, u(.15, .6), warm(rng, 5600))
-            data.data.spread = 2.5
+            above = np.degrees(np.arcsin(camera.back[2]))
+            flash = scene.lamp(target, distance, yaw + u(-3, 3), above + u(1, 6), 60 * distance**2, u(.15, .6), warm(rng, 5600))
+            flash.data.spread = 2.5
         else:
             lamps(rng, target, yaw, int(rng.integers(1, 3)), 1.0, spread=110)
     else:
@@ -62,7 +64,8 @@ def lamps(rng: np.random.Generator, target, yaw: float, count: int, strength: fl
         colour = warm(rng)
         if rng.random() < .06:
             colour = rng.dirichlet([1, 1, 1]) * 3                          # coloured light
-        scene.lamp(target, distance, yaw + np.clip(rng.normal(0, spread * .6), -150, 150), rng.uniform(-5, 60), watts, big, colour)
+        aside = np.clip(rng.normal(0, spread * .6), -150, 150)
+        scene.lamp(target, distance, yaw + aside, rng.uniform(-5, 60), watts, big, colour)
 
 
 def behind(camera: scene.Camera, target, distance: float, across, up) -> np.ndarray:
