@@ -18,12 +18,13 @@ import numpy as np
 _BENCH = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_BENCH.parent), str(_BENCH / "real_photos")]
 
+from label_offset import in_frame_of_eyes, without_a_side  # noqa: E402
+
 from fkp_utils.datasets import IBugFaces  # noqa: E402  (found beside this file)
 from fkp_utils.landmarks import IBUG_68  # noqa: E402
 from fkp_utils.metrics import nme  # noqa: E402
 from fkp_utils.nets.weights import load_weights  # noqa: E402
 from fkp_utils.predict import WEIGHTS  # noqa: E402
-from label_offset import in_frame_of_eyes, without_a_side  # noqa: E402
 
 FAR = .25
 
@@ -54,9 +55,11 @@ def main() -> None:
     groups = [turn < 20, (turn >= 20) & (turn < 45), turn >= 45]
     means = [np.where(seen[g], moved[g], 0).sum(0) / np.maximum(seen[g].sum(0), 1) for g in groups]
     for k, name in enumerate(IBUG_68.names):
-        print(f"{k:2d} {name:9s} " + "   ".join(f"{m[k].real:6.2f} {m[k].imag:6.2f} ({seen[g][:, k].sum()})" for g, m in zip(groups, means)))
-    for words, g, m in zip(("front", "turned 20 to 45", "turned more"), groups, means):
-        print(f"{words}: {g.sum()} faces, landmarks off by 1 % or more: {(np.abs(m) >= 1).sum()}, mean {np.abs(m).mean():.2f} %")
+        print(f"{k:2d} {name:9s} " + "   ".join(f"{mean[k].real:6.2f} {mean[k].imag:6.2f} ({seen[group][:, k].sum()})"
+                                              for group, mean in zip(groups, means)))
+    for words, group, mean in zip(("front", "turned 20 to 45", "turned more"), groups, means):
+        far = np.abs(mean)
+        print(f"{words}: {group.sum()} faces, landmarks off by 1 % or more: {(far >= 1).sum()}, mean {far.mean():.2f} %")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,14 @@ import colorsys
 from functools import cache
 
 import bpy
-import numpy as np
-from scipy.interpolate import PchipInterpolator
-from scipy.ndimage import gaussian_filter, maximum_filter
-from scipy.spatial import cKDTree
-
 import mesh
+import numpy as np
 import skin
 from face import Face, places
 from parts import Solid, plain
+from scipy.interpolate import PchipInterpolator
+from scipy.ndimage import gaussian_filter, maximum_filter
+from scipy.spatial import cKDTree
 from skin import Nodes, linear
 
 # --- Shapes

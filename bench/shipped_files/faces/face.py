@@ -1,17 +1,17 @@
 """One face as geometry: its points, its eyes, and how head and neck turn against the chest.
 
-The frame is the head's own: the middle between the eyes is the origin, x to the person's left, -y to the front, z up, 10 cm a unit.
+The frame is the head's own: the middle between the eyes is the origin, x to the person's left, -y to the front, z up; a unit is
+10 cm.
 """
 
 from dataclasses import dataclass, field
 from functools import cache
 
-import numpy as np
-from scipy.spatial.transform import Rotation
-
 import landmarks
 import mesh
+import numpy as np
 import people
+from scipy.spatial.transform import Rotation
 
 CLOTHES = "helper-tights"
 
@@ -62,7 +62,7 @@ class Face:
         self.normals = normals(self.points, part("body").faces)
 
     def front(self, xz: np.ndarray, lift: float = 0) -> np.ndarray:
-        """Points (n, 3) where the mean face has (x, z), seen from the front in the base mesh's coordinates; `lift` off the skin."""
+        """Points (n, 3), `lift` off the skin, where the mean face has (x, z) seen from the front, in the mesh's coordinates."""
         return self.on(*places().surface.front(np.asarray(xz)), lift)
 
     def on(self, corners: np.ndarray, weights: np.ndarray, lift: float = 0) -> np.ndarray:

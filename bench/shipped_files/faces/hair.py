@@ -5,21 +5,20 @@ them. So one style fits a child and an old man. A few hundred guides grow step b
 are kept out of head, clothes and face; the strands between them follow the nearest guides.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Callable
 
 import bpy
-import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import map_coordinates
-from scipy.spatial import cKDTree
-
 import landmarks
+import numpy as np
 import skin
 from face import Face, part, places
 from parts import Solid, Strands, hair
 from people import Person
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
 
 _EYES = np.array([0, -1.18, 7.356])             # where the mean face has the middle of its eyes
 _AXIS = -.47                                    # y of the upright axis that the hairline goes around
@@ -139,7 +138,7 @@ def hairdo(person: Person, looks: skin.Look) -> Hairdo:
         curl = min(curl, u(0, .1))
     back = (man and person.age > 28) * np.interp(person.age, [28, 70], [.3, 1])
     recede = u(.5, 1) if style == "receding" else u(0, .5) * back
-    brow = u(.064, .09) if man and grown else u(.044, .066) if grown else u(.042, .058)
+    brow = u(.076, .108) if man and grown else u(.056, .084) if grown else u(.05, .07)
     beard = "none"
     if man and grown and rng.random() < np.interp(person.age, [18, 24, 40], [.25, .55, .6]):
         kinds = {"stubble": .34, "moustache": .1, "goatee": .14, "full short": .28,
@@ -148,7 +147,7 @@ def hairdo(person: Person, looks: skin.Look) -> Hairdo:
     return Hairdo(style, name, tuple(colour.tolist()), tuple(natural.tolist()), grey, u(.0034, .005), float(curl),
                   float(rng.choice([0, -1, 1], p=[.3, .35, .35]) * u(.18, .32)),
                   float(u(.6, 1) if "fringe" in style else 0), u(0, 1), float(recede),
-                  float(np.clip(person.old * u(-.2, .9), 0, 1)), brow, u(.7, 1.15), beard, person.seed)
+                  float(np.clip(person.old * u(-.2, .9), 0, 1)), brow, u(.5, 1.05), beard, person.seed)
 
 
 def facts(hairdo: Hairdo) -> dict[str, str]:
@@ -417,7 +416,7 @@ def _resampled(path: np.ndarray, low: np.ndarray, k: int) -> np.ndarray:
 
 def _waves(strands: np.ndarray, amount: np.ndarray, turns: np.ndarray, phase: np.ndarray) -> np.ndarray:
     """Strands (n, k, 3) wound as helices: radius (n,), turns (n,) and phase (n,)."""
-    n, k, _ = strands.shape
+    k = strands.shape[1]
     t = np.linspace(0, 1, k)
     along = _unit(strands[:, -1] - strands[:, 0] + 1e-6)
     u = _unit(np.cross(along, [.31, .83, .46]))
@@ -604,7 +603,7 @@ def _brow_sheet(face: Face, height: float, side: int) -> tuple[np.ndarray, np.nd
     at = curve.x[-1] * s
     top, along = curve(at), _unit(curve(at, 1))
     down = np.stack([along[:, 1], -along[:, 0]], 1)
-    thick = height * np.interp(s, [0, .1, .4, .7, 1], [.72, .95, 1, .7, .14])
+    thick = height * np.interp(s, [0, .1, .4, .75, 1], [.8, 1, 1, .8, .3])
     xz = top[:, None] + ((1 - v) * thick[:, None])[..., None] * down[:, None]
     corners, weights = places().surface.front(xz.reshape(-1, 2) * [side, 1])
     return face.on(corners, weights).reshape(32, 9, 3), face.normal(corners, weights).reshape(32, 9, 3)
@@ -620,7 +619,7 @@ def brows(face: Face, looks: skin.Look, hairdo: Hairdo, rng: np.random.Generator
         s0 = rng.beta(1.25, 1.3, n) * .96
         v0 = np.where(rng.random(n) < .07, rng.uniform(-.25, .9, n), rng.beta(1.3, 1.15, n))      # a few stray below
         upright = np.interp(s0, [0, .12, .4, 1], [1, .75, .35, .1])
-        goal = np.clip(.8 + .2 * rng.random(n) - .25 * (1 - upright) * (v0 < .3), 0, 1)       # hairs meet below the upper edge
+        goal = np.clip(.55 + .45 * rng.random(n) ** .6 - .25 * (1 - upright) * (v0 < .3), 0, 1) # hairs meet below the edge
         rise = (goal - v0) * np.clip(upright + rng.normal(.25, .15, n), 0, 1.1)
         ahead = rng.uniform(.10, .24, n) * (1.1 - .75 * upright) + rng.normal(0, .015, n)
         s = s0[:, None] + ahead[:, None] * t
@@ -630,8 +629,8 @@ def brows(face: Face, looks: skin.Look, hairdo: Hairdo, rng: np.random.Generator
         lift = face.size * (.003 + rng.uniform(.006, .018, (n, 1)) * np.sin(np.pi * t * .8))
         out.append(place + lift[..., None] * normal)
     strands = np.concatenate(out)
-    radius = face.size * rng.uniform(.0012, .0022, len(strands)) * (1.2 if hairdo.brow > .064 else 1)
-    colour = np.array(hairdo.natural) * 1.05 + .003
+    radius = face.size * rng.uniform(.0012, .0022, len(strands)) * (1.2 if hairdo.brow > .074 else 1)
+    colour = np.array(hairdo.natural) * 1.25 + .006
     return Strands("brows", strands, _tapered(radius, k, .25), _material("brow", colour, .6 * hairdo.grey, .45, .45))
 
 

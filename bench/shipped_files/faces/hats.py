@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.ndimage import gaussian_filter
-
 import cloth
 import clothes
+import numpy as np
 from cloth import ball, charted, fabric, grid, near, sheet, spline, tube
 from face import Face, normals
 from parts import Solid, plain
+from scipy.ndimage import gaussian_filter
 from skin import Nodes, linear
 
 HATS = {"baseball cap": .34, "beanie": .26, "brimmed hat": .15, "hood": .08, "turban": .04, "helmet": .06, "headband": .07}

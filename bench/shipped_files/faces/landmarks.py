@@ -7,9 +7,8 @@ right are the person's, x grows to the left; the landmarks' own order goes from 
 
 from functools import cache
 
-import numpy as np
-
 import mesh
+import numpy as np
 from mesh import Part, Surface, at
 
 # Rings of the base mesh on the person's left: lids from the outer corner, lips from the middle to the corner.
@@ -33,13 +32,13 @@ _IMM_NOSE = ((.085, 7.33), (.105, 7.13), (.155, 7.06), (.165, 6.96), (.098, 6.91
 _JAW = ((.69, -.57, 7.305), (.675, -.60, 7.13), (.65, -.62, 6.96), (.622, -.61, 6.795), (.575, -.63, 6.625), (.48, -.78, 6.47),
         (.34, -1.05, 6.352), (.185, -1.23, 6.258), (0, -1.32, 6.235))
 _FAR_BACK = (.14, .12, .08, .04, 0, 0, .03, .08, .12)
-_NEAR_FORWARD = (0, 0, 0, .0, .05, .10, .12, .12, .12)         # and on the near side of one turned by 30 degrees, as far forward
+_NEAR_FORWARD = (0, 0, 0, .0, .05, .10, .12, .12, .12)        # and on the near side of one turned by 30 degrees, as far forward
 _JAW_FRONT = ((.45, 7.31), (.46, 7.14), (.45, 6.98), (.44, 6.85), (.40, 6.72), (.33, 6.59), (.23, 6.46), (.12, 6.35), (0, 6.30))
 _IMM_SHARES = (2.3, 3.25, 4.2, 5.2, 6.05, 7.1, 8)              # of IMM's jaw, in levels of iBUG's
 _INSIDE = np.array([0, -.72, 6.9])                              # of the head, where the jaw's levels are looked for from
 _LEVEL = 20                                                     # places on each level of the jaw
 _FINE = 4                                                       # levels a landmark of iBUG's
-_EVEN = .75                                                     # how evenly annotators spread the jaw's landmarks between ear and chin
+_EVEN = .75                                                     # how evenly annotators spread landmarks from ear to chin
 
 
 @cache
@@ -71,8 +70,9 @@ class Places:
         self._shares = _shares(self._jaw(self._mean, lambda p: p[:, [0, 2]] * [1, -1], np.array([0, -1.0]), 0)[:, [0, 2]])
 
     def _lip(self, ring, inner, part: float, shares, side: int):
-        """Places at shares of the length of a lip's edge, `part` of the way from one ring to the next, closed as on the mean."""
-        a, b = (np.array([at(self._mean, np.array(c), np.array(w)) for c, w in self._ring(r, shares, side)]) for r in (ring, inner))
+        """Places at shares of a lip's edge, `part` of the way from one ring to the next, closed as on the mean face."""
+        a, b = (np.array([at(self._mean, np.array(c), np.array(w)) for c, w in self._ring(r, shares, side)])
+                for r in (ring, inner))
         return list(zip(*(x.tolist() for x in self.surface.front(((1 - part) * a + part * b)[:, [0, 2]]))))
 
     def _ring(self, vertices, shares, side: int):
@@ -163,7 +163,7 @@ class Places:
         least = np.where(side * np.sign(turn) > -.15, ahead_of * by - np.where(level > 5, back, 0), -back)
         space = at(points, corners, weights)                     # (m, _LEVEL, 3)
         pixels = project(space.reshape(-1, 3)).reshape(m, -1, 2)
-        way = np.radians(np.sign(side) * np.clip(135 * abs(side), 0, 90))     # outwards: to the side at the ears, down at the chin
+        way = np.radians(np.sign(side) * np.clip(135 * abs(side), 0, 90))     # outwards: sideways at the ears, down at the chin
         outwards = np.sin(way)[:, None] * right - np.cos(way)[:, None] * up
         reach = (pixels * outwards[:, None]).sum(-1)
         best = np.where(ahead >= np.minimum(least, .9 * ahead.max(1))[:, None] - 1e-3, reach, -np.inf).argmax(1)
@@ -184,7 +184,8 @@ class Places:
         left, other = (at(points, *self.surface.front(np.array(brow) * [side, 1])) for side in (1, -1))
         out = []
         for wanted, places in ((levels, self.ibug), (imm_levels, self.imm)):
-            goal = (1 - _EVEN) * np.interp(wanted, range(len(jaw)), share) + _EVEN * np.interp(wanted, range(len(jaw)), self._shares)
+            bone, even = (np.interp(wanted, range(len(jaw)), shares) for shares in (share, self._shares))
+            goal = (1 - _EVEN) * bone + _EVEN * even
             edge = np.stack([np.interp(goal, share, jaw[:, c]) for c in range(3)], 1)
             out.append(np.concatenate([edge, at(points, *places)]))
         out[0][17:27], out[1][29:39] = np.concatenate([other[::-1], left]), np.concatenate([left, other])

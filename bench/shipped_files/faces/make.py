@@ -58,13 +58,15 @@ def _quiet(make, *arguments):
 
 def studio(folder: Path, options: argparse.Namespace, number: int, view: int) -> None:
     """One view of a person of IMM's kind."""
-    import picture, photo  # noqa: E401  (Blender is loaded in the processes only)
+    import photo
+    import picture
     name = f"{number:02d}-{view}{'f' if number in WOMEN else 'm'}"
     record = folder / "records" / f"imm_{name}.json"
     if record.exists():
         return
     start = time.time()
-    made = _quiet(picture.studio, options.seed, number, view, "female" if number in WOMEN else "male", folder / "records", options.samples)
+    sex = "female" if number in WOMEN else "male"
+    made = _quiet(picture.studio, options.seed, number, view, sex, folder / "records", options.samples)
     image = made.photo
     if number in GREY:
         image = np.repeat(np.rint(image.mean(2, keepdims=True)).astype(np.uint8), 3, 2)
@@ -76,7 +78,8 @@ def studio(folder: Path, options: argparse.Namespace, number: int, view: int) ->
 
 def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> None:
     """One picture of iBUG 300-W's kind, and a test's mirror image."""
-    import picture, photo  # noqa: E401
+    import photo
+    import picture
     record = folder / "records" / f"{split}_{index:05d}.json"
     if record.exists():
         return
@@ -92,7 +95,8 @@ def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> N
     if split == "test":
         entries.append(formats.mirrored(entries[0], f"{name}_mirror.jpg"))
         _write(folder / formats.IBUG / f"{name}_mirror.jpg", photo.jpeg(made.photo[:, ::-1], quality))
-    _write(record, json.dumps({"entries": entries, "facts": made.facts | {"quality": quality}, "seconds": round(time.time() - start, 1)}))
+    _write(record, json.dumps({"entries": entries, "facts": made.facts | {"quality": quality},
+                               "seconds": round(time.time() - start, 1)}))
 
 
 def _job(job) -> None:
@@ -121,7 +125,8 @@ def finish(folder: Path, options: argparse.Namespace) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("folder", type=Path)
-    for name, default in (("people", 40), ("train", 600), ("test", 100), ("seed", 0), ("samples", 20), ("processes", os.cpu_count())):
+    defaults = {"people": 40, "train": 600, "test": 100, "seed": 0, "samples": 20, "processes": os.cpu_count()}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--side", type=float, nargs=2, default=(95, 145), help="the wild faces' size in pixels, from and to")
     options = parser.parse_args()
@@ -131,7 +136,8 @@ def main() -> int:
     jobs += [(wild, folder, options, "test", k) for k in range(options.test // 2)]
     jobs += [(studio, folder, options, n, view) for n in range(1, options.people + 1) for view in range(1, 7)]
     from tqdm.auto import tqdm
-    with ProcessPoolExecutor(options.processes, get_context("spawn"), max_tasks_per_child=40) as pool:      # Blender keeps memory
+    # Blender keeps memory, so that no process lasts.
+    with ProcessPoolExecutor(options.processes, get_context("spawn"), max_tasks_per_child=40) as pool:
         try:
             for _ in tqdm(pool.map(_job, jobs), "faces", len(jobs), unit="picture", mininterval=5):
                 pass

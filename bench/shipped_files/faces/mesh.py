@@ -29,7 +29,7 @@ def _blender(points) -> np.ndarray:
 def _base() -> tuple[np.ndarray, np.ndarray, dict[str, list]]:
     """Vertices (19158, 3), texture coordinates (n, 2) and, by group, faces of (vertex, texture coordinate) pairs."""
     vertices, textures, groups, group = [], [], {}, ""
-    for line in open(_MPFB / "3dobjs/base.obj"):
+    for line in (_MPFB / "3dobjs/base.obj").read_text().splitlines():
         kind, *rest = line.split() or [""]
         if kind == "v":
             vertices.append([float(c) for c in rest[:3]])
@@ -51,9 +51,9 @@ def base() -> np.ndarray:
 def target(name: str) -> tuple[np.ndarray, np.ndarray]:
     """A shape target: indices (n,) of the vertices that it moves, and by how much (n, 3)."""
     if name.startswith("faceunits/"):
-        lines = open(DATA / f"faceunits01/targets/{name}.target").read()
+        lines = (DATA / f"faceunits01/targets/{name}.target").read_text()
     else:
-        lines = gzip.open(_MPFB / f"targets/{name}.target.gz", "rt").read()
+        lines = gzip.decompress((_MPFB / f"targets/{name}.target.gz").read_bytes()).decode()
     rows = [line.split()[:4] for line in lines.splitlines() if line.strip() and line[0] not in "#\""]
     return np.array([int(r[0]) for r in rows], int), _blender([[float(c) for c in r[1:]] for r in rows])
 

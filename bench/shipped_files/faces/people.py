@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-
 import mesh
+import numpy as np
 
 ORIGINS = "african", "asian", "caucasian"
 AGES = {"baby": 1, "child": 11, "young": 25, "old": 85}
@@ -73,11 +72,10 @@ def _sliders(folder: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
     sliders = []
     for name in names:
         for low, high in _PAIRS:
-            if name.endswith(f"-{low}") and (other := f"{name[:-len(low)]}{high}") in names:
-                if "/r-" not in name:
-                    halves = (name, name.replace("/l-", "/r-")) if "/l-" in name else (name,)
-                    others = (other, other.replace("/l-", "/r-")) if "/l-" in name else (other,)
-                    sliders.append((halves, others))
+            if "/r-" not in name and name.endswith(f"-{low}") and (other := f"{name[:-len(low)]}{high}") in names:
+                halves = (name, name.replace("/l-", "/r-")) if "/l-" in name else (name,)
+                others = (other, other.replace("/l-", "/r-")) if "/l-" in name else (other,)
+                sliders.append((halves, others))
     return tuple(sliders)
 
 
@@ -204,7 +202,9 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
         across = gaze[0] * sign
         act[f"eyeLook{'Out' if across > 0 else 'In'}{side}"] = min(1.0, abs(across) / .6)
         act[f"eyeLook{'Up' if gaze[1] > 0 else 'Down'}{side}"] = min(1.0, abs(gaze[1]) / .45)
-    return kind, {name: float(np.clip(v, 0, 1.6 if name.startswith(("mouthUpperUp", "mouthLowerDown")) else 1.1)) for name, v in act.items() if v > .005}, np.clip(gaze, [-.6, -.45], [.6, .2])
+    most = {name: 1.6 if name.startswith(("mouthUpperUp", "mouthLowerDown")) else 1.1 for name in act}
+    actions = {name: float(np.clip(v, 0, most[name])) for name, v in act.items() if v > .005}
+    return kind, actions, np.clip(gaze, [-.6, -.45], [.6, .2])
 
 
 def act(vertices: np.ndarray, actions: dict[str, float], person: Person) -> np.ndarray:

@@ -68,7 +68,8 @@ def _shake(light: np.ndarray, rng: np.random.Generator, length: float) -> np.nda
     angle = rng.uniform(0, np.pi)
     kernel = np.zeros((size + 2, size + 2))
     for t in np.linspace(-.5, .5, 8 * size):
-        kernel[int(round((size + 1) / 2 + t * length * np.sin(angle))), int(round((size + 1) / 2 + t * length * np.cos(angle)))] += 1
+        row, column = ((size + 1) / 2 + t * length * f(angle) for f in (np.sin, np.cos))
+        kernel[round(row), round(column)] += 1
     kernel /= kernel.sum()
     return np.stack([convolve(light[..., c], kernel, mode="nearest") for c in range(3)], -1)
 

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from scipy.spatial import cKDTree
-from scipy.spatial.transform import Rotation
-
 import face as faces
 import hair
 import mesh
+import numpy as np
 import parts
 import people
 import photo
@@ -19,7 +16,10 @@ import skin
 import things
 from face import Face, Pose
 from parts import Solid, Strands
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
+_NOT_IN_THE_STUDIO = "hand", "mask", "headphones", "sunglasses", "headscarf", "scarf"
 _MIDDLE = (0, -.35, -.38)                       # of a face, in heads from between the eyes: what cameras point at
 
 
@@ -52,7 +52,8 @@ def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, po
     hairdo = hair.hairdo(person, looks)
     # In the studio people wear the same on all their pictures, and nothing that hides the face.
     worn = things.draw(person, np.random.default_rng([person.seed, 20]) if studio else rng, not studio)
-    worn = [name for name in worn if not studio or name not in ("hand", "mask", "headphones", "sunglasses", "headscarf", "scarf")]
+    if studio:
+        worn = [name for name in worn if name not in _NOT_IN_THE_STUDIO]
     solids, covers = things.wear(face, worn, np.random.default_rng([person.seed, 21]) if studio else rng)
     body = skin.skin(face, looks, rng)
     hair.tint(body, hairdo)
@@ -62,8 +63,8 @@ def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, po
     for part in solids + strands:
         part.points = pose.apply(part.points, face)
     points = next(part.points for part in solids if part.name == "skin")
-    facts = {"seed": person.seed, "sex": person.sex, "age": round(person.age, 1), "origin": person.origin, "tone": round(looks.tone, 2),
-             "expression": face.kind, **hair.facts(hairdo), **things.facts(worn)}
+    facts = {"seed": person.seed, "sex": person.sex, "age": round(person.age, 1), "origin": person.origin,
+             "tone": round(looks.tone, 2), "expression": face.kind, **hair.facts(hairdo), **things.facts(worn)}
     return _Cast(face, pose, points, solids, strands, facts)
 
 
@@ -112,8 +113,9 @@ def _passers_by(rng: np.random.Generator, target: np.ndarray, camera: scene.Came
         person = people.draw(int(rng.integers(2**31)))
         face, looks = faces.make(person, rng, "neutral"), skin.look(person)
         clothes, _ = things.wear(face, ["T-shirt"], rng)
-        place = setting.behind(camera, target, rng.uniform(16, 45), [rng.choice([-1, 1]) * rng.uniform(3, 13)], [rng.normal(-.5, .8)])[0]
-        turn = Rotation.from_euler("z", np.degrees(np.arctan2(camera.back[0], -camera.back[1])) + 180 + rng.uniform(-70, 70), degrees=True)
+        distance, across = rng.uniform(16, 45), rng.choice([-1, 1]) * rng.uniform(3, 13)
+        place = setting.behind(camera, target, distance, [across], [rng.normal(-.5, .8)])[0]
+        turn = Rotation.from_euler("z", np.arctan2(camera.back[0], -camera.back[1]) + np.pi + np.radians(rng.uniform(-70, 70)))
         for part in [*clothes, skin.skin(face, looks, rng)]:
             part.points = turn.apply(part.points) + place
             parts.solid(part)
@@ -122,12 +124,12 @@ def _passers_by(rng: np.random.Generator, target: np.ndarray, camera: scene.Came
             parts.strands(part)
 
 
-def _frame(cast: _Cast, target, distance: float, yaw: float, pitch: float, roll: float, size, centre, side: float) -> scene.Camera:
-    """A camera whose picture of the face has the box `side`, the mean of its landmarks' width and height in pixels."""
-    camera = scene.look_at(target, distance, yaw, pitch, roll, 1000.0, size, centre)
+def _frame(cast: _Cast, target, distance: float, turned: tuple[float, float, float], size, centre, side: float) -> scene.Camera:
+    """A camera, `turned` by yaw, pitch and roll, that sees the landmarks' width and height with the mean `side`, in pixels."""
+    camera = scene.look_at(target, distance, *turned, 1000.0, size, centre)
     pixels = camera.project(_landmarks(cast, camera)[0])
     focal = 1000.0 * side / np.sqrt(np.prod(np.ptp(pixels, 0)))
-    return scene.look_at(target, distance, yaw, pitch, roll, focal, size, centre)
+    return scene.look_at(target, distance, *turned, focal, size, centre)
 
 
 def _take(cast: _Cast, camera: scene.Camera, samples: int, folder: Path, seed: int) -> np.ndarray:
@@ -152,8 +154,8 @@ def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random
     return Picture(image, pixels, camera.project(imm), covered[:68], covered[68:], {**cast.facts, **done})
 
 
-def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[float, float] = (95, 145), margin=(2.0, 2.45)) -> Picture:
-    """A face anywhere, as in iBUG 300-W. `side`: the face's size in pixels, from to; the picture is `margin` times as large."""
+def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[float, float] = (95, 145)) -> Picture:
+    """A face anywhere, as in iBUG 300-W, `side` pixels large, from to, in a picture 2 to 2.45 times as large."""
     scene.empty()
     rng = np.random.default_rng([seed, 4, index])
     person = people.draw(seed * 100_000 + 1000 + index)
@@ -162,15 +164,16 @@ def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[flo
     turn = float(np.clip(turn, -80, 80))
     nod, lean = float(np.clip(rng.normal(2, 7.5), -28, 30)), float(np.clip(rng.normal(0, 8.5), -35, 35))
     share = u(.2, .85)
-    pose = Pose(float(np.clip(-share * turn, -45, 45)), float(np.clip(rng.normal(0, 6), -16, 14)), float(np.clip(lean * u(.2, 1), -18, 18)))
+    own = np.clip([-share * turn, rng.normal(0, 6), lean * u(.2, 1)], [-45, -16, -18], [45, 14, 18])
+    pose = Pose(*own.tolist())
     cast = _dress(person, rng, None, pose, False)
     target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
     distance = float(np.exp(u(np.log(5), np.log(28)))) * max(cast.face.size, .8)
     face_size = float(np.exp(u(*np.log(side))))
-    size = tuple(int(face_size * u(*margin)) for _ in range(2))
+    size = tuple(int(face_size * u(2.0, 2.45)) for _ in range(2))
     shift = rng.normal(0, .05, 2) if rng.random() > .06 else rng.normal(0, .2, 2)
     centre = ((.5 + shift[0]) * size[0], (.5 + shift[1]) * size[1])
-    camera = _frame(cast, target, distance, turn + pose.yaw, nod + pose.pitch, lean - pose.roll, size, centre, face_size)
+    camera = _frame(cast, target, distance, (turn + pose.yaw, nod + pose.pitch, lean - pose.roll), size, centre, face_size)
     blur = float(rng.choice([.02, .08, .2], p=[.3, .4, .3]))
     scene.put_camera(camera, distance - .35 * cast.face.size, blur)
     kind = setting.build(rng, target, camera)
@@ -197,7 +200,7 @@ def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: i
     target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
     side, distance, size = own.normal(186, 10) * rng.normal(1, .02), 13.0, (640, 480)
     centre = (322 + rng.normal(0, 14), 302 + rng.normal(0, 11))
-    camera = _frame(cast, target, distance, .25 * turn, 3.0, 0, size, centre, side)
+    camera = _frame(cast, target, distance, (.25 * turn, 3.0, 0), size, centre, side)
     scene.put_camera(camera, distance - .35 * cast.face.size, .05)
     setting.studio(target, camera, spot=view == 5)
     light = _take(cast, camera, samples, folder, seed * 1000 + 10 * number + view)

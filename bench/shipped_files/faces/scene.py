@@ -65,7 +65,7 @@ def put_camera(camera: Camera, focus: float, blur: float) -> None:
     if blur:
         data.dof.use_dof = True
         data.dof.focus_distance = focus
-        data.dof.aperture_fstop = data.lens / 1000 / blur          # Blender's units are metres, of which the lens is in thousandths
+        data.dof.aperture_fstop = data.lens / 1000 / blur          # Blender's units are metres, the lens's are millimetres
     scene = bpy.context.scene
     scene.camera = ob
     scene.render.resolution_x, scene.render.resolution_y = width, height

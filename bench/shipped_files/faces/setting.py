@@ -2,7 +2,6 @@
 
 import bpy
 import numpy as np
-
 import parts
 import scene
 from parts import Solid, plain
@@ -27,9 +26,8 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
     if kind == "outdoors":
         scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
         if rng.random() < .45:
-            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03), warm(rng, u(4200, 6500)), "SUN")
-        if rng.random() < .35:
-            greens(rng, target, camera)
+            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03),
+                       warm(rng, u(4200, 6500)), "SUN")
     elif kind == "indoors":
         scene.world(rng, str(rng.choice(["interior", "studio", "courtyard"])), 1.0, tint=warm(rng, u(3200, 7500)))
         lamps(rng, target, yaw, 1, .6)
@@ -46,8 +44,9 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
         scene.world(rng, str(rng.choice(["night", "interior"])), u(.15, .5))
         if rng.random() < .6:                                              # flash, beside the lens
             distance = float(np.linalg.norm(camera.place - target))
-            data = scene.lamp(target, distance, yaw + u(-3, 3), np.degrees(np.arcsin(camera.back[2])) + u(1, 6), 60 * distance ** 2, u(.15, .6), warm(rng, 5600))
-            data.data.spread = 2.5
+            above = np.degrees(np.arcsin(camera.back[2]))
+            flash = scene.lamp(target, distance, yaw + u(-3, 3), above + u(1, 6), 60 * distance**2, u(.15, .6), warm(rng, 5600))
+            flash.data.spread = 2.5
         else:
             lamps(rng, target, yaw, int(rng.integers(1, 3)), 1.0, spread=110)
     else:
@@ -65,7 +64,8 @@ def lamps(rng: np.random.Generator, target, yaw: float, count: int, strength: fl
         colour = warm(rng)
         if rng.random() < .06:
             colour = rng.dirichlet([1, 1, 1]) * 3                          # coloured light
-        scene.lamp(target, distance, yaw + np.clip(rng.normal(0, spread * .6), -150, 150), rng.uniform(-5, 60), watts, big, colour)
+        aside = np.clip(rng.normal(0, spread * .6), -150, 150)
+        scene.lamp(target, distance, yaw + aside, rng.uniform(-5, 60), watts, big, colour)
 
 
 def behind(camera: scene.Camera, target, distance: float, across, up) -> np.ndarray:
@@ -130,19 +130,6 @@ def solids(rng: np.random.Generator, target, camera: scene.Camera) -> None:
             shader.inputs["Emission Color"].default_value = (*warm(rng), 1)
             shader.inputs["Emission Strength"].default_value = rng.uniform(1, 6)
         parts.solid(Solid("box", _BOX * size @ turn.T + place, _SIDES, material, smooth=False))
-
-
-def greens(rng: np.random.Generator, target, camera: scene.Camera) -> None:
-    """A hedge or a tree out of focus: thousands of leaves far behind."""
-    n = int(rng.integers(4000, 12000))
-    centres = behind(camera, target, 0, rng.uniform(-45, 45, n), rng.normal(rng.uniform(-9, 12), 13, n)) \
-        + np.outer(rng.uniform(30, 80, n), np.cross([0, 0, 1], camera.right))
-    leaf = np.array([[-1, 0, 0], [-.3, .4, .1], [.4, .35, .1], [1, 0, 0], [.4, -.35, .1], [-.3, -.4, .1]])
-    turn = np.linalg.qr(rng.normal(size=(n, 3, 3)))[0]
-    points = np.einsum("kj,nij->nki", leaf, turn) * rng.uniform(.2, .5, n)[:, None, None] + centres[:, None]
-    colour = linear([rng.uniform(.1, .45), rng.uniform(.3, .6), rng.uniform(.05, .2)])
-    leaves = plain("leaves", colour, .5, Transmission_Weight=.2)
-    parts.solid(Solid("leaves", points.reshape(-1, 3), np.arange(6 * n).reshape(n, 6), leaves, smooth=False))
 
 
 def studio(target, camera: scene.Camera, spot: bool) -> None:

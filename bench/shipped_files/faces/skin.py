@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import bpy
-import numpy as np
-
 import landmarks
 import mesh
+import numpy as np
 from face import LOWER, TONGUE, UPPER, Face, part
 from parts import Solid, plain
 from people import Person
@@ -15,7 +14,8 @@ from people import Person
 # sRGB, from the lightest to the darkest.
 _TONES = np.array([[244, 212, 196], [236, 196, 172], [224, 176, 146], [203, 152, 118], [176, 124, 90], [142, 96, 68],
                    [104, 70, 52], [74, 50, 40], [52, 37, 32]]) / 255
-_IRISES = np.array([[48, 30, 19], [66, 42, 25], [96, 68, 38], [110, 100, 62], [98, 112, 96], [96, 122, 142], [72, 96, 128]]) / 255
+_IRISES = np.array([[48, 30, 19], [66, 42, 25], [96, 68, 38], [110, 100, 62], [98, 112, 96], [96, 122, 142],
+                    [72, 96, 128]]) / 255
 
 
 def linear(srgb) -> np.ndarray:
@@ -92,7 +92,8 @@ def regions() -> dict[str, np.ndarray]:
     jaw = np.interp(x, [0, .3, .5, .65], [6.62, 6.66, 6.84, 7.0])
     beard = np.clip((jaw + .06 - z) / .12, 0, 1) * np.clip((z - 6.12) / .14, 0, 1) * np.clip((-y - .35) / .25, 0, 1)
     moustache = _around((.07, -1.53, 6.82, .055), (.16, -1.48, 6.77, .05), (.0, -1.55, 6.83, .05))
-    side = np.clip((7.3 - z) / .1, 0, 1) * np.clip((x - .58) / .06, 0, 1) * np.clip((-y - .45) / .1, 0, 1) * (y < -.3) * (z > 6.6)
+    side = (np.clip((7.3 - z) / .1, 0, 1) * np.clip((x - .58) / .06, 0, 1) * np.clip((-y - .45) / .1, 0, 1) * (y < -.3)
+            * (z > 6.6))
     return {"cheeks": _around((.38, -1.22, 7.02, .17)), "nose": _around((0, -1.6, 7.0, .11), (.13, -1.45, 6.98, .06)),
             "ears": np.clip((x - .71) / .05, 0, 1) * (z > 6.7), "chin": _around((0, -1.43, 6.4, .12)),
             "sockets": _around((.24, -1.32, 7.36, .09), (.36, -1.28, 7.38, .1)),
@@ -193,7 +194,8 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
         n.into(n.attribute("rest", True), distance.inputs[0])
         distance.inputs[1].default_value = rest()[k] + rng.normal(0, .01, 3)
         size = float(rng.uniform(.008, .02))
-        col = n.mix(col, shade(.45, .36, .32), n.between(distance.outputs["Value"], size * 1.3, size * .7, (0, float(rng.uniform(.5, .95)))))
+        strength = float(rng.uniform(.5, .95))
+        col = n.mix(col, shade(.45, .36, .32), n.between(distance.outputs["Value"], size * 1.3, size * .7, (0, strength)))
     col = n.mix(col, shade(.46, .45, .47), n.math("MULTIPLY", n.attribute("stubble"), n.noise(spot, 90, 2, .3, .6)))
     if looks.shadow:
         col = n.mix(col, linear(rng.uniform(.15, .5) * (1 + rng.normal(0, .2, 3)).clip(.6, 1.4)), n.attribute("shadow"))
@@ -203,7 +205,8 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     col = n.mix(col, np.array([.22, .06, .055]), inside)
     n.into(col, n.shader.inputs["Base Color"])
     rough = .62 - .2 * looks.oily
-    glossy = n.math("SUBTRACT", n.between(n.noise(spot, 30, 3), 0, 1, (rough - .06, rough + .1)), n.math("MULTIPLY", n.attribute("oil"), .16))
+    uneven = n.between(n.noise(spot, 30, 3), 0, 1, (rough - .06, rough + .1))
+    glossy = n.math("SUBTRACT", uneven, n.math("MULTIPLY", n.attribute("oil"), .16))
     glossy = n.math("SUBTRACT", glossy, n.math("MULTIPLY", lips, .12 + .15 * looks.rouge))
     n.into(glossy, n.shader.inputs["Roughness"])
     n.shader.inputs["Specular IOR Level"].default_value = .3 + .18 * looks.oily
@@ -219,7 +222,8 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     w = where
     attributes = {
         "rest": rest(),
-        "red": np.clip(looks.red * (.35 * w["cheeks"] + .42 * w["nose"] + .35 * w["ears"] + .16 * w["chin"]) + .55 * looks.rouge * w["cheeks"], 0, .9),
+        "red": np.clip(looks.red * (.35 * w["cheeks"] + .42 * w["nose"] + .35 * w["ears"] + .16 * w["chin"])
+                       + .55 * looks.rouge * w["cheeks"], 0, .9),
         "dark": np.clip(.30 * w["sockets"] + (.18 + .3 * face.person.old) * w["bags"] + .9 * looks.liner * _rim(), 0, .95),
         "freckles": np.clip(w["cheeks"] + w["nose"] + .5 * w["forehead"], 0, 1),
         "stubble": .75 * looks.stubble * w["beard"],
@@ -244,7 +248,8 @@ def eyes(face: Face, looks: Look, rng: np.random.Generator) -> list[Solid]:
     """Two eyeballs that look where the face does."""
     size = float(rng.uniform(.46, .5))                      # the iris's radius, of the ball's
     pupil = size * float(rng.uniform(.28, .5))
-    polar, turn = np.meshgrid(np.r_[np.linspace(0, .62, 24), np.linspace(.66, np.pi, 20)], np.linspace(0, 2 * np.pi, 48, endpoint=False), indexing="ij")
+    polar, turn = np.meshgrid(np.r_[np.linspace(0, .62, 24), np.linspace(.66, np.pi, 20)],
+                              np.linspace(0, 2 * np.pi, 48, endpoint=False), indexing="ij")
     ball = np.stack([np.sin(polar) * np.cos(turn), -np.cos(polar), np.sin(polar) * np.sin(turn)], -1).reshape(-1, 3)
     rows, cols = polar.shape
     k = np.arange(rows * cols).reshape(rows, cols)

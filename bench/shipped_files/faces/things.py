@@ -4,14 +4,11 @@ from collections.abc import Callable
 from functools import cache
 
 import bpy
-import numpy as np
-from scipy.ndimage import gaussian_filter, minimum_filter
-from scipy.spatial.transform import Rotation
-
 import cloth
 import clothes
 import hats
 import mesh
+import numpy as np
 import people
 import skin
 from cloth import ball, fabric, grid, near, spline, tube
@@ -19,6 +16,8 @@ from face import Face, places
 from hats import HATS
 from parts import Solid, plain
 from people import Person
+from scipy.ndimage import gaussian_filter, minimum_filter
+from scipy.spatial.transform import Rotation
 from skin import Nodes, linear
 
 # --- Glasses
