@@ -35,8 +35,7 @@ def main() -> None:
     folder = parser.parse_args().folder
     root = folder / "ibug_300W_large_face_landmark_dataset"
     covered = json.loads((root / "covered.json").read_text())
-    turns = {r["entries"][0]["file"]: r["facts"]["turn"] for p in (folder / "records").glob("train_*.json")
-             for r in [json.loads(p.read_text())]}
+    turns = {file: facts["turn"] for file, facts in json.loads((root / "facts.json").read_text()).items()}
     run = load_weights(WEIGHTS)
     faces = IBugFaces(folder, "all", crop=run.recipe.crop)
     found = without_a_side(run, faces)

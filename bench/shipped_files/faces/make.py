@@ -9,6 +9,8 @@ needs what requirements.txt beside this file names. Writes, in the official layo
     ibug_300W_large_face_landmark_dataset/    dlib XML (68 landmarks) + JPEG; half of the tests are mirror images
     README.md                                 the datasheet
 
+and in both folders covered.json, the indices of the landmarks that something hides, and facts.json, who is seen and how.
+
 Every picture depends only on the seed and its own number. An interrupted run goes on where it stopped: pictures that are
 there with their record (records/, which stays) are not made again.
 """
@@ -99,9 +101,22 @@ def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> N
                                "seconds": round(time.time() - start, 1)}))
 
 
+def _on_one_core(cores) -> None:
+    """Each process keeps to a core of its own: Blender's threads would wait for one another's."""
+    with cores.get_lock():
+        cores.value += 1
+        mine = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {mine[cores.value % len(mine)]})
+
+
 def _job(job) -> None:
     function, *arguments = job
     function(*arguments)
+
+
+def _lines(by_file: dict) -> str:
+    """JSON with a line a file."""
+    return "{\n" + ",\n".join(f"{json.dumps(file)}: {json.dumps(value)}" for file, value in by_file.items()) + "\n}\n"
 
 
 def finish(folder: Path, options: argparse.Namespace) -> None:
@@ -114,11 +129,12 @@ def finish(folder: Path, options: argparse.Namespace) -> None:
     for name, split, with_parts in (("train", "train", True), ("test", "test", True), ("test_parsed", "test", False)):
         title = f"{split} faces" + ("" if with_parts else ", boxes only")
         _write(folder / formats.IBUG / f"labels_ibug_300W_{name}.xml", formats.xml(title, entries[split], with_parts))
-    covered = {e["file"]: e["covered"] for found in entries.values() for e in found}
-    _write(folder / formats.IBUG / "covered.json", json.dumps(covered, indent=0))
     imm = [json.loads(p.read_text()) for p in sorted(records.glob("imm_*.json"))]
-    if imm:
-        _write(folder / formats.IMM / "covered.json", json.dumps({r["file"]: r["covered"] for r in imm}, indent=0))
+    wild_ones = [(e, record["facts"]) for found in splits.values() for record in found for e in record["entries"]]
+    for name, known in ((formats.IBUG, wild_ones), (formats.IMM, [(record, record["facts"]) for record in imm])):
+        if known:
+            _write(folder / name / "covered.json", _lines({e["file"]: e["covered"] for e, _ in known}))
+            _write(folder / name / "facts.json", _lines({e["file"]: facts for e, facts in known}))
     _write(folder / "README.md", datasheet.text(imm, splits, options))
 
 
@@ -136,8 +152,9 @@ def main() -> int:
     jobs += [(wild, folder, options, "test", k) for k in range(options.test // 2)]
     jobs += [(studio, folder, options, n, view) for n in range(1, options.people + 1) for view in range(1, 7)]
     from tqdm.auto import tqdm
+    context = get_context("spawn")
     # Blender keeps memory, so that no process lasts.
-    with ProcessPoolExecutor(options.processes, get_context("spawn"), max_tasks_per_child=40) as pool:
+    with ProcessPoolExecutor(options.processes, context, _on_one_core, (context.Value("i"),), max_tasks_per_child=40) as pool:
         try:
             for _ in tqdm(pool.map(_job, jobs), "faces", len(jobs), unit="picture", mininterval=5):
                 pass
