@@ -231,6 +231,25 @@ def test_a_turned_box_is_read_upright(run):
     assert np.abs(turned.landmarks - expected).max() < 1.5 and turned.roll == 90 and turned.to_dict()["roll"] == 90
 
 
+@pytest.mark.parametrize("size, beside", [((200, 220), True), ((150, 400), False)])
+def test_a_net_is_judged_by_its_distance_from_the_shipped_weights(monkeypatch, run, size, beside):
+    """Two faces whose eye corners are 50 apart: moved by (3, 4), 10 % of that, and by (3, 4.1)."""
+    first = np.random.default_rng(0).uniform(20, 90, (68, 2))
+    first[[36, 45]] = [[30, 40], [80, 40]]
+    faces = [predict.Face(np.array([10.0, 10, 90, 90]), points, 1.0, 0.0, IBUG_68) for points in (first, first[::-1].copy())]
+    faces[1].landmarks[[36, 45]] = [[60, 20], [60, 70]]
+    moved = [replace(face, landmarks=face.landmarks + by) for face, by in zip(faces, ([3, 4], [3, 4.1]))]
+    monkeypatch.setattr(one_photo, "landmarks", lambda photo, boxes=None, run=None: faces if boxes is None else moved)
+    fig, judged = predict.compared(np.full((*size, 3), 90, np.uint8), run)
+    assert judged == "right (10.0 %), wrong (10.2 %)"
+    shown = fig.axes[0].images[0].get_array()
+    assert (shown.shape[1] / shown.shape[0]) == pytest.approx(2 * size[1] / size[0] if beside else size[1] / size[0] / 2)
+    monkeypatch.setattr(one_photo, "landmarks", lambda *given: [])
+    assert predict.compared(np.full((*size, 3), 90, np.uint8), run)[1] == "no face found"
+    with pytest.raises(ValueError, match="58 landmarks"):
+        predict.compared(np.full((*size, 3), 90, np.uint8), replace(run, convention=IMM_58))
+
+
 @pytest.mark.parametrize("side, expected", [(100, (400, 300)), (1600, (1600, 1200))])
 def test_photos_are_drawn_at_their_own_size(side, expected, run):
     picture = np.full((side * 3 // 4, side, 3), 90, np.uint8)

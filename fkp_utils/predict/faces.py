@@ -15,6 +15,7 @@ from ..augment import flip
 from ..datasets.images import read_photo
 from ..detection import find_faces
 from ..landmarks import Convention, box_corners, upright_boxes
+from ..metrics import nme
 from ..nets.finder import Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights
@@ -253,3 +254,22 @@ def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> Figure:
     """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
     return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found")
+
+
+def compared(photo: str | Path | np.ndarray, run: Trained, limit: float = 10.0) -> tuple[Figure, str]:
+    """What a net says of the faces of a photo, and beside it, or below, what the shipped weights say in the same boxes.
+
+    Returns the figure, and a judgement of each face in words: right where its landmarks lie at most `limit` percent of the
+    inter-ocular distance from those of the shipped weights, in the mean. ValueError for a net of other landmarks.
+    """
+    array, shipped = read_photo(photo), landmarks(photo)
+    if run.convention != default_net().convention:
+        raise ValueError(f"a net of {run.convention.name!r} cannot be compared with the shipped weights")
+    if not shipped:
+        return plotting.photo_figure(array, "no face found"), "no face found"
+    own = landmarks(photo, [[*face.box, face.roll] for face in shipped], run)
+    apart = nme(*(np.array([face.landmarks for face in faces]) for faces in (own, shipped)), run.convention)
+    together = np.hstack if array.shape[0] > 0.8 * array.shape[1] else np.vstack
+    picture = together([drawn(array, own), drawn(array, shipped)])
+    told = [f"{'right' if a <= limit else 'wrong'} ({a:.1f} %)" for a in apart]
+    return plotting.photo_figure(picture, ""), ", ".join(told)
