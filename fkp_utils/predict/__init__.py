@@ -8,6 +8,6 @@
 """
 
 from .faces import (
-    BATCH, MIN_CONFIDENCE, SECOND_LOOK_SHIFT, SMALL, WEIGHTS, Face, both_ways, compared, default_net, draw, drawn, face_heatmaps,
-    landmarks, landmarks_in_boxes)
+    BATCH, MIN_CONFIDENCE, SECOND_LOOK_SHIFT, SMALL, WEIGHTS, Face, both_ways, compared, default_net, draw, drawn,
+    face_heatmaps, landmarks, landmarks_in_boxes)
 from .photos import in_photos, photos_named

@@ -268,7 +268,8 @@ def compared(photo: str | Path | np.ndarray, run: Trained, limit: float = 10.0) 
     if not shipped:
         return plotting.photo_figure(array, "no face found"), "no face found"
     own = landmarks(photo, [[*face.box, face.roll] for face in shipped], run)
-    apart = nme(*(np.array([face.landmarks for face in faces]) for faces in (own, shipped)), run.convention)
+    theirs, ours = (np.array([face.landmarks for face in faces]) for faces in (shipped, own))
+    apart = nme(ours, theirs, run.convention)
     together = np.hstack if array.shape[0] > 0.8 * array.shape[1] else np.vstack
     picture = together([drawn(array, own), drawn(array, shipped)])
     told = [f"{'right' if a <= limit else 'wrong'} ({a:.1f} %)" for a in apart]
