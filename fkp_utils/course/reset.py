@@ -1,4 +1,4 @@
-"""Brings the notebooks back to how they came: what git has of them.
+"""Brings the notebooks back to the last commit, which is how they came where nobody has committed changes to them.
 
     python -m fkp_utils.course.reset [--yes]
 
@@ -32,7 +32,7 @@ def _git(project: Path, *arguments: str) -> bytes:
 
 
 def changed(project: Path) -> dict[str, str]:
-    """What was done to each notebook that is not as it came: {path inside the project: description}; OSError without git's."""
+    """What was done to each notebook since the last commit: {path inside the project: description}; OSError without git's."""
     try:
         why = "" if _git(project, "ls-tree", "HEAD", "--", "notebooks") else "not committed in the repository that it lies in"
     except OSError as error:
@@ -49,6 +49,8 @@ def changed(project: Path) -> dict[str, str]:
             found[name] = "deleted"
             continue
         try:
+            if not path.is_file():                       # reading a pipe would wait for ever
+                raise ValueError
             old, new = ({cell.id: cell.source for cell in nbformat.reads(content.decode(), 4).cells}
                         for content in (_git(project, "cat-file", "blob", f"HEAD:./{name}"), path.read_bytes()))
         except Exception:                                # half a file is a file to reset, too
@@ -60,22 +62,32 @@ def changed(project: Path) -> dict[str, str]:
 
 
 def reset(project: Path, names: list[str]) -> Path:
-    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed."""
+    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed.
+
+    OSError, and nothing is changed, where something cannot be copied or is in the place of a folder of theirs.
+    """
     (copies := project / "build" / "before_reset").mkdir(parents=True, exist_ok=True)
     kept = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H.%M.%S_"), dir=copies))
     for name in names:
         path, copy = project / name, kept / Path(name).relative_to("notebooks")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(path):
+        for above in (project / parent for parent in Path(name).parents[:-1]):       # git would throw these away
+            if os.path.lexists(above) and (above.is_symlink() or not above.is_dir()):
+                raise OSError(f"{above} is no folder any more: move it away first")
+        if path.is_file():
             shutil.copy2(path, copy)
-        if _git(project, "diff", "--cached", "--name-only", "--diff-filter=du", "HEAD", "--", name):
+        elif path.is_symlink():
+            copy.symlink_to(os.readlink(path))
+        elif path.is_dir():
+            shutil.copytree(path, copy, symlinks=True)
+        if _git(project, "diff", "--cached", "--name-only", "--diff-filter=MT", "HEAD", "--", name):
             copy.with_suffix(".staged.ipynb").write_bytes(_git(project, "cat-file", "blob", f":./{name}"))
     _git(project, "checkout", "HEAD", "--", *names)
     return kept
 
 
 def main() -> int:
-    """Command line; 0 when the notebooks are as they came, 1 if they are not."""
+    """Command line; 0 when the notebooks are as last committed, 1 if they are not."""
     parser = argparse.ArgumentParser(prog="python -m fkp_utils.course.reset", description=__doc__.splitlines()[0])
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args()
@@ -85,13 +97,14 @@ def main() -> int:
 def _main(yes: bool) -> int:
     found = changed(PROJECT)
     if not found:
-        print("the notebooks are as they came")
+        print("the notebooks are as last committed (`git log notebooks` lists what was committed to them)")
         return 0
     print("would be thrown away:", *(f"  {name}: {what}" for name, what in found.items()), sep="\n")
     try:
-        if not yes and input("reset them? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise EOFError
-    except EOFError:                                          # nobody to ask
+        agreed = yes or input("reset them? [y/N] ").strip().lower() in ("y", "yes")
+    except (EOFError, RuntimeError):                          # nobody to ask, or no stdin at all
+        agreed = False
+    if not agreed:
         print("nothing was changed")
         return 1
     print(f"done; copies of what they were are in {reset(PROJECT, list(found))}")
