@@ -30,10 +30,16 @@ N_POINTS = IBUG_68.size
 
 
 def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
-    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for another shape or NaN."""
-    landmarks = np.asarray(landmarks)
-    if landmarks.ndim != 3 or landmarks.shape[1:] != (N_POINTS, 2) or not np.isfinite(landmarks).all():
-        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2), got {landmarks.shape}")
+    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all.
+
+    ValueError for another shape, no face, what is no number, and coordinates of a million pixels or more.
+    """
+    try:
+        landmarks = np.asarray(landmarks).astype(np.float64, casting="same_kind")           # TypeError for objects
+        if landmarks.shape[1:] != (N_POINTS, 2) or not landmarks.size or not (np.abs(landmarks) < 1e6).all():
+            raise ValueError(f"these are {landmarks.shape}")
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of a face or more; {error}") from None
     with replacing(path) as beside:
         pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
     return Path(path)
@@ -43,8 +49,11 @@ def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
     """Read and check a submission: float64 (N, 68, 2), for pictures of `sizes` (N, 2), width and height, in the XML's order.
 
     ValueError, with file and row, for wrong columns or length, ids that do not count from 0, something that is no number, a
-    coordinate further outside of its picture than the picture is large.
+    coordinate further outside of its picture than the picture is large; and for sizes that are none.
     """
+    sizes = np.asarray(sizes, np.float64)
+    if sizes.shape[1:] != (2,) or not sizes.size or not (sizes > 0).all():
+        raise ValueError(f"{path}: sizes of pictures are (N, 2), above 0, not {sizes.shape}")
     try:
         table = pd.read_csv(path)
     except (ValueError, OSError) as error:
@@ -58,7 +67,7 @@ def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
     _refuse(path, numbers[:, 0] != np.arange(expected), "Ids must count from 0 in order")
     _refuse(path, ~np.isfinite(numbers[:, 1]), "not a number")
     landmarks = numbers[:, 1].reshape(len(sizes), N_POINTS, 2)
-    limit = np.asarray(sizes, np.float64)[:, None]
+    limit = sizes[:, None]
     _refuse(path, ((landmarks < -limit) | (landmarks > 2 * limit)).ravel(), "far outside of the picture")
     return landmarks
 
