@@ -30,16 +30,12 @@ N_POINTS = IBUG_68.size
 
 
 def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
-    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all.
-
-    ValueError for another shape, no face, what is no number, and coordinates of a million pixels or more.
-    """
-    try:
-        landmarks = np.asarray(landmarks).astype(np.float64, casting="same_kind")           # TypeError for objects
-        if landmarks.shape[1:] != (N_POINTS, 2) or not landmarks.size or not (np.abs(landmarks) < 1e6).all():
-            raise ValueError(f"these are {landmarks.shape}")
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of a face or more; {error}") from None
+    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for others, NaN and no face."""
+    landmarks = np.asarray(landmarks)
+    sound = landmarks.shape[1:] == (N_POINTS, 2) and landmarks.dtype.kind in "fiu" and (np.abs(landmarks) < 1e6).all()
+    if not sound or not landmarks.size:
+        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of a face or more, not these "
+                         f"{landmarks.shape} of {landmarks.dtype}")
     with replacing(path) as beside:
         pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
     return Path(path)
@@ -49,11 +45,8 @@ def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
     """Read and check a submission: float64 (N, 68, 2), for pictures of `sizes` (N, 2), width and height, in the XML's order.
 
     ValueError, with file and row, for wrong columns or length, ids that do not count from 0, something that is no number, a
-    coordinate further outside of its picture than the picture is large; and for sizes that are none.
+    coordinate further outside of its picture than the picture is large; and for no picture.
     """
-    sizes = np.asarray(sizes, np.float64)
-    if sizes.shape[1:] != (2,) or not sizes.size or not (sizes > 0).all():
-        raise ValueError(f"{path}: sizes of pictures are (N, 2), above 0, not {sizes.shape}")
     try:
         table = pd.read_csv(path)
     except (ValueError, OSError) as error:
@@ -61,13 +54,13 @@ def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
     if list(table.columns) != ["Id", "Predicted"]:
         raise ValueError(f"{path}: columns {list(table.columns)[:5]}, expected Id, Predicted")
     expected = len(sizes) * 2 * N_POINTS
-    if len(table) != expected:
+    if len(table) != expected or not expected:
         raise ValueError(f"{path}: {len(table)} rows, expected {expected} ({len(sizes)} faces of {2 * N_POINTS})")
     numbers = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     _refuse(path, numbers[:, 0] != np.arange(expected), "Ids must count from 0 in order")
     _refuse(path, ~np.isfinite(numbers[:, 1]), "not a number")
     landmarks = numbers[:, 1].reshape(len(sizes), N_POINTS, 2)
-    limit = sizes[:, None]
+    limit = np.asarray(sizes, np.float64)[:, None]
     _refuse(path, ((landmarks < -limit) | (landmarks > 2 * limit)).ravel(), "far outside of the picture")
     return landmarks
 

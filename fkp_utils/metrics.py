@@ -17,27 +17,22 @@ def mean_shape(landmarks: np.ndarray) -> np.ndarray:
 
     ValueError for another shape, and for a landmark that is unknown in every face.
     """
-    landmarks = _points(landmarks, "")
-    if landmarks.ndim != 3:
-        raise ValueError(f"a mean shape is that of landmarks (N, n, 2), not {landmarks.shape}")
-    known = ~np.isnan(landmarks).any(-1).all(0)
-    if not known.all():
-        raise ValueError(f"landmark {int(np.argmin(known))} is unknown in each of the {len(landmarks)} faces")
-    return np.nanmean(landmarks, 0)
-
-
-def _points(points: np.ndarray, kind: str, most: float = np.finfo(float).max) -> np.ndarray:
-    """Landmarks of which those without an x or a y have neither."""
-    points = np.asarray(points)
-    if points.dtype.kind not in "fiu" or points.ndim < 2 or points.shape[-1] != 2 or (np.abs(points) > most).any():
-        raise ValueError(f"{kind}landmarks are numbers (..., n, 2), finite or NaN, not these {points.shape} of {points.dtype}")
-    return np.where(np.isnan(points).any(-1, keepdims=True), np.nan, points)
+    if np.ndim(landmarks) != 3:
+        raise ValueError(f"a mean shape is that of landmarks (N, n, 2), not {np.shape(landmarks)}")
+    known = np.isfinite(landmarks).all(-1)
+    if not known.any(0).all():
+        raise ValueError(f"landmark {int(np.argmin(known.any(0)))} is unknown in each of the {len(landmarks)} faces")
+    return np.nanmean(np.where(known[..., None], landmarks, np.nan), 0)
 
 
 def _difference(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    predicted, truth = _points(predicted, "predicted ", np.inf), _points(truth, "true ")
-    if predicted.shape != truth.shape:
-        raise ValueError(f"predicted landmarks {predicted.shape} are not those of the true ones {truth.shape}")
+    predicted, truth = np.asarray(predicted), np.asarray(truth)
+    kinds = f"{predicted.shape} of {predicted.dtype} and {truth.shape} of {truth.dtype}"
+    if predicted.shape != truth.shape or truth.shape[-1:] != (2,) or {predicted.dtype.kind, truth.dtype.kind} - set("fiu"):
+        raise ValueError(f"predicted and true landmarks are numbers of one shape (..., n, 2), not {kinds}")
+    if np.isinf(truth).any():
+        raise ValueError("a true landmark is infinite")
+    truth = np.where(np.isnan(truth).any(-1, keepdims=True), np.nan, truth)          # with an x alone it is not known either
     return np.where(np.isnan(predicted) & ~np.isnan(truth), np.inf, predicted) - truth
 
 
@@ -55,10 +50,9 @@ def relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Conven
     """Distance of each landmark in percent of the face's inter-ocular distance, (N, n); ValueError as `nme`."""
     if convention.eye_corners is None:
         raise ValueError(f"convention {convention.name!r} has no eye corners, whose distance the NME is measured in")
-    errors, truth = point_errors(predicted, truth), np.asarray(truth)
-    if truth.shape[1:] != (convention.size, 2):
-        raise ValueError(f"landmarks of {convention.name!r} are (N, {convention.size}, 2), not {truth.shape}")
-    left, right = convention.eye_corners
+    errors, (left, right) = point_errors(predicted, truth), convention.eye_corners
+    if errors.ndim != 2 or max(left, right) >= errors.shape[1]:
+        raise ValueError(f"landmarks (N, n, 2) with eye corners {left} and {right} are wanted, not {(*errors.shape, 2)}")
     ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)[:, None]
     if not ocular.all():
         raise ValueError(f"face {int(np.argmin(ocular != 0))}: both outer eye corners are at one place")
@@ -80,8 +74,8 @@ def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.
     """Normalised mean error of each face, (N,), in percent of its inter-ocular distance.
 
     The inter-ocular distance is that of the outer eye corners (Sagonas et al., 2013). A face of which one
-    of them is unknown has no NME: NaN. ValueError where the convention has no eye corners or another number of landmarks,
-    and for a face, named by its index, whose true eye corners are at one place.
+    of them is unknown has no NME: NaN. ValueError where the convention has no eye corners or the landmarks do not
+    reach to them, and for a face, named by its index, whose true eye corners are at one place.
     """
     return _mean_of_known(relative_errors(predicted, truth, convention))
 
@@ -115,4 +109,6 @@ def region_errors(predicted: np.ndarray, truth: np.ndarray, convention: Conventi
     if not convention.regions:
         return {}
     relative = relative_errors(predicted, truth, convention)
+    if relative.shape[1] != convention.size:
+        raise ValueError(f"landmarks of {convention.name!r} are (N, {convention.size}, 2), not (N, {relative.shape[1]}, 2)")
     return {name: float(_mean_of_known(relative[:, list(index)].ravel())) for name, index in convention.regions.items()}

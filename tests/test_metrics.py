@@ -153,7 +153,7 @@ def test_landmarks_of_other_shapes_are_never_broadcast(measure):
             with pytest.raises(ValueError, match="landmarks"):
                 MEASURES[measure](*pair)
     for odd in (FACES.astype(object), FACES.astype(str), FACES > 9, FACES.astype(complex)):
-        with pytest.raises(ValueError, match=r"landmarks are numbers .*, not these \(2, 68, 2\) of"):
+        with pytest.raises(ValueError, match=r"landmarks are numbers .*, not \(2, 68, 2\) of"):
             MEASURES[measure](odd, FACES)
 
 
@@ -162,7 +162,7 @@ def test_landmarks_of_other_shapes_are_never_broadcast(measure):
 def test_an_infinite_true_landmark_is_an_error_and_no_face_is_no_error(measure):
     truth = FACES.copy()
     truth[1, 3, 0] = INF
-    with pytest.raises(ValueError, match=r"true landmarks are numbers .*, finite or NaN"):
+    with pytest.raises(ValueError, match="a true landmark is infinite"):
         MEASURES[measure](FACES, truth)
     found = MEASURES[measure](FACES[:0], FACES[:0])
     assert np.isnan(list(found.values()) if isinstance(found, dict) else found).all()
@@ -176,8 +176,10 @@ def test_eye_corners_at_one_place_are_an_error_that_names_the_face(measure):
     for predicted in (FACES, truth):
         with pytest.raises(ValueError, match="face 1: both outer eye corners are at one place"):
             MEASURES[measure](predicted, truth)
-    with pytest.raises(ValueError, match=r"are \(N, 68, 2\), not \(2, 58, 2\)"):
-        MEASURES[measure](FACES[:, :58], FACES[:, :58])
+    with pytest.raises(ValueError, match=r"eye corners 36 and 45 are wanted, not \(2, 45, 2\)"):
+        MEASURES[measure](FACES[:, :45], FACES[:, :45])
+    with pytest.raises(ValueError, match=r"are \(N, 68, 2\), not \(N, 58, 2\)"):
+        region_errors(FACES[:, :58], FACES[:, :58], IBUG_68)
 
 
 def test_a_landmark_whose_y_nobody_knows_is_unknown():
@@ -188,6 +190,6 @@ def test_a_landmark_whose_y_nobody_knows_is_unknown():
 
 
 def test_a_mean_shape_is_that_of_faces():
-    for wrong in (FACES[0], FACES[None], FACES[:0], FACES[..., :1], FACES.astype(str)):
+    for wrong in (FACES[0], FACES[None], FACES[:0], FACES[..., 0]):
         with pytest.raises(ValueError):
             mean_shape(wrong)

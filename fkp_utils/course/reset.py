@@ -38,8 +38,7 @@ def changed(project: Path) -> dict[str, str]:
         if not _git(project, "ls-tree", "HEAD", "--", "notebooks"):
             raise OSError("not committed in the repository that it lies in")
     except OSError as why:
-        raise OSError(f"{project}: git has no notebooks to bring back ({why}); get the project again, as a clone or unpacked") \
-            from None
+        raise OSError(f"{project}: git has no notebooks to bring back ({why}); get the project again, as a clone") from None
     differ = ["diff", "--name-only", "--diff-filter=a", "--no-renames", "--relative", "-z", "HEAD", "--", "notebooks"]
     found = {}
     for name in os.fsdecode(_git(project, *differ)).split("\0"):
