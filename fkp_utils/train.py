@@ -48,7 +48,7 @@ def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDatase
 def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
     """The recipe's net, new or with the weights of a trained one; ValueError names a file of other layers."""
     model = new_model(chosen)
-    if not weights:
+    if weights is None:
         return model
     try:
         model.load_state_dict(load_weights(weights).model.state_dict())

@@ -76,10 +76,19 @@ def test_rubbish_is_a_value_error(tmp_path, content):
 def test_only_finite_landmarks_of_the_right_shape_are_written(tmp_path, landmarks):
     unknown = landmarks.copy()
     unknown[1, 3, 0] = np.nan
-    for wrong in (unknown, landmarks[0], landmarks[:, :58], landmarks[..., :1], landmarks[None]):
+    far, objects = landmarks.copy(), landmarks.astype(object)
+    far[1, 3, 0], objects[0, 0, 0] = 1e308, None                # rounding makes 1e308 infinite
+    for wrong in (unknown, landmarks[0], landmarks[:, :58], landmarks[..., :1], landmarks[None], landmarks[:0], [], None, far,
+                  objects, landmarks.astype(object), landmarks.astype(str), landmarks + 0j, 5, "landmarks"):
         with pytest.raises(ValueError, match="finite landmarks"):
             kaggle.write_submission(tmp_path / "s.csv", wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_submission_for_no_picture_is_refused(tmp_path):
+    (tmp_path / "none.csv").write_text("Id,Predicted\n")
+    with pytest.raises(ValueError, match=r"none\.csv: 0 rows"):
+        kaggle.read_submission(tmp_path / "none.csv", SIZES[:0])
 
 
 def _beside(weights, offset):

@@ -378,6 +378,45 @@ def test_short_segments_of_a_jpeg_do_not_cost_its_pixels(segment):
     np.testing.assert_array_equal(read_photo(whole[:after] + segment + whole[after:]), expected)
 
 
+# A file's end.
+
+NOISE = np.random.default_rng(1).integers(0, 255, (17, 45, 3), np.uint8)
+
+
+def _cut_files():
+    """By kind: a file, and how many of its last bytes hold no pixel."""
+    picture, exif = Image.fromarray(NOISE), Image.Exif()
+    exif[0x010F] = "maker"
+    webp = encoded(picture, "WEBP", exif=exif, xmp=b"<x>" * 9, lossless=True)
+    other = Image.fromarray(255 - NOISE)
+    moving = encoded(picture, "WEBP", save_all=True, append_images=[other], lossless=True)
+    last = len(encoded(other, "WEBP", lossless=True)) - 12        # what its own file has besides the 12 bytes of a head
+    return {"BMP": (encoded(picture, "BMP"), 1), "BMP, grey": (encoded(picture.convert("L"), "BMP"), 3),   # rows end at 4 bytes
+            "TIFF": (tiff(NOISE), 0), "TIFF, tiles": (tiff(NOISE, tile=(16, 16), compression="zlib"), 0),
+            "TIFF, LZW": (encoded(picture, "TIFF", compression="tiff_lzw"), 0),        # what describes it comes last
+            "PPM": (encoded(picture, "PPM"), 0), "PGM": (encoded(picture.convert("L"), "PPM"), 0),
+            "PNG": (encoded(picture), 12 + 4), "GIF": (encoded(picture.convert("P"), "GIF"), 2),
+            "WebP": (encoded(picture, "WEBP", lossless=True), 0), "WebP with metadata": (webp, len(webp) - webp.index(b"EXIF")),
+            "moving WebP": (moving, last), "HEIF": (encoded(picture, "HEIF"), 0), "AVIF": (encoded(picture, "AVIF"), 0)}
+
+
+@pytest.mark.parametrize("kind", _cut_files())
+def test_a_file_that_ends_early_is_read_where_no_pixel_is_missing_and_else_refused(kind):
+    """As it lacks a byte more and more, it is the same picture, then an error, never another picture."""
+    whole, beside = _cut_files()[kind]
+    expected, lacks = read_photo(whole), 0
+    for missing in [*range(1, 120), *range(120, len(whole) - 9, 41)]:
+        try:
+            found = read_photo(whole[:-missing])
+        except DatasetError as error:
+            assert "damaged" in str(error) or "not a picture" in str(error)
+            lacks = lacks or missing
+        else:
+            assert not lacks
+            np.testing.assert_array_equal(found, expected)
+    assert beside < lacks <= beside + (6 if kind == "PNG" else 2 if kind[:4] != "movi" else 60), (beside, lacks)
+
+
 # A JPEG's end.
 
 PORTRAIT = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8).repeat(9, 0).repeat(11, 1)

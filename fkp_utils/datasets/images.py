@@ -60,7 +60,7 @@ def _read(source: Any, pixels: Callable[[Image.Image], Any]) -> Any:
 
 
 def _mended(content: bytes) -> list[bytes]:
-    """A PNG, AVIF or JPEG with less metadata; the JPEG with an end, after various bytes: they change no whole pixels."""
+    """A PNG, AVIF or JPEG with less metadata, a WebP's whole chunks; a JPEG with an end, after bytes that change no pixels."""
     if content.startswith(b"\x89PNG"):
         kept, at = bytearray(content[:8]), 8
         while at < len(content):
@@ -70,6 +70,11 @@ def _mended(content: bytes) -> list[bytes]:
                 kept += content[at:end]
             at = end
         return [bytes(kept)]
+    if content[8:12] == b"WEBP":
+        at = 12
+        while (end := at + 8 + int.from_bytes(content[at + 4:at + 8], "little")) <= len(content):
+            at = end + end % 2
+        return [b"RIFF" + (at - 8).to_bytes(4, "little") + content[8:at].ljust(at - 8, b"\0")]
     if not content.startswith(b"\xff\xd8"):
         return [content.replace(b"Exif", b"free")]                 # what an AVIF calls it
     content = re.sub(rb"(?<=\xff[\xe0\xe2]..)(JFI|ICC|MPF)", b"???", content, flags=re.DOTALL)
@@ -139,7 +144,8 @@ def read_photo(photo: Any) -> np.ndarray:
         (h, w, 3) RGB, (h, w) or (h, w, 1) grey, (h, w, 4) RGBA; tensors also (3, h, w) and so on
 
     Turned upright by its EXIF orientation; transparent parts are white; grey, palette and CMYK pictures are converted, colour
-    profiles taken as sRGB; of an animation the first frame is taken. Of grey values of more than 8 bits, white is the smallest
+    profiles taken as sRGB; of an animation the first frame is taken. A file that ends early is read where all pixels are
+    there, whatever its format, and refused where one is missing. Of grey values of more than 8 bits, white is the smallest
     of 8, 10, 12, 14 and 16 bits that holds all, since cameras write 12 bits into 16; of fractions also 1. Raises DatasetError
     as `read_gray`, and where values do not tell what is white; else a TypeError or ValueError says what is wanted.
     """
