@@ -85,7 +85,7 @@ def predict_test(run: Trained, faces: IBugFaces) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: predict every test face with trained weights, write and check the submission."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.kaggle", description="Writes a submission with trained weights.")
+    parser = command.parser("kaggle", "Writes a submission with trained weights.")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--weights", default=WEIGHTS, help="a .safetensors file of this project")
     parser.add_argument("--out", type=command.writable, default="submission.csv")

@@ -201,6 +201,46 @@ def test_resume_looks_at_what_is_new_only(file, tmp_path, capsys, monkeypatch):
     assert main(line) == 0 and looked == [names[2], names[1]]
 
 
+def test_rows_of_other_photos_stay_in_the_table(file, tmp_path, monkeypatch):
+    """With --resume and without; those of a photo that cannot be read any more, too; names are no numbers."""
+    names, out = _walls(tmp_path / "walls", 3), tmp_path / "out"
+    for old, new in zip(names, ("007", "NA", 'a "b",\nc')):
+        old.rename(old.with_name(new))
+    monkeypatch.chdir(tmp_path / "walls")
+
+    def rows(name, *more):
+        code = main([name, "--weights", str(file), "--box", "20,20,100,100", "--csv", "--out", str(out), *more])
+        table = pd.read_csv(out / "landmarks.csv", dtype=str, keep_default_na=False)
+        return code, {photo: tuple(some.x) for photo, some in table.groupby("photo")}
+    _, first = rows("007")
+    _, second = rows("NA", "--resume")
+    _, third = rows('a "b",\nc')
+    assert list(third) == ["007", "NA", 'a "b",\nc'] and {**third, **second, **first} == third
+    Path("007").write_text("no picture")
+    assert rows("007") == (1, third) and rows("NA", "--box", "20,20,100,101")[1] != third
+
+
+def test_photos_of_two_folders_by_one_name_have_their_own_rows(file, tmp_path, monkeypatch):
+    """Whether each of them is typed with its folder, in full or within it."""
+    _walls(tmp_path / "walls", 2)
+    for k in "01":
+        (tmp_path / k).mkdir()
+        (tmp_path / f"walls/wall0{k}.png").rename(tmp_path / k / "a.png")
+
+    def names(folder, name, *more):
+        monkeypatch.chdir(tmp_path / folder)
+        assert main([name, "--weights", str(file), "--box", f"20,20,10{folder},100", "--csv", *more]) == 0
+        table = pd.read_csv(tmp_path / "out/landmarks.csv" if more else "landmarks.csv")
+        assert len(table) == 68 * table.photo.nunique()
+        return sorted(table.photo.unique())
+    out, full = ("--out", str(tmp_path / "out")), str(tmp_path / "1/a.png")
+    assert names("0", "a.png", *out) == ["a.png"]
+    for more in ([], ["--min-confidence", "0.1"], ["--resume"]):
+        assert names("1", "a.png", *out, *more) == names("0", "a.png", *out, *more) == [full, "a.png"]
+    assert names("1", full, *out) == [full, "a.png"]
+    assert names("1", "a.png") == names("1", full) == names("1", "../1/a.png") == ["a.png"]
+
+
 def test_what_is_done_when_interrupted_is_kept(file, tmp_path, capsys, monkeypatch):
     names, out = _walls(tmp_path / "walls", 20), tmp_path / "out"
     real, seen = photos.landmarks_of, []
@@ -258,10 +298,15 @@ def test_photos_of_one_name_keep_their_own_results(file, tmp_path):
                       "wall-3.landmarks.json": "wall.png", "wall-2-2.landmarks.json": "wall-2.png"}
 
 
-def test_a_folder_that_cannot_be_written_is_one_error_a_result(photo, file, tmp_path, capsys):
+@pytest.mark.parametrize("out, more", [("out", []), ("out/deep", []), ("", ["--csv"])])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(photo, file, tmp_path, capsys, monkeypatch, out, more):
+    monkeypatch.setattr(command_line, "in_photos", lambda *given, **how: pytest.fail("began"))
     (tmp_path / "out").write_text("a file, not a folder")
-    assert main([str(photo), "--weights", str(file), "--out", str(tmp_path / "out"), "--csv"]) == 1
-    assert capsys.readouterr().err.count(str(tmp_path / "out")) == 2
+    (tmp_path / "landmarks.csv").mkdir()
+    with pytest.raises(SystemExit) as end:
+        main([str(photo), "--weights", str(file), "--out", str(tmp_path / out), *more])
+    assert end.value.code == 2 and "cannot be written" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["landmarks.csv", "out"]
 
 
 def test_a_given_box_needs_no_detector(file, tmp_path):

@@ -6,7 +6,6 @@ It says first what would go, and asks. Copies of what it takes away go to build/
 of a larger repository. Notebooks that git does not have, such as your own, stay as they are.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -76,7 +75,7 @@ def reset(project: Path, names: list[str]) -> Path:
 
 def main() -> int:
     """Command line; 0 when the notebooks are as they came, 1 if they are not."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.course.reset", description=__doc__.splitlines()[0])
+    parser = command.parser("course.reset", __doc__)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args()
     return command.run("reset", lambda: _main(options.yes))

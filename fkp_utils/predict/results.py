@@ -1,5 +1,6 @@
 """What the command line leaves of each photo, and how a later run knows which photo that was and what it said."""
 
+import glob
 import json
 import os
 import zlib
@@ -52,6 +53,11 @@ class Result:
         there = [file for file in (self.file("jpg"), self.file("json")) if os.path.lexists(file)]
         return all((_told(file) or {}).get("path") == self._whose()["path"] for file in there)
 
+    def are_anothers(self, rows: Sequence[dict]) -> bool:
+        """Whether rows by this photo's name are of one of another folder, whose drawing beside this one's tells of them."""
+        others = self.place.parent.glob(f"{glob.escape(self.photo.stem)}*.landmarks.jpg")
+        return any((mark_of(file) or {}).get("rows") == checksum(rows) for file in others if file != self.file("jpg"))
+
     def said(self, as_json: bool) -> dict | None:
         """What these results say of the photo as it is now, `faces` and `rows` (a checksum); None where they do not."""
         told = _told(self.file("jpg"))
@@ -77,8 +83,8 @@ class Result:
             write_json(self.file("json"), {**self._whose(), "error": words, "faces": []})
 
     def rows(self, faces: Sequence[Face]) -> list[dict]:
-        """The photo's rows of the table, one a landmark."""
-        return [dict(zip(COLUMNS, (str(self.photo), k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
+        """The photo's rows of the table, one a landmark, without its name."""
+        return [dict(zip(COLUMNS[1:], (k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
                 for k, face in enumerate(faces) for n, (x, y) in enumerate(face.landmarks.tolist())]
 
 
@@ -113,17 +119,19 @@ def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
 def read_table(path: Path) -> dict[str, list[dict]]:
     """The rows of each photo in a table of ours; ValueError for another file, which must not be written over."""
     try:
-        table = pd.read_csv(path, encoding_errors="surrogateescape")
+        table = pd.read_csv(path, encoding_errors="surrogateescape", float_precision="round_trip", dtype={"photo": str},
+                            keep_default_na=False)               # a photo may be called 007, or NA
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as a table of landmarks ({error}); it is left as it is") from None
     if list(table.columns) != COLUMNS:
         raise ValueError(f"{path}: another table than one of landmarks; it is left as it is")
-    return {str(photo): some.to_dict("records") for photo, some in table.groupby("photo")}
+    return {str(photo): some.to_dict("records") for photo, some in table.groupby("photo", sort=False)}
 
 
-def write_table(path: Path, rows: Iterable[dict]) -> None:
-    """Write rows, whole or not at all; names that are not UTF-8 as the bytes they are."""
+def update_table(path: Path, photos: dict[str, list[dict]]) -> None:
+    """Write the rows of photos, those of others stay; whole or not at all; names that are not UTF-8 as the bytes they are."""
+    rows = [{**row, "photo": name} for name, some in {**read_table(path), **photos}.items() for row in some]
     with replacing(path) as beside:
-        pd.DataFrame(list(rows), columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")
