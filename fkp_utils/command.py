@@ -22,7 +22,7 @@ def _open_streams() -> None:
     """Let closed ones (`2>&-`) lead nowhere, by the lowest free numbers: else the next file opened would get what they get."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))
+            setattr(sys, name, open(os.devnull, mode))        # noqa: SIM115  until the end
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:

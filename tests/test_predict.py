@@ -356,8 +356,9 @@ def test_results_are_no_photos_whatever_their_names(tmp_path, file, monkeypatch)
     for _ in range(2):
         assert main([*line, "--json", "--csv"]) == 0
     Path("photo.landmarks.jpg").rename("renamed.jpg")
-    for ending in ("png", "jpg", "webp"):
+    for ending in ("png", "jpg", "webp", "tif", "TIFF", "gif", "avif"):
         predict.draw(photo, []).savefig(f"figure.{ending}")
+    predict.draw(photo, []).savefig("of no ending")                      # a PNG
     for name in ("morph.gif", "morph.webp", "mean.jpg", "mean.png"):
         morph.write(np.zeros((1 if "mean" in name else 3, 40, 40, 3), np.uint8), Path(name))
     assert [path.name for path in predict.photos_named(["*.*"])] == ["other.png", "photo.jpg"]
@@ -439,6 +440,58 @@ def test_a_name_that_no_file_can_have_costs_itself_only(photo, file, tmp_path, c
     assert main([long, null, long[:-4] + "*", str(photo), "--weights", str(file), "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
     assert told.err.count("\n") == 3 and "4 photos, 1 faces" in told.out and (tmp_path / "collins.landmarks.jpg").exists()
+
+
+@pytest.mark.parametrize("length, written", [(226, ["jpg", "json"]), (240, ["jpg", "json"]), (241, ["jpg"]), (251, [])])
+def test_a_photo_of_a_long_name_has_its_results_or_is_named(file, tmp_path, capsys, length, written):
+    """Names have 255 bytes at most, and .landmarks.json takes 15 of them."""
+    name = "n" * length
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / f"{name}.png")
+    line = [str(tmp_path), "--weights", str(file), "--box", "50,50,100,100", "--out", str(tmp_path / "out")]
+    codes = [main([*line, "--json"]) if "json" in written else 0, main(line)]
+    assert codes == [0, 0 if written else 1]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*")) == [f"{name}.landmarks.{kind}" for kind in written]
+    told = capsys.readouterr().err
+    assert bool(told) != bool(written) and (written or (f"{name}.png: " in told and "too long" in told and told.count("\n") == 1))
+
+
+@pytest.mark.parametrize("size", [(66_000, 40), (40, 66_000)])
+def test_a_photo_that_is_longer_than_a_jpeg_can_be_is_drawn_smaller(file, tmp_path, size):
+    Image.new("RGB", size, "grey").save(tmp_path / "wide.png")
+    line = [str(tmp_path / "wide.png"), "--weights", str(file), "--box", "0,0,36,36", "--json"]
+    assert main(line) == 0
+    with Image.open(tmp_path / "wide.landmarks.jpg") as drawing:
+        assert max(drawing.size) == 65_500 and min(drawing.size) == 40
+    assert json.loads((tmp_path / "wide.landmarks.json").read_text())["faces"][0]["box"] == [0, 0, 36, 36]
+    predict.draw(tmp_path / "wide.png", landmarks(tmp_path / "wide.png", [0, 0, 36, 36], load_weights(file))).savefig(
+        tmp_path / "figure.jpg")
+    with Image.open(tmp_path / "figure.jpg") as figure:
+        assert abs(max(figure.size) - 65_500) < 2
+
+
+def test_a_folder_is_called_what_it_is_called_before_a_pattern(tmp_path):
+    for name in ("fotos [2020]/a.jpg", "fotos 2/b.jpg", "[x]/*/c.jpg", "[x]/1/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def named(pattern):
+        return [str(path.relative_to(tmp_path)) for path in predict.photos_named([str(tmp_path / pattern)])]
+    assert named("fotos [2020]/*.jpg") == ["fotos [2020]/a.jpg"] and named("fotos [2-3]/*") == ["fotos 2/b.jpg"]
+    assert named("[x]/*/[cd].jpg") == ["[x]/*/c.jpg"] and named("[x]/**/*.jpg") == ["[x]/*/c.jpg", "[x]/1/d.jpg"]
+    assert named("fotos*/*.jpg") == ["fotos 2/b.jpg", "fotos [2020]/a.jpg"] and named("[x]/?/d*") == ["[x]/1/d.jpg"]
+
+
+def test_results_that_a_shell_names_are_left_out_with_a_word(file, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (200, 200), "grey").save("wall.png")
+    Path("notes.json").write_text('{"faces": [1]}'), Path("notes.csv").write_text("photo,face\n"), Path("c.jpg").write_text("no")
+    line = ["--weights", str(file), "--box", "50,50,100,100", "--json", "--csv"]
+    assert main(["wall.png", "c.jpg", *line]) == 1
+    assert Path("c.landmarks.json").exists() and capsys.readouterr().out == "2 photos, 1 faces\n"
+    assert main([*sorted(os.listdir()), *line]) == 1
+    told = capsys.readouterr()
+    assert "left out: 4 files that this project made" in told.out and "4 photos, 1 faces" in told.out
+    assert [line.split(":")[0] for line in told.err.splitlines()] == ["c.jpg", "notes.csv", "notes.json"]
 
 
 def test_a_detector_that_fails_on_one_photo_costs_this_one_only(run, tmp_path):

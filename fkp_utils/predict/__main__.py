@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from .. import command
+from ..marks import mark_of
 from ..nets.trained import Trained
 from ..nets.weights import find_weights, load_weights, sha256
 from .faces import MIN_CONFIDENCE, SMALL, WEIGHTS, check_reads_faces, default_net
@@ -38,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("photos", nargs="+", help="files, folders or patterns")
     parser.add_argument("--out", type=command.writable_folder, help="folder for the results (default: beside each photo)")
     parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too, or why there is none")
-    parser.add_argument("--csv", action="store_true", help="write all landmarks into landmarks.csv (in --out, or here); rows of "
-                                                           "other photos that are in it stay")
+    parser.add_argument("--csv", action="store_true", 
+                        help="write all landmarks into landmarks.csv (in --out, or here); rows of other photos in it stay")
     parser.add_argument("--box", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
     parser.add_argument("--min-confidence", type=_share, default=MIN_CONFIDENCE, help="reject others (default: %(default)s)")
@@ -149,7 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     photos = photos_named(options.photos)
     if not photos:
-        parser.error("no photos there; what this project drew is none")
+        parser.error("no photos there; what this project made is none")
+    if ours := sum(mark_of(Path(name)) is not None for name in options.photos):
+        print(f"left out: {ours} files that this project made")
     try:
         run = load_weights(options.weights) if options.weights else default_net(options.fast)
         check_reads_faces(run)

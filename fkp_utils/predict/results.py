@@ -1,7 +1,6 @@
 """What the command line leaves of each photo, and how a later run knows which photo that was and what it said."""
 
 import glob
-import json
 import os
 import zlib
 from collections.abc import Iterable, Sequence
@@ -13,11 +12,10 @@ import pandas as pd
 from PIL import Image
 
 from ..files import replacing, write_json
-from ..marks import mark, mark_of
+from ..marks import COLUMNS, mark, mark_of
 from ..nets.weights import sha256
+from ..plotting.base import LONGEST
 from .faces import Face, drawn
-
-COLUMNS = ["photo", "face", "point", "x", "y", "confidence"]
 
 
 class Result:
@@ -51,7 +49,7 @@ class Result:
     def is_free_or_own(self) -> bool:
         """Whether no file is in the way that is not a result of this photo."""
         there = [file for file in (self.file("jpg"), self.file("json")) if os.path.lexists(file)]
-        return all((_told(file) or {}).get("path") == self._whose()["path"] for file in there)
+        return all((mark_of(file) or {}).get("path") == self._whose()["path"] for file in there)
 
     def are_anothers(self, rows: Sequence[dict]) -> bool:
         """Whether rows by this photo's name are of one of another folder, whose drawing beside this one's tells of them."""
@@ -60,22 +58,24 @@ class Result:
 
     def said(self, as_json: bool) -> dict | None:
         """What these results say of the photo as it is now, `faces` and `rows` (a checksum); None where they do not."""
-        told = _told(self.file("jpg"))
+        told = mark_of(self.file("jpg"))
         try:
             about = self._about()
         except OSError:
             return None
         if told is None or {key: told.get(key) for key in about} != about:
             return None
-        return told if not as_json or _told(self.file("json")) == told else None
+        return told if not as_json or mark_of(self.file("json")) == told else None
 
     def write(self, picture: np.ndarray, faces: Sequence[Face], as_json: bool) -> None:
-        """Write the drawn photo, uint8 (h, w, 3), last, and its faces as JSON."""
+        """Write the drawn photo, uint8 (h, w, 3), last, smaller if no JPEG can be as large, and its faces as JSON."""
         told = {**self._about(), "faces": len(faces), "rows": checksum(self.rows(faces))}
         if as_json:
             write_json(self.file("json"), {**told, "faces": [face.to_dict() for face in faces]})
         with replacing(self.file("jpg")) as beside:
-            Image.fromarray(drawn(picture, faces)).save(beside, format="JPEG", quality=92, **mark("jpg", told))
+            drawing = Image.fromarray(drawn(picture, faces))
+            drawing.thumbnail((LONGEST, LONGEST))
+            drawing.save(beside, format="JPEG", quality=92, **mark("jpg", told))
 
     def write_fault(self, words: str) -> None:
         """Say as JSON why there are no faces; results that are there already stay."""
@@ -86,17 +86,6 @@ class Result:
         """The photo's rows of the table, one a landmark, without its name."""
         return [dict(zip(COLUMNS[1:], (k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
                 for k, face in enumerate(faces) for n, (x, y) in enumerate(face.landmarks.tolist())]
-
-
-def _told(file: Path) -> dict | None:
-    """What a result says; None for any other file."""
-    if file.suffix == ".jpg":
-        return mark_of(file)
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return {**told, "faces": len(told["faces"])}
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def checksum(rows: Iterable[dict]) -> int:
