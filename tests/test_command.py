@@ -61,7 +61,8 @@ def test_a_command_whose_streams_are_closed_works_and_what_is_said_gets_into_no_
     code = ("import os, sys\nfrom fkp_utils import command\ncommand.parser('x', 'x').parse_args([])\n"
             f"file = open({str(tmp_path / 'out.txt')!r}, 'w')\n"
             "def job():\n    sys.stderr.isatty(), sys.stdout.isatty(), print('said'), print('said', file=sys.stderr)\n"
-            "    os.write(1, b'more'), os.write(2, b'more'), file.write('mine' + sys.stdin.read())\nsys.exit(command.run('x', job))")
+            "    os.write(1, b'more'), os.write(2, b'more'), file.write('mine' + sys.stdin.read())\n"
+            "sys.exit(command.run('x', job))")
     line = f"{shlex.join([sys.executable, '-c', code])} {closed}"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)

@@ -1,4 +1,4 @@
-"""Brings the notebooks back to how they came: what git has of them.
+"""Brings the notebooks back to how they came, or to what you have committed of them: what git has.
 
     python -m fkp_utils.course.reset [--yes]
 
@@ -47,6 +47,9 @@ def changed(project: Path) -> dict[str, str]:
         if not os.path.lexists(path):
             found[name] = "deleted"
             continue
+        if not path.is_file():                           # a folder, say, or a pipe, which would wait for a writer
+            found[name] = "not a notebook any more"
+            continue
         try:
             old, new = ({cell.id: cell.source for cell in nbformat.reads(content.decode(), 4).cells}
                         for content in (_git(project, "cat-file", "blob", f"HEAD:./{name}"), path.read_bytes()))
@@ -59,13 +62,19 @@ def changed(project: Path) -> dict[str, str]:
 
 
 def reset(project: Path, names: list[str]) -> Path:
-    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed."""
+    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed.
+
+    What is no file, or a file in their folder's place, goes there itself: git would remove it with all that is in it.
+    """
     (copies := project / "build" / "before_reset").mkdir(parents=True, exist_ok=True)
     kept = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H.%M.%S_"), dir=copies))
     for name in names:
         path, copy = project / name, kept / Path(name).relative_to("notebooks")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(path):
+        for place, target, fits in ((path.parent, kept / path.parent.name, Path.is_dir), (path, copy, Path.is_file)):
+            if os.path.lexists(place) and not fits(place):
+                shutil.move(place, target)
+        if path.exists():
             shutil.copy2(path, copy)
         if _git(project, "diff", "--cached", "--name-only", "--diff-filter=du", "HEAD", "--", name):
             copy.with_suffix(".staged.ipynb").write_bytes(_git(project, "cat-file", "blob", f":./{name}"))
@@ -84,7 +93,7 @@ def main() -> int:
 def _main(yes: bool) -> int:
     found = changed(PROJECT)
     if not found:
-        print("the notebooks are as they came")
+        print("the notebooks are as they came, or as you have committed them")
         return 0
     print("would be thrown away:", *(f"  {name}: {what}" for name, what in found.items()), sep="\n")
     try:
