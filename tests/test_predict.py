@@ -723,6 +723,40 @@ def test_boxes_are_rows_of_four_five_or_six_numbers(given, boxes, photo, run):
     assert [[*face.box, face.roll] for face in landmarks(photo, given, run)] == boxes
 
 
+@pytest.mark.parametrize("held", [
+    torch.tensor([[170.0, 70, 60, 60, 5], [150, 80, 90, 90, -7]], requires_grad=True),
+    torch.tensor([[170, 70, 60, 60, 5], [150, 80, 90, 90, -7]], dtype=torch.bfloat16),
+    [predict.Face(np.array([170, 70, 60, 60]), np.zeros((68, 2)), 1.0, 5.0),
+     predict.Face(np.array([150, 80, 90, 90]), np.zeros((68, 2)), 1.0, -7.0)],
+    [torch.tensor([170.0, 70, 60, 60, 5], requires_grad=True), np.array([150, 80, 90, 90, -7])],
+    pd.DataFrame([[170, 70, 60, 60, 5], [150, 80, 90, 90, -7]]), "generator"],
+    ids=["gradients", "bfloat16", "faces", "rows of two kinds", "table", "generator"])
+def test_boxes_may_be_what_callers_have(held, photo, run):
+    """Of several photos in groups, too."""
+    expected = [[170, 70, 60, 60, 5], [150, 80, 90, 90, -7]]
+
+    def given():
+        return (row for row in expected) if isinstance(held, str) else held
+    assert [[*face.box, face.roll] for face in landmarks(photo, given(), run)] == expected
+    for _, faces, error in predict.in_photos([photo] * 9, given(), run):
+        assert error is None and [[*face.box, face.roll] for face in faces] == expected
+    if isinstance(held, list):
+        assert [[*face.box, face.roll] for face in landmarks(photo, held[0], run)] == expected[:1]
+
+
+def test_what_a_detector_says_beside_faces_is_left_out(photo, run):
+    """Rows that are no numbers, without a pixel, or nowhere on the photo; alone they are no face."""
+    junk = [[np.nan, 0, 50, 50], [0, 0, np.inf, 50], [0, 0, 0, 0], [10, 10, -5, 20], [10, 10, 1e-9, 1e-9], [1e6, 5, 50, 50],
+            [-90, 0, 80, 80], [0, 0, 1e5, 1e5]]
+    seen = [[170.0, 70, 100, 100]]
+    expected = landmarks(photo, None, run, lambda picture: np.array(seen))
+    assert len(expected) == 1
+    for rows in (junk + seen, seen + junk, torch.tensor(junk[:4] + seen + junk[4:])):
+        [face] = landmarks(photo, None, run, lambda picture, rows=rows: rows)
+        np.testing.assert_allclose(face.landmarks, expected[0].landmarks, atol=0.01)
+    assert landmarks(photo, None, run, lambda picture: junk) == []
+
+
 @pytest.mark.parametrize("given", [[1, 2, 3], [[1, 2], [3, 4]], np.ones((2, 8)), np.ones((1, 2, 4)), [[1, 2, 3, 4], [5, 6]],
                                    "face", [[1, 2, "a", 4]], 7, {"left": 1}])
 def test_other_boxes_are_refused_in_one_sentence(given, photo, run):
@@ -780,7 +814,8 @@ def test_weights_know_their_convention(run, tmp_path):
 
 
 @pytest.mark.parametrize("box, fits", [
-    ((0, 0, 0.5, 9), True), ((0, 0, 0, 9), False), ((0, 0, 9, 0), False), ((0, 0, 999, 999), True), ((0, 0, 1000, 9), False),
+    ((0, 0, 0.5, 9), True), ((0, 0, 0, 9), False), ((50, 50, 1e-9, 1e-9), False), ((50, 50, 0.1, 9), False),
+    ((50, 50, 1, 1), True), ((0, 0, 9, 0), False), ((0, 0, 999, 999), True), ((0, 0, 1000, 9), False),
     ((0, 0, 9, 1000), False), ((199.5, 0, 9, 9), True), ((200, 0, 9, 9), False), ((0, 99.5, 9, 9), True),
     ((0, 100, 9, 9), False),
     ((-9, 0, 9.5, 9), True), ((-9, 0, 9, 9), False), ((0, -9, 9, 9.5), True), ((0, -9, 9, 9), False)])

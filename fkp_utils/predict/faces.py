@@ -151,7 +151,8 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
 def _boxes_of(given, whose: str) -> np.ndarray:
     """Boxes as float64 (k, 5), (left, top, width, height, roll); ValueError, with `whose` they are, for anything else."""
     try:
-        boxes = np.atleast_2d(np.array(given, np.float64))
+        rows = _plain(given) if isinstance(given, Face) or hasattr(given, "__array__") else [_plain(row) for row in given]
+        boxes = np.atleast_2d(np.array(rows, np.float64))
     except (TypeError, ValueError):                          # no numbers, or rows of different lengths
         boxes = np.empty((1, 1, 1))
     if boxes.ndim == 2 and boxes.shape[1] in (4, 5, 6):
@@ -162,16 +163,24 @@ def _boxes_of(given, whose: str) -> np.ndarray:
                      f"not {np.shape(given) if isinstance(given, np.ndarray) else given}")
 
 
-def _on_picture(boxes: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """The boxes (k, 5); ValueError for one that lies nowhere on the picture."""
+def _plain(box):
+    """A box, or all of them, as numpy takes it."""
+    if isinstance(box, Face):
+        return [*box.box, box.roll]
+    return box.detach().cpu().double().numpy() if isinstance(box, torch.Tensor) else box
+
+
+def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarray:
+    """The boxes (k, 5) that lie on the picture and cover a pixel; if `strict`, ValueError for another one."""
     height, width = array.shape[:2]
     left, top, wide, high, _ = boxes.T
-    fits = (np.minimum(wide, high) > 0) & (np.maximum(wide, high) < 5 * max(width, height))          # false for NaN, too
+    fits = (np.minimum(wide, high) > 0) & (wide * high >= 1) & (np.maximum(wide, high) < 5 * max(width, height))
     fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes).all(1)
-    if not fits.all():
+    if strict and not fits.all():
         box = ", ".join(f"{number:g}" for number in boxes[~fits][0][:4])
-        raise ValueError(f"a box (left, top, width, height) of {box} lies nowhere on a picture of {width}x{height}")
-    return boxes
+        raise ValueError(f"a box (left, top, width, height) of {box} has no pixel, or lies nowhere on a picture of "
+                         f"{width}x{height}")
+    return boxes[fits]
 
 
 Detector = Callable[[np.ndarray], np.ndarray]
@@ -185,17 +194,17 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     Parameters
     ----------
     photo : file, or uint8 (h, w, 3) RGB, or what else `datasets.images.read_photo` takes
-    boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, if known; else the detector
-        looks for them
+    boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, or other `Face`s, if known; else
+        the detector looks for them
     run : net (default: the one that comes with the project)
-    detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6)
+    detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6); those that lie nowhere on the photo are left out
     fast : by default the smaller net that comes with the project, see data/weights/README.md
     min_confidence : of a detector's faces; others are rejected
     second_look_shift : as `landmarks_in_boxes` has it
 
     DatasetError when the file is not a picture. No face is no error: the list is empty. ValueError when a given box lies
-    nowhere on the photo, boxes have another shape, an array is no photo, or the net does not read faces' crops; TypeError
-    for what is no photo at all, such as None.
+    nowhere on the photo or is smaller than a pixel, boxes have another shape, an array is no photo, or the net does not read
+    faces' crops; TypeError for what is no photo at all, such as None.
     """
     run = run or default_net(fast)
     return landmarks_of([read_photo(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
@@ -206,9 +215,10 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
     """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
     check_reads_faces(run)
     if boxes is None:
-        places = [_boxes_of(detector(array), "a detector's boxes") for array in arrays]
+        places = [_on_picture(_boxes_of(detector(array), "a detector's boxes"), array, strict=False) for array in arrays]
     else:
-        places = [_on_picture(_boxes_of(boxes, "boxes"), array) for array in arrays]
+        given = _boxes_of(boxes, "boxes")
+        places = [_on_picture(given, array, strict=True) for array in arrays]
     greys = [Image.fromarray(array).convert("L") for array in arrays]
     jobs = [(k, place) for k, some in enumerate(places) for place in some]
     found: list[list[Face]] = [[] for _ in arrays]

@@ -70,7 +70,7 @@ def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Traine
     to share out every step of the nets. A net reads the faces of a group together. One group a processor, and one more, is in
     memory.
     """
-    run = run or default_net()
+    run, boxes = run or default_net(), boxes if boxes is None or hasattr(boxes, "__len__") else list(boxes)
 
     def read(group):
         return _in_group(group, boxes, run, detector, min_confidence)
