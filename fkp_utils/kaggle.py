@@ -30,10 +30,13 @@ N_POINTS = IBUG_68.size
 
 
 def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
-    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for another shape or NaN."""
-    landmarks = np.asarray(landmarks)
-    if landmarks.ndim != 3 or landmarks.shape[1:] != (N_POINTS, 2) or not np.isfinite(landmarks).all():
-        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2), got {landmarks.shape}")
+    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for others, or none."""
+    try:
+        landmarks = np.asarray(landmarks, np.float64)
+    except (TypeError, ValueError):                              # objects, or rows of different lengths
+        landmarks = np.empty(0)
+    if landmarks.shape[1:] != (N_POINTS, 2) or not landmarks.size or not np.isfinite(landmarks).all():
+        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of faces, not what was given")
     with replacing(path) as beside:
         pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
     return Path(path)

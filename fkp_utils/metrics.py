@@ -1,4 +1,5 @@
 """Errors of predicted landmarks. Arrays are float, points (..., n, 2) in pixels; a NaN in `truth` is a landmark nobody knows.
+ValueError where `predicted` and `truth` are of different shapes.
 
 Unknown landmarks count nowhere: means are over the known ones, and NaN where there are none. A known landmark that was not
 found, NaN in `predicted`, has the error inf.
@@ -23,6 +24,8 @@ def mean_shape(landmarks: np.ndarray) -> np.ndarray:
 
 
 def _difference(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    if np.shape(predicted) != np.shape(truth):
+        raise ValueError(f"predicted landmarks {np.shape(predicted)}, but true ones {np.shape(truth)}")
     return np.where(np.isnan(predicted) & ~np.isnan(truth), np.inf, predicted) - truth
 
 
@@ -42,7 +45,7 @@ def relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Conven
         raise ValueError(f"convention {convention.name!r} has no eye corners, whose distance the NME is measured in")
     left, right = convention.eye_corners
     ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)[:, None]
-    return 100 * point_errors(predicted, truth) / ocular
+    return 100 * point_errors(predicted, truth) / np.where(ocular > 0, ocular, np.nan)
 
 
 def _mean_of_known(errors: np.ndarray) -> np.ndarray:
@@ -60,7 +63,7 @@ def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.
     """Normalised mean error of each face, (N,), in percent of its inter-ocular distance.
 
     The inter-ocular distance is that of the outer eye corners (Sagonas et al., 2013). A face of which one
-    of them is unknown has no NME: NaN. ValueError where the convention has no eye corners.
+    of them is unknown, or both are in one place, has no NME: NaN. ValueError where the convention has no eye corners.
     """
     return _mean_of_known(relative_errors(predicted, truth, convention))
 

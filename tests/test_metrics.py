@@ -1,5 +1,7 @@
 """Metrics on numbers small enough to check by hand."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,31 @@ def test_a_face_without_an_eye_corner_has_no_nme_and_is_left_out_of_the_mean():
     errors = nme(truth + [3, 4], truth, IBUG_68)
     assert errors[0] == pytest.approx(10) and np.isnan(errors[1])
     assert mean_nme(truth + [3, 4], truth, IBUG_68) == pytest.approx(10)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_face_whose_eye_corners_are_in_one_place_has_no_nme_and_is_left_out_of_the_mean(kind):
+    truth = np.zeros((3, 68, 2), kind)
+    truth[:2, 45, 0] = 50
+    predicted = truth + np.array([3, 4], kind)
+    np.testing.assert_allclose(nme(predicted, truth, IBUG_68), [10, 10, np.nan], rtol=1e-6)
+    assert mean_nme(predicted, truth, IBUG_68) == pytest.approx(10) and mean_nme(truth, truth, IBUG_68) == 0
+    predicted[1] = np.nan                                      # not found
+    assert failure_rate(nme(predicted, truth, IBUG_68)) == 0.5 and np.isnan(nme(truth, truth, IBUG_68)[2])
+    regions = region_errors(predicted[[0, 2]], truth[[0, 2]], IBUG_68)
+    assert len(regions) == 5 and list(regions.values()) == pytest.approx([10] * 5)
+
+
+@pytest.mark.parametrize("shape", [(1, 68, 2), (3, 68, 2), (2, 67, 2), (2, 1, 2), (2, 68, 1), (68, 2), (2, 68), (2,), ()])
+def test_other_counts_of_faces_or_landmarks_are_refused(shape):
+    """numpy would compare one face, or one landmark, with each of the others."""
+    truth = np.zeros((2, 68, 2))
+    truth[:, 45, 0] = 50
+    for measure in (mae, point_errors, lambda p, t: nme(p, t, IBUG_68), lambda p, t: mean_nme(p, t, IBUG_68),
+                    lambda p, t: normalised_mse(p, t, (60, 80)), lambda p, t: region_errors(p, t, IBUG_68)):
+        with pytest.raises(ValueError, match=re.escape(f"predicted landmarks {shape}, but true ones (2, 68, 2)")):
+            measure(np.zeros(shape), truth)
 
 
 NAN, INF = np.nan, np.inf
