@@ -37,9 +37,9 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 def writable(text: str, folder: bool = False) -> Path:
     """An argparse type: a file that can be written as things are now, so that nobody learns otherwise after hours of work."""
     try:
-        if not folder and os.path.isdir(text):
-            raise IsADirectoryError(0, "is a folder")
         path = Path(text).absolute()
+        if not folder and (path.is_dir() or text.endswith(os.sep)):
+            raise IsADirectoryError(0, "is a folder")
         there = [place for place in (path, *path.parents) if place.exists() or place.is_symlink()]
         with tempfile.TemporaryFile(dir=there[not folder and there[0] == path]):
             return Path(text)

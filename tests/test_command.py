@@ -98,6 +98,9 @@ def test_files_that_cannot_be_written_are_wrong_arguments(tmp_path):
                         (tmp_path / ("n" * 300) / "out.csv", "too long"), ("/proc/out.csv", "/proc/out.csv")):
         with pytest.raises(argparse.ArgumentTypeError, match=words):
             command.writable(str(path))
+    for path in ("", ".", str(tmp_path / "new") + os.sep):
+        with pytest.raises(argparse.ArgumentTypeError, match="is a folder"):
+            command.writable(path)
     with pytest.raises(argparse.ArgumentTypeError, match="too long"):
         command.writable(str(tmp_path / ("n" * 256)))
     assert command.writable(str(tmp_path / "new" / "deep" / "out.csv")) == tmp_path / "new" / "deep" / "out.csv"

@@ -64,9 +64,10 @@ def photo(tmp_path_factory):
     return path
 
 
-def test_weights_round_trip(run, file):
+def test_weights_round_trip(run, file, photo):
     loaded = load_weights(file)
     assert loaded.recipe == RECIPE and type(loaded.model) is UNet
+    assert file.stat().st_mode == photo.stat().st_mode           # whoever may read other files may read it
     for name, value in loaded.model.state_dict().items():
         assert torch.allclose(value.float(), run.model.state_dict()[name].float(), atol=1e-3), name
 
@@ -199,6 +200,26 @@ def test_resume_looks_at_what_is_new_only(file, tmp_path, capsys, monkeypatch):
     assert set(rows.photo[changed]) == {str(names[2])}
     (out / "wall01.landmarks.json").unlink()
     assert main(line) == 0 and looked == [names[2], names[1]]
+
+
+def test_two_runs_at_once_lose_nothing_of_each_other(tmp_path):
+    """Both have chosen their places, and read the table, before either writes."""
+    out, named = tmp_path / "out", []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (90, 80), "grey" if folder == "a" else "white").save(tmp_path / folder / "wall.png")
+        named.append(results.places([tmp_path / folder / "wall.png"], out, {})[0])
+    first, second = named
+    assert first.place == second.place
+    for as_json in (False, True, True):
+        for result in (second, first):
+            result.write(np.zeros((80, 90, 3), np.uint8), [], as_json)
+    paths = {path.name: json.loads(path.read_text())["path"] for path in out.glob("*.json")}
+    assert paths == {"wall.landmarks.json": "../b/wall.png", "wall-2.landmarks.json": "../a/wall.png"}
+    assert {path.name for path in out.glob("*.jpg")} == {"wall.landmarks.jpg", "wall-2.landmarks.jpg"}
+    row = {"face": 0, "point": 0, "x": 1.25, "y": 2.0, "confidence": 0.5}
+    results.update_table(out / "t.csv", {"a": [row]}), results.update_table(out / "t.csv", {"b": [row, row], "c": []})
+    assert list(pd.read_csv(out / "t.csv").photo) == ["a", "b", "b"]
 
 
 def test_rows_of_other_photos_stay_in_the_table(file, tmp_path, monkeypatch):

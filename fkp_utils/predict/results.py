@@ -1,10 +1,11 @@
 """What the command line leaves of each photo, and how a later run knows which photo that was and what it said."""
 
 import glob
+import io
 import os
 import zlib
-from collections.abc import Iterable, Sequence
-from itertools import chain, count
+from collections.abc import Collection, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ class Result:
 
     def __init__(self, photo: Path, place: Path, how: dict):
         self.photo, self.place, self.how = photo, place, how
+        self._others = (place.with_name(f"{place.name}-{k}") for k in count(2))
 
     def file(self, kind: str) -> Path:
         """The file with this ending."""
@@ -46,10 +48,12 @@ class Result:
             path = os.path.abspath(self.photo)
         return {"photo": self.photo.name, "path": path}
 
-    def is_free_or_own(self) -> bool:
-        """Whether no file is in the way that is not a result of this photo."""
-        there = [file for file in (self.file("jpg"), self.file("json")) if os.path.lexists(file)]
-        return all((mark_of(file) or {}).get("path") == self._whose()["path"] for file in there)
+    def make_way(self, taken: Collection[str] = ()) -> None:
+        """Go on to the next place, numbered, while this one is taken or has a file that is no result of this photo."""
+        def is_foreign(file: Path) -> bool:
+            return os.path.lexists(file) and (mark_of(file) or {}).get("path") != self._whose()["path"]
+        while str(self.place).lower() in taken or is_foreign(self.file("jpg")) or is_foreign(self.file("json")):
+            self.place = next(self._others)
 
     def are_anothers(self, rows: Sequence[dict]) -> bool:
         """Whether rows by this photo's name are of one of another folder, whose drawing beside this one's tells of them."""
@@ -68,14 +72,16 @@ class Result:
         return told if not as_json or mark_of(self.file("json")) == told else None
 
     def write(self, picture: np.ndarray, faces: Sequence[Face], as_json: bool) -> None:
-        """Write the drawn photo, uint8 (h, w, 3), last, smaller if no JPEG can be as large, and its faces as JSON."""
+        """Write the drawn photo, uint8 (h, w, 3), smaller if no JPEG can be as large, and its faces as JSON."""
         told = {**self._about(), "faces": len(faces), "rows": checksum(self.rows(faces))}
+        drawing, file = Image.fromarray(drawn(picture, faces)), io.BytesIO()
+        drawing.thumbnail((LONGEST, LONGEST))
+        drawing.save(file, format="JPEG", quality=92, **mark("jpg", told))
+        self.make_way()                                      # another run may have come meanwhile
+        with replacing(self.file("jpg")) as beside:
+            beside.write_bytes(file.getvalue())
         if as_json:
             write_json(self.file("json"), {**told, "faces": [face.to_dict() for face in faces]})
-        with replacing(self.file("jpg")) as beside:
-            drawing = Image.fromarray(drawn(picture, faces))
-            drawing.thumbnail((LONGEST, LONGEST))
-            drawing.save(beside, format="JPEG", quality=92, **mark("jpg", told))
 
     def write_fault(self, words: str) -> None:
         """Say as JSON why there are no faces; results that are there already stay."""
@@ -97,10 +103,8 @@ def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
     """Each photo's results: in `out`, else beside it, numbered where the name belongs to another photo or to another file."""
     taken, found = set[str](), []
     for photo in photos:
-        first = (out or photo.parent) / (photo.stem or "photo")
-        names = chain([first], (first.with_name(f"{first.name}-{k}") for k in count(2)))
-        found.append(next(result for result in (Result(photo, name, how) for name in names)
-                          if str(result.place).lower() not in taken and result.is_free_or_own()))
+        found.append(Result(photo, (out or photo.parent) / (photo.stem or "photo"), how))
+        found[-1].make_way(taken)
         taken.add(str(found[-1].place).lower())
     return found
 
