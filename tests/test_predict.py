@@ -709,6 +709,51 @@ def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypat
         assert pictures == ["second"] and where == pytest.approx(boxes[0]) and how == pytest.approx(turn)
 
 
+@pytest.mark.parametrize("first, unsure, turned, confidence", [
+    (0.3, True, 2, 0.8), (0.3, False, 0, 0.3), (0.51, True, 0, 0.51), (0.3, True, 3, 0.8), (0.3, True, 0, 0.3)])
+def test_a_box_of_unsure_roll_is_turned_by_quarters_until_it_reads_well(monkeypatch, first, unsure, turned, confidence):
+    """Two faces, the second of which is sure: only the first box is looked at in three more ways, each time as a whole."""
+    points, seen = np.array([shape()] * 2, float), []
+
+    def look(pictures, boxes, rolls, run):
+        seen.append((list(pictures), boxes[:, 0].tolist(), rolls.tolist()))
+        if len(seen) == 1:
+            return points.copy(), np.array([first, 0.9])
+        quarter = (rolls - 10) // 90
+        return points[:1] + quarter[:, None, None], np.where(quarter == turned, 0.8, 0.2)
+
+    monkeypatch.setattr(one_photo, "_look", look)
+    boxes, rolls = np.array([[5.0, 5, 20, 20], [40, 5, 30, 30]]), np.array([10.0, 0])
+    faces = predict.landmarks_in_boxes(["a", "b"], boxes, Oracle(shape(), shape()), rolls, 0.5, 1e9, np.array([unsure, True]))
+    assert [face.confidence for face in faces] == [confidence, 0.9] and faces[1].roll == 0 and list(rolls) == [10, 0]
+    assert faces[0].roll == {0: 10, 2: -170, 3: -80}[turned]
+    np.testing.assert_allclose(faces[0].landmarks, points[0] + turned)
+    tried = [(["a"] * 3, [5.0] * 3, [100.0, 190, 280])] if unsure and first < 0.5 else []
+    assert seen[1:] == tried
+
+
+@pytest.mark.parametrize("side, sure, unsure", [(63, 0.5, True), (64, 0.9, False), (20, 0.49, False),
+                                                (20, 0.9, True)])
+def test_small_faces_that_the_finder_is_sure_of_are_of_unsure_roll(monkeypatch, side, sure, unsure):
+    seen = []
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: (
+        seen.append(rest[-1].tolist()) or [predict.Face(box, shape(), 1.0) for box in boxes]))
+    boxes = np.array([[9, 9, side, side, 3, sure]])
+    predict.landmarks(np.zeros((90, 99, 3), np.uint8), None, Oracle(0, 0), lambda photo: boxes)
+    assert seen == [[unsure]]
+
+
+@pytest.mark.parametrize("size, degrees", [(50, 60), (50, 90), (72, 60), (72, 90)])
+def test_small_faces_are_found_however_they_are_turned(size, degrees):
+    """Twelve copies of the astronaut's head, the box of whose face is 24 or 35 pixels wide."""
+    head = Image.fromarray(free_portraits()["Eileen Collins"]).crop((124, 24, 324, 224)).rotate(-degrees).resize((size, size))
+    wall, places = Image.new("RGB", (500, 400), "grey"), [(40 + 120 * k, 40 + 130 * j) for j in range(3) for k in range(4)]
+    for place in places:
+        wall.paste(head, place)
+    centres = [face.landmarks.mean(0) - size / 2 for face in predict.landmarks(np.asarray(wall))]
+    assert sum(any(np.abs(centre - place).max() < 6 for centre in centres) for place in places) >= 11
+
+
 @pytest.mark.parametrize("moved, expected", [(0.05, 0), (0.195, 3), (-0.195, 3), (0.205, 6)])
 def test_both_looks_count_where_the_first_box_was_not_far_off(monkeypatch, moved, expected):
     """The second look says 6 pixels more: half of that is believed, or all of it, or it was not asked for."""

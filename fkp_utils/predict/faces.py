@@ -26,6 +26,7 @@ PIXELS_AT_ONCE = 2**19                       # that go through the net: blocks a
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 MIN_CONFIDENCE = 0.65
 MIN_FIRST_CONFIDENCE = 0.5                   # in a box that a detector proposes: no second look would make a face of it
+UNSURE_SIDE, UNSURE_LEAST = 64, 0.5          # smaller faces that the finder is so sure of: their roll may be wrong all the same
 SECOND_LOOK_SHIFT = 0.1                      # sides by which a box must move for a second look
 AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
 CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
@@ -116,7 +117,8 @@ def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
 
 
 def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained, rolls: np.ndarray | None = None,
-                       min_first_confidence: float = 0.0, second_look_shift: float = SECOND_LOOK_SHIFT) -> list[Face]:
+                       min_first_confidence: float = 0.0, second_look_shift: float = SECOND_LOOK_SHIFT,
+                       unsure: np.ndarray | None = None) -> list[Face]:
     """One face a box, looked at once, and again where that pays: upright, in the box implied by the first answer.
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
@@ -131,9 +133,16 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     rolls : float (k,), degrees by which the boxes are turned about their centres (default: none)
     min_first_confidence : of a first answer that a second look may follow
     second_look_shift : sides of the box by which its corners must move, in the mean, for a second look
+    unsure : bool (k,), where after a first answer that is no better the box is turned by quarters, too (default: nowhere)
     """
-    rolls = np.zeros(len(boxes)) if rolls is None else rolls
+    rolls = np.zeros(len(boxes)) if rolls is None else rolls.copy()
     found, sure = _look(pictures, boxes, rolls, run)
+    poor = np.flatnonzero((sure < min_first_confidence) & (unsure is not None and unsure)).repeat(3)
+    if len(poor):
+        turns = rolls[poor] + np.resize([90, 180, 270], len(poor))
+        for k, turn, points, confidence in zip(poor, turns, *_look([pictures[k] for k in poor], boxes[poor], turns, run)):
+            if confidence > sure[k]:
+                found[k], sure[k], rolls[k] = points, confidence, (turn + 180) % 360 - 180
     if run.convention.box:
         better, upright = upright_boxes(found, run.convention)
         moved = np.linalg.norm(box_corners(boxes, rolls) - box_corners(better, upright), axis=-1).mean(1)
@@ -149,16 +158,16 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
 
 
 def _boxes_of(given, whose: str) -> np.ndarray:
-    """Boxes as float64 (k, 5), (left, top, width, height, roll); ValueError, with `whose` they are, for anything else."""
+    """Boxes as float64 (k, 6), with roll and confidence, or 0; ValueError, with `whose` they are, for anything else."""
     try:
         rows = _plain(given) if isinstance(given, Face) or hasattr(given, "__array__") else [_plain(row) for row in given]
         boxes = np.atleast_2d(np.array(rows, np.float64))
     except (TypeError, ValueError):                          # no numbers, or rows of different lengths
         boxes = np.empty((1, 1, 1))
     if boxes.ndim == 2 and boxes.shape[1] in (4, 5, 6):
-        return np.c_[boxes, np.zeros(len(boxes))][:, :5]     # without the confidence that `find_faces` adds
+        return np.c_[boxes, np.zeros((len(boxes), 2))][:, :6]
     if boxes.size == 0:
-        return np.empty((0, 5))
+        return np.empty((0, 6))
     raise ValueError(f"{whose} must be numbers (k, 4), (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, "
                      f"not {np.shape(given) if isinstance(given, np.ndarray) else given}")
 
@@ -171,11 +180,11 @@ def _plain(box):
 
 
 def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarray:
-    """The boxes (k, 5) that lie on the picture and cover a pixel; if `strict`, ValueError for another one."""
+    """The boxes (k, 6) that lie on the picture and cover a pixel; if `strict`, ValueError for another one."""
     height, width = array.shape[:2]
-    left, top, wide, high, _ = boxes.T
+    left, top, wide, high, *_ = boxes.T
     fits = (np.minimum(wide, high) > 0) & (wide * high >= 1) & (np.maximum(wide, high) < 5 * max(width, height))
-    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes).all(1)
+    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes[:, :5]).all(1)
     if strict and not fits.all():
         box = ", ".join(f"{number:g}" for number in boxes[~fits][0][:4])
         raise ValueError(f"a box (left, top, width, height) of {box} has no pixel, or lies nowhere on a picture of "
@@ -226,7 +235,8 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
         owners, batch = zip(*jobs[start:start + BATCH])
         rows = np.stack(batch)
         faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
-                                   MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift)
+                                   MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift,
+                                   (rows[:, 2] < UNSURE_SIDE) & (rows[:, 5] >= UNSURE_LEAST))
         for k, face in zip(owners, faces):
             if boxes is not None:
                 if not np.isfinite(face.landmarks).all():
