@@ -35,7 +35,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def writable(text: str, folder: bool = False) -> Path:
-    """An argparse type: a file that can be written as things are now, so that nobody learns otherwise after hours of work."""
+    """An argparse type: a file, or folder, that can be written as things are now, so that nobody learns otherwise hours later."""
     try:
         path = Path(text).absolute()
         if not folder and (path.is_dir() or text.endswith(os.sep)):
@@ -45,11 +45,6 @@ def writable(text: str, folder: bool = False) -> Path:
             return Path(text)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be written: {error.strerror}") from None
-
-
-def writable_folder(text: str) -> Path:
-    """An argparse type: a folder for such files, which there need not be yet."""
-    return writable(text, folder=True)
 
 
 def run(name: str, job: Callable[[], int | None], interrupted: str = "interrupted", failures: tuple = FAILURES) -> int:

@@ -115,8 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out and options.out.suffix != ".safetensors":
         parser.error(f"argument --out: weights are .safetensors files, not {options.out.name}")
     chosen = recipe(options.profile, options.recipe)
-    chosen = replace(chosen, epochs=options.epochs or chosen.epochs,
-                     seed=chosen.seed if options.seed is None else options.seed)
+    chosen = replace(chosen, epochs=options.epochs or chosen.epochs, seed=chosen.seed if options.seed is None else options.seed)
     if options.batch:
         chosen = replace(chosen, batch=options.batch, lr=chosen.lr * math.sqrt(options.batch / chosen.batch))
 

@@ -113,7 +113,7 @@ def test_folders_that_cannot_be_written_are_wrong_arguments(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     for path in ("file", "file/new", "link", "link/new", "n" * 256):
         with pytest.raises(argparse.ArgumentTypeError, match="cannot be written: "):
-            command.writable_folder(str(tmp_path / path))
+            command.writable(str(tmp_path / path), folder=True)
     for path in (tmp_path, tmp_path / "new" / "deep", "new"):
-        assert command.writable_folder(str(path)) == Path(path)
+        assert command.writable(str(path), folder=True) == Path(path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]

@@ -47,10 +47,9 @@ def changed(project: Path) -> dict[str, str]:
         if not os.path.lexists(path):
             found[name] = "deleted"
             continue
-        if not path.is_file():                           # a folder, say, or a pipe, which would wait for a writer
-            found[name] = "not a notebook any more"
-            continue
         try:
+            if not path.is_file():                       # a folder, say, or a pipe, which would wait for a writer
+                raise OSError
             old, new = ({cell.id: cell.source for cell in nbformat.reads(content.decode(), 4).cells}
                         for content in (_git(project, "cat-file", "blob", f"HEAD:./{name}"), path.read_bytes()))
         except Exception:                                # half a file is a file to reset, too

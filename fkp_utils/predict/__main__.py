@@ -3,9 +3,11 @@
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -36,10 +38,11 @@ def _share(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("predict", "Draws 68 landmarks on the faces of photos.")
+    parser._negative_number_matcher = re.compile(r"-[\d.]")       # `--box -24,7,...` has a value, not another option
     parser.add_argument("photos", nargs="+", help="files, folders or patterns")
-    parser.add_argument("--out", type=command.writable_folder, help="folder for the results (default: beside each photo)")
+    parser.add_argument("--out", type=partial(command.writable, folder=True), help="folder for results (default: beside photos)")
     parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too, or why there is none")
-    parser.add_argument("--csv", action="store_true", 
+    parser.add_argument("--csv", action="store_true",
                         help="write all landmarks into landmarks.csv (in --out, or here); rows of other photos in it stay")
     parser.add_argument("--box", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
@@ -49,14 +52,6 @@ def _parser() -> argparse.ArgumentParser:
     nets.add_argument("--fast", action="store_true", help="the smaller net: faster, less exact")
     nets.add_argument("--weights", help="another .safetensors file of this project")
     return parser
-
-
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """`--box -24,7,...` as one argument: argparse takes what begins with a minus for an option."""
-    rest, joined = iter(arguments), list[str]()
-    for word in rest:
-        joined.append(f"{word}={next(rest, '')}" if word == "--box" else word)
-    return joined
 
 
 class _Work:
@@ -147,7 +142,7 @@ class _Work:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when every photo had a face, 1 when some had none or failed, 2 for wrong usage, 130 when interrupted."""
     parser = _parser()
-    options = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    options = parser.parse_args(arguments)
     photos = photos_named(options.photos)
     if not photos:
         parser.error("no photos there; what this project made is none")

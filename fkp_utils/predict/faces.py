@@ -108,8 +108,7 @@ def _face_size(landmarks: torch.Tensor, convention: Convention) -> torch.Tensor:
     return (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)
 
 
-def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
-          run: Trained) -> tuple[np.ndarray, np.ndarray]:
+def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Trained) -> tuple[np.ndarray, np.ndarray]:
     crop = run.recipe.crop
     crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
     found, sure = both_ways(run, np.stack(crops))
@@ -137,8 +136,8 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     """
     rolls = np.zeros(len(boxes)) if rolls is None else rolls.copy()
     found, sure = _look(pictures, boxes, rolls, run)
-    poor = np.flatnonzero((sure < min_first_confidence) & (unsure is not None and unsure)).repeat(3)
-    if len(poor):
+    poor = np.flatnonzero((sure < min_first_confidence) & (unsure is not None and unsure)).repeat(3).tolist()
+    if poor:
         turns = rolls[poor] + np.resize([90, 180, 270], len(poor))
         for k, turn, points, confidence in zip(poor, turns, *_look([pictures[k] for k in poor], boxes[poor], turns, run)):
             if confidence > sure[k]:
