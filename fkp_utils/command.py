@@ -35,7 +35,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def writable(text: str, folder: bool = False) -> Path:
-    """An argparse type: a file, or folder, that can be written as things are now, so that nobody learns otherwise hours later."""
+    """An argparse type: a file, or folder, that can be written as things are now: nobody learns otherwise after hours."""
     try:
         path = Path(text).absolute()
         if not folder and (path.is_dir() or text.endswith(os.sep)):

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = command.parser("predict", "Draws 68 landmarks on the faces of photos.")
     parser._negative_number_matcher = re.compile(r"-[\d.]")       # `--box -24,7,...` has a value, not another option
     parser.add_argument("photos", nargs="+", help="files, folders or patterns")
-    parser.add_argument("--out", type=partial(command.writable, folder=True), help="folder for results (default: beside photos)")
+    parser.add_argument("--out", type=partial(command.writable, folder=True), help="folder for results (default: each photo's)")
     parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too, or why there is none")
     parser.add_argument("--csv", action="store_true",
                         help="write all landmarks into landmarks.csv (in --out, or here); rows of other photos in it stay")
