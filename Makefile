@@ -44,7 +44,7 @@ bench: $(READY) ## measure speed and memory, write bench/README.md (half an hour
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(BIN)/python -m fkp_utils.course.lab
 
-reset: $(READY) ## bring the notebooks back to the last commit (says what goes, and asks)
+reset: $(READY) ## bring the notebooks back to how they came (says what goes, and asks)
 	@$(BIN)/python -m fkp_utils.course.reset
 
 data: $(READY) ## download the official datasets (ACCEPT_TERMS=1 accepts their terms)

@@ -30,12 +30,13 @@ N_POINTS = IBUG_68.size
 
 
 def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
-    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for others, NaN and no face."""
-    landmarks = np.asarray(landmarks)
-    sound = landmarks.shape[1:] == (N_POINTS, 2) and landmarks.dtype.kind in "fiu" and (np.abs(landmarks) < 1e6).all()
-    if not sound or not landmarks.size:
-        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of a face or more, not these "
-                         f"{landmarks.shape} of {landmarks.dtype}")
+    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for others, or none."""
+    try:
+        landmarks = np.asarray(landmarks, np.float64)
+    except (TypeError, ValueError):                              # objects, or rows of different lengths
+        landmarks = np.empty(0)
+    if landmarks.shape[1:] != (N_POINTS, 2) or not landmarks.size or not np.isfinite(landmarks).all():
+        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of faces, not what was given")
     with replacing(path) as beside:
         pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
     return Path(path)
@@ -45,7 +46,7 @@ def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
     """Read and check a submission: float64 (N, 68, 2), for pictures of `sizes` (N, 2), width and height, in the XML's order.
 
     ValueError, with file and row, for wrong columns or length, ids that do not count from 0, something that is no number, a
-    coordinate further outside of its picture than the picture is large; and for no picture.
+    coordinate further outside of its picture than the picture is large.
     """
     try:
         table = pd.read_csv(path)
@@ -54,7 +55,7 @@ def read_submission(path: str | Path, sizes: np.ndarray) -> np.ndarray:
     if list(table.columns) != ["Id", "Predicted"]:
         raise ValueError(f"{path}: columns {list(table.columns)[:5]}, expected Id, Predicted")
     expected = len(sizes) * 2 * N_POINTS
-    if len(table) != expected or not expected:
+    if len(table) != expected:
         raise ValueError(f"{path}: {len(table)} rows, expected {expected} ({len(sizes)} faces of {2 * N_POINTS})")
     numbers = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     _refuse(path, numbers[:, 0] != np.arange(expected), "Ids must count from 0 in order")
@@ -87,7 +88,7 @@ def predict_test(run: Trained, faces: IBugFaces) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: predict every test face with trained weights, write and check the submission."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.kaggle", description="Writes a submission with trained weights.")
+    parser = command.parser("kaggle", "Writes a submission with trained weights.")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--weights", default=WEIGHTS, help="a .safetensors file of this project")
     parser.add_argument("--out", type=command.writable, default="submission.csv")

@@ -54,9 +54,7 @@ def relative_errors(predicted: np.ndarray, truth: np.ndarray, convention: Conven
     if errors.ndim != 2 or max(left, right) >= errors.shape[1]:
         raise ValueError(f"landmarks (N, n, 2) with eye corners {left} and {right} are wanted, not {(*errors.shape, 2)}")
     ocular = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)[:, None]
-    if not ocular.all():
-        raise ValueError(f"face {int(np.argmin(ocular != 0))}: both outer eye corners are at one place")
-    return 100 * errors / ocular
+    return 100 * errors / np.where(ocular > 0, ocular, np.nan)
 
 
 def _mean_of_known(errors: np.ndarray) -> np.ndarray:
@@ -74,8 +72,8 @@ def nme(predicted: np.ndarray, truth: np.ndarray, convention: Convention) -> np.
     """Normalised mean error of each face, (N,), in percent of its inter-ocular distance.
 
     The inter-ocular distance is that of the outer eye corners (Sagonas et al., 2013). A face of which one
-    of them is unknown has no NME: NaN. ValueError where the convention has no eye corners or the landmarks do not
-    reach to them, and for a face, named by its index, whose true eye corners are at one place.
+    of them is unknown, or both are in one place, has no NME: NaN. ValueError where the convention has no eye corners or the
+    landmarks do not reach to them.
     """
     return _mean_of_known(relative_errors(predicted, truth, convention))
 

@@ -267,7 +267,7 @@ def _run_and_saved(path, source="1 + 1"):
 
 
 def test_reset_says_what_goes_and_asks(clone, monkeypatch, capsys):
-    assert reset.main() == 0 and "as last committed" in capsys.readouterr().out
+    assert reset.main() == 0 and "as they came" in capsys.readouterr().out
     _run_and_saved(clone / "notebooks/1_a.ipynb")
     _run_and_saved(clone / "notebooks/2_b.ipynb", "my_own = 3")
     mine = (clone / "notebooks/2_b.ipynb").read_bytes()
@@ -287,6 +287,46 @@ def test_reset_restores_what_was_deleted_or_broken(clone, monkeypatch):
     assert reset.changed(clone) == {"notebooks/1_a.ipynb": "deleted", "notebooks/2_b.ipynb": "not a notebook any more"}
     monkeypatch.setattr(sys, "argv", ["reset", "--yes"])
     assert reset.main() == 0 and reset.changed(clone) == {}
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to a folder", "link to nothing", "pipe", "file for the folder"])
+def test_reset_keeps_what_is_in_a_notebooks_place(clone, monkeypatch, kind):
+    """git alone removes a folder there with all that is in it."""
+    path, folder = clone / "notebooks/1_a.ipynb", clone / "notebooks"
+    path.unlink()
+    (clone / "mine").mkdir()
+    (clone / "mine/notes.txt").write_text("mine")
+    if kind == "folder":
+        (clone / "mine").rename(path)
+    elif "link" in kind:
+        path.symlink_to(clone / ("gone" if "nothing" in kind else "mine"))
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        (folder / "2_b.ipynb").unlink()
+        folder.rmdir()
+        folder.write_text("mine")
+    said = reset.changed(clone)
+    assert said["notebooks/1_a.ipynb"] == ("deleted" if "file" in kind else "not a notebook any more")
+    monkeypatch.setattr(sys, "argv", ["reset", "--yes"])
+    assert reset.main() == 0 and reset.changed(clone) == {} and path.is_file()
+    [kept] = (clone / "build/before_reset").iterdir()
+    left = kept / ("notebooks" if "file" in kind else "1_a.ipynb")
+    found = {"folder": lambda: (left / "notes.txt").read_text() == "mine", "pipe": left.is_fifo,
+             "file for the folder": lambda: left.read_text() == "mine"}
+    assert found.get(kind, left.is_symlink)() and ((clone / "mine/notes.txt").exists() or kind == "folder")
+
+
+def test_reset_where_nobody_can_answer_changes_nothing(clone, monkeypatch, capsys):
+    _run_and_saved(clone / "notebooks/1_a.ipynb", "mine")
+    monkeypatch.setattr(sys, "stdin", None)                   # `<&-`
+    assert reset.main() == 1 and "nothing was changed" in capsys.readouterr().out and reset.changed(clone)
+
+
+def test_reset_does_not_say_that_what_was_committed_came_so(clone, capsys):
+    _run_and_saved(clone / "notebooks/1_a.ipynb", "mine")
+    _git(clone, "commit", "-qam", "mine")
+    assert reset.main() == 0 and "as they came, or as you have committed them" in capsys.readouterr().out
 
 
 def _as_a_folder(tmp_path):
@@ -324,7 +364,7 @@ def test_reset_knows_the_project_inside_of_a_larger_repository(tmp_path, monkeyp
     assert reset.main() == 0 and reset.changed(project) == {}
     [kept] = (project / "build" / "before_reset").iterdir()
     assert sorted(str(p.relative_to(kept)) for p in kept.rglob("*.ipynb")) == sorted(f"{name}.ipynb" for name in names[1:])
-    assert reset.main() == 0 and "as last committed" in capsys.readouterr().out
+    assert reset.main() == 0 and "as they came" in capsys.readouterr().out
 
 
 def test_reset_touches_no_notebook_whose_name_another_one_matches_as_a_pattern(tmp_path, monkeypatch):
@@ -398,57 +438,3 @@ def test_reset_where_git_has_no_notebooks_says_so_and_changes_nothing(tmp_path, 
 def test_reset_without_git_is_one_line(clone, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
     assert reset.main() == 1 and "git" in capsys.readouterr().err
-
-
-def _folder(place):
-    place.mkdir()
-    (place / "mine.txt").write_text("mine")
-
-
-IN_PLACE = {"folder": _folder, "dangling link": lambda place: place.symlink_to("gone.ipynb"),
-            "link to a folder": lambda place: place.symlink_to(".."), "pipe": os.mkfifo, "empty folder": os.mkdir}
-
-
-@pytest.mark.parametrize("staged", [False, True])
-@pytest.mark.parametrize("what", IN_PLACE)
-def test_whatever_is_in_a_notebooks_place_is_kept_and_the_notebook_comes_back(clone, monkeypatch, capsys, what, staged):
-    place = clone / "notebooks/1_a.ipynb"
-    came = place.read_bytes()
-    place.unlink()
-    IN_PLACE[what](place)
-    if staged and what != "pipe":                             # git stages none
-        _git(clone, "add", "-A")
-    assert reset.changed(clone) == {"notebooks/1_a.ipynb": "not a notebook any more"}
-    monkeypatch.setattr(sys, "argv", ["reset", "--yes"])
-    assert reset.main() == 0, capsys.readouterr().err
-    assert not place.is_symlink() and place.read_bytes() == came and reset.changed(clone) == {}
-    [kept] = (clone / "build" / "before_reset").iterdir()
-    assert what != "folder" or (kept / "1_a.ipynb/mine.txt").read_text() == "mine"
-    assert what != "dangling link" or os.readlink(kept / "1_a.ipynb") == "gone.ipynb"
-
-
-@pytest.mark.parametrize("link", [False, True])
-def test_what_is_in_the_place_of_the_notebooks_folder_is_named_and_stays(clone, monkeypatch, capsys, link):
-    (clone / "notebooks").rename(clone / "elsewhere")
-    (clone / "notebooks").symlink_to("elsewhere") if link else (clone / "notebooks").write_text("mine")
-    monkeypatch.setattr(sys, "argv", ["reset", "--yes"])
-    assert reset.main() == 1
-    said = capsys.readouterr().err
-    assert said == f"reset: {clone / 'notebooks'} is no folder any more: move it away first\n"
-    assert (clone / "notebooks").is_symlink() if link else (clone / "notebooks").read_text() == "mine"
-
-
-def test_a_closed_stdin_is_no_answer(clone, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "stdin", None)
-    _run_and_saved(clone / "notebooks/2_b.ipynb", "mine")
-    assert reset.main() == 1 and reset.changed(clone)
-    told = capsys.readouterr()
-    assert told.out.endswith("nothing was changed\n") and not told.err
-
-
-def test_edits_that_were_committed_are_not_called_as_they_came(clone, capsys):
-    _run_and_saved(clone / "notebooks/1_a.ipynb", "mine")
-    _git(clone, "commit", "-qam", "my answers")
-    assert reset.main() == 0
-    said = capsys.readouterr().out
-    assert "as last committed" in said and "came" not in said

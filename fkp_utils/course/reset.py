@@ -1,4 +1,4 @@
-"""Brings the notebooks back to the last commit, which is how they came where nobody has committed changes to them.
+"""Brings the notebooks back to how they came, or to what you have committed of them: what git has.
 
     python -m fkp_utils.course.reset [--yes]
 
@@ -6,14 +6,12 @@ It says first what would go, and asks. Copies of what it takes away go to build/
 of a larger repository. Notebooks that git does not have, such as your own, stay as they are.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -33,22 +31,25 @@ def _git(project: Path, *arguments: str) -> bytes:
 
 
 def changed(project: Path) -> dict[str, str]:
-    """What was done to each notebook since the last commit: {path inside the project: description}; OSError without git's."""
+    """What was done to each notebook that is not as it came: {path inside the project: description}; OSError without git's."""
     try:
-        if not _git(project, "ls-tree", "HEAD", "--", "notebooks"):
-            raise OSError("not committed in the repository that it lies in")
-    except OSError as why:
-        raise OSError(f"{project}: git has no notebooks to bring back ({why}); get the project again, as a clone") from None
+        why = "" if _git(project, "ls-tree", "HEAD", "--", "notebooks") else "not committed in the repository that it lies in"
+    except OSError as error:
+        why = str(error)
+    if why:
+        raise OSError(f"{project}: git has no notebooks to bring back ({why}); get the project again, as a clone or unpacked")
     differ = ["diff", "--name-only", "--diff-filter=a", "--no-renames", "--relative", "-z", "HEAD", "--", "notebooks"]
     found = {}
     for name in os.fsdecode(_git(project, *differ)).split("\0"):
         path = project / name
         if path.suffix != ".ipynb":
             continue
-        if not path.is_file():                           # reading a pipe would wait for ever
-            found[name] = "not a notebook any more" if os.path.lexists(path) else "deleted"
+        if not os.path.lexists(path):
+            found[name] = "deleted"
             continue
         try:
+            if not path.is_file():                       # a folder, say, or a pipe, which would wait for a writer
+                raise OSError
             old, new = ({cell.id: cell.source for cell in nbformat.reads(content.decode(), 4).cells}
                         for content in (_git(project, "cat-file", "blob", f"HEAD:./{name}"), path.read_bytes()))
         except Exception:                                # half a file is a file to reset, too
@@ -60,28 +61,29 @@ def changed(project: Path) -> dict[str, str]:
 
 
 def reset(project: Path, names: list[str]) -> Path:
-    """Restore these files; return the folder with copies of what they were and of what was staged. OSError before a change."""
+    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed.
+
+    What is no file, or a file in their folder's place, goes there itself: git would remove it with all that is in it.
+    """
     (copies := project / "build" / "before_reset").mkdir(parents=True, exist_ok=True)
     kept = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H.%M.%S_"), dir=copies))
     for name in names:
         path, copy = project / name, kept / Path(name).relative_to("notebooks")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        for above in (project / parent for parent in Path(name).parents[:-1]):       # git would throw these away
-            if os.path.lexists(above) and (above.is_symlink() or not above.is_dir()):
-                raise OSError(f"{above} is no folder any more: move it away first")
-        if path.is_dir() and not path.is_symlink():
-            shutil.copytree(path, copy, symlinks=True)
-        elif path.is_file() or path.is_symlink():            # a pipe holds nothing
-            shutil.copy2(path, copy, follow_symlinks=path.is_file())
-        if _git(project, "diff", "--cached", "--name-only", "--diff-filter=MT", "HEAD", "--", name):
+        for place, target, fits in ((path.parent, kept / path.parent.name, Path.is_dir), (path, copy, Path.is_file)):
+            if os.path.lexists(place) and not fits(place):
+                shutil.move(place, target)
+        if path.exists():
+            shutil.copy2(path, copy)
+        if _git(project, "diff", "--cached", "--name-only", "--diff-filter=du", "HEAD", "--", name):
             copy.with_suffix(".staged.ipynb").write_bytes(_git(project, "cat-file", "blob", f":./{name}"))
     _git(project, "checkout", "HEAD", "--", *names)
     return kept
 
 
 def main() -> int:
-    """Command line; 0 when the notebooks are as last committed, 1 if they are not."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.course.reset", description=__doc__.splitlines()[0])
+    """Command line; 0 when the notebooks are as they came, 1 if they are not."""
+    parser = command.parser("course.reset", __doc__)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args()
     return command.run("reset", lambda: _main(options.yes))
@@ -90,12 +92,13 @@ def main() -> int:
 def _main(yes: bool) -> int:
     found = changed(PROJECT)
     if not found:
-        print("the notebooks are as last committed (`git log notebooks` lists what was committed to them)")
+        print("the notebooks are as they came, or as you have committed them")
         return 0
     print("would be thrown away:", *(f"  {name}: {what}" for name, what in found.items()), sep="\n")
-    with suppress(EOFError, RuntimeError):                    # nobody to ask, or no stdin at all
-        yes = yes or input("reset them? [y/N] ").strip().lower() in ("y", "yes")
-    if not yes:
+    try:
+        if not yes and input("reset them? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise EOFError
+    except EOFError:                                          # nobody to ask
         print("nothing was changed")
         return 1
     print(f"done; copies of what they were are in {reset(PROJECT, list(found))}")
