@@ -12,6 +12,19 @@ from .errors import BusyError, DatasetError
 FAILURES = (DatasetError, BusyError, ValueError, FloatingPointError, OSError)
 
 
+def parser(name: str, about: str) -> argparse.ArgumentParser:
+    """What reads a command's arguments: `about` begins with the line that --help shows; no option may be abbreviated."""
+    _open_streams()
+    return argparse.ArgumentParser(f"python -m fkp_utils.{name}", description=about.splitlines()[0], allow_abbrev=False)
+
+
+def _open_streams() -> None:
+    """Let closed ones (`2>&-`) lead nowhere, by the lowest free numbers: else the next file opened would get what they get."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))        # noqa: SIM115  until the end
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """An argparse type: whole numbers from `least` to `most`."""
     def number(text: str) -> int:
@@ -21,12 +34,14 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
-def writable(text: str) -> Path:
-    """An argparse type: a file that can be written as things are now, so that nobody learns otherwise after hours of work."""
+def writable(text: str, folder: bool = False) -> Path:
+    """An argparse type: a file, or folder, that can be written as things are now: nobody learns otherwise after hours."""
     try:
-        if (path := Path(text).absolute()).is_dir():
+        path = Path(text).absolute()
+        if not folder and (path.is_dir() or text.endswith(os.sep)):
             raise IsADirectoryError(0, "is a folder")
-        with tempfile.TemporaryFile(dir=next(folder for folder in path.parents if folder.exists())):
+        there = [place for place in (path, *path.parents) if place.exists() or place.is_symlink()]
+        with tempfile.TemporaryFile(dir=there[not folder and there[0] == path]):
             return Path(text)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text!r} cannot be written: {error.strerror}") from None
@@ -38,6 +53,7 @@ def run(name: str, job: Callable[[], int | None], interrupted: str = "interrupte
     A name that the terminal's encoding lacks is shown escaped: what was written is not reported as failed for that. Where
     nobody reads on (`| head`), the command ends without a word, with a shell's code for that, 141.
     """
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):                    # not the streams of a notebook
             stream.reconfigure(errors="backslashreplace")

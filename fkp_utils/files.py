@@ -18,13 +18,16 @@ from filelock import FileLock, Timeout
 
 from .errors import BusyError
 
+LONG = 100                           # bytes of a name; with all that is put around it the file systems' 255 would be too few
 HOUR, DAY = 3600, 86_400             # seconds: more than clocks differ; after which nobody on another machine still writes
 _MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 _LEFT = re.compile(r"\.(.+)\.(\d+)(?:-([0-9a-f]{8}))?\.(?:partial.*|(old))")            # name, process, machine
 
 
 def _beside(path: Path, name: str, ending: str) -> Path:
-    """A path for this process beside `path`, of a form that `clear_left` knows."""
+    """A path for this process beside `path`, of a form that `clear_left` knows; a folder's name stays whole, to be put back."""
+    if ending != "old" and len(content := os.fsencode(name)) > LONG:
+        name = f"{content[:LONG].decode(errors='ignore')}{zlib.crc32(content):08x}"
     return path.with_name(f".{name}.{os.getpid()}-{_MACHINE}.{ending}")
 
 

@@ -30,10 +30,13 @@ N_POINTS = IBUG_68.size
 
 
 def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
-    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for another shape or NaN."""
-    landmarks = np.asarray(landmarks)
-    if landmarks.ndim != 3 or landmarks.shape[1:] != (N_POINTS, 2) or not np.isfinite(landmarks).all():
-        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2), got {landmarks.shape}")
+    """Write landmarks (N, 68, 2), in pixels of the pictures, whole or not at all. ValueError for others, or none."""
+    try:
+        landmarks = np.asarray(landmarks, np.float64)
+    except (TypeError, ValueError):                              # objects, or rows of different lengths
+        landmarks = np.empty(0)
+    if landmarks.shape[1:] != (N_POINTS, 2) or not landmarks.size or not np.isfinite(landmarks).all():
+        raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of faces, not what was given")
     with replacing(path) as beside:
         pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
     return Path(path)
@@ -85,7 +88,7 @@ def predict_test(run: Trained, faces: IBugFaces) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: predict every test face with trained weights, write and check the submission."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.kaggle", description="Writes a submission with trained weights.")
+    parser = command.parser("kaggle", "Writes a submission with trained weights.")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--weights", default=WEIGHTS, help="a .safetensors file of this project")
     parser.add_argument("--out", type=command.writable, default="submission.csv")

@@ -135,10 +135,10 @@ def _run(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when written, 1 for photos that cannot be used, 2 for wrong arguments, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.morph", description=__doc__.splitlines()[0])
+    parser = command.parser("morph", __doc__)
     parser.add_argument("photos", nargs="*", help="two photos; the largest face of each is taken")
     parser.add_argument("--mean", type=Path, help="instead of two photos: a folder whose faces are averaged")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=command.writable, required=True)
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument("--size", type=int, default=360, help="pixels of the result's sides")
     options = parser.parse_args(arguments)

@@ -48,7 +48,7 @@ def faces_for(chosen: Recipe, root: str | Path) -> tuple[FaceDataset, FaceDatase
 def started(chosen: Recipe, weights: str | Path | None) -> nn.Module:
     """The recipe's net, new or with the weights of a trained one; ValueError names a file of other layers."""
     model = new_model(chosen)
-    if not weights:
+    if weights is None:
         return model
     try:
         model.load_state_dict(load_weights(weights).model.state_dict())
@@ -100,7 +100,7 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when trained, 1 for data that cannot be read, 2 for wrong arguments, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.train", description=__doc__.splitlines()[0])
+    parser = command.parser("train", __doc__)
     parser.add_argument("recipe", choices=sorted(FULL))
     parser.add_argument("--profile", choices=sorted(PROFILES), default="full")
     parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
@@ -115,8 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.out and options.out.suffix != ".safetensors":
         parser.error(f"argument --out: weights are .safetensors files, not {options.out.name}")
     chosen = recipe(options.profile, options.recipe)
-    chosen = replace(chosen, epochs=options.epochs or chosen.epochs,
-                     seed=chosen.seed if options.seed is None else options.seed)
+    chosen = replace(chosen, epochs=options.epochs or chosen.epochs, seed=chosen.seed if options.seed is None else options.seed)
     if options.batch:
         chosen = replace(chosen, batch=options.batch, lr=chosen.lr * math.sqrt(options.batch / chosen.batch))
 

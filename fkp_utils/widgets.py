@@ -148,8 +148,7 @@ class LiveTraining(Panel):
         self.result: Trained | None = None
         self.error: BaseException | None = None
         self.button = ipw.Button(description="stop after this epoch", icon="stop", layout=ipw.Layout(width="max-content"))
-        super().__init__(lambda: _blank() if self.history is None
-                         else plotting.loss_curves(self.history, title=recipe.title))
+        super().__init__(lambda: _blank() if self.history is None else plotting.loss_curves(self.history, title=recipe.title))
         self.children = [self.button, *self.children]
         self.button.on_click(lambda button: self.stop())
         self._thread = threading.Thread(target=self._run, args=(model, train, val, recipe, checkpoints), daemon=True)

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from test_project import PROJECT
@@ -53,6 +55,32 @@ def test_a_reader_who_has_enough_ends_a_command_without_a_word(lines):
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-"])
+def test_a_command_whose_streams_are_closed_works_and_what_is_said_gets_into_no_file(tmp_path, closed):
+    """Libraries in C write to the numbers 1 and 2, whatever has them."""
+    code = ("import os, sys\nfrom fkp_utils import command\ncommand.parser('x', 'x').parse_args([])\n"
+            f"file = open({str(tmp_path / 'out.txt')!r}, 'w')\n"
+            "def job():\n    sys.stderr.isatty(), sys.stdout.isatty(), print('said'), print('said', file=sys.stderr)\n"
+            "    os.write(1, b'more'), os.write(2, b'more'), file.write('mine' + sys.stdin.read())\n"
+            "sys.exit(command.run('x', job))")
+    line = f"{shlex.join([sys.executable, '-c', code])} {closed}"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+    assert (done.returncode, (tmp_path / "out.txt").read_text()) == (0, "mine"), done.stderr
+
+
+def test_no_option_may_be_abbreviated(capsys):
+    parser = command.parser("name", "What it does.\n\nMore of it.")
+    parser.add_argument("--box")
+    assert parser.parse_args(["--box", "1"]).box == "1"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--bo", "1"])
+    told = capsys.readouterr().err
+    assert "python -m fkp_utils.name" in told and "--bo" in told
+    made = [path.name for path in (PROJECT / "fkp_utils").rglob("*.py") if "ArgumentParser(" in path.read_text()]
+    assert sorted(made) == ["command.py", "embedded.py"]
+
+
 @pytest.mark.parametrize("text, number", [("1", 1), ("7", 7), (" 3 ", 3)])
 def test_whole_numbers_within_their_limits(text, number):
     assert command.whole(1, 7)(text) == number
@@ -70,6 +98,22 @@ def test_files_that_cannot_be_written_are_wrong_arguments(tmp_path):
                         (tmp_path / ("n" * 300) / "out.csv", "too long"), ("/proc/out.csv", "/proc/out.csv")):
         with pytest.raises(argparse.ArgumentTypeError, match=words):
             command.writable(str(path))
+    for path in ("", ".", str(tmp_path / "new") + os.sep):
+        with pytest.raises(argparse.ArgumentTypeError, match="is a folder"):
+            command.writable(path)
+    with pytest.raises(argparse.ArgumentTypeError, match="too long"):
+        command.writable(str(tmp_path / ("n" * 256)))
     assert command.writable(str(tmp_path / "new" / "deep" / "out.csv")) == tmp_path / "new" / "deep" / "out.csv"
     assert command.writable(str(tmp_path / "file")) == tmp_path / "file"
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"
+
+
+def test_folders_that_cannot_be_written_are_wrong_arguments(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for path in ("file", "file/new", "link", "link/new", "n" * 256):
+        with pytest.raises(argparse.ArgumentTypeError, match="cannot be written: "):
+            command.writable(str(tmp_path / path), folder=True)
+    for path in (tmp_path, tmp_path / "new" / "deep", "new"):
+        assert command.writable(str(path), folder=True) == Path(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link"]

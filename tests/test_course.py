@@ -290,6 +290,46 @@ def test_reset_restores_what_was_deleted_or_broken(clone, monkeypatch):
     assert reset.main() == 0 and reset.changed(clone) == {}
 
 
+@pytest.mark.parametrize("kind", ["folder", "link to a folder", "link to nothing", "pipe", "file for the folder"])
+def test_reset_keeps_what_is_in_a_notebooks_place(clone, monkeypatch, kind):
+    """git alone removes a folder there with all that is in it."""
+    path, folder = clone / "notebooks/1_a.ipynb", clone / "notebooks"
+    path.unlink()
+    (clone / "mine").mkdir()
+    (clone / "mine/notes.txt").write_text("mine")
+    if kind == "folder":
+        (clone / "mine").rename(path)
+    elif "link" in kind:
+        path.symlink_to(clone / ("gone" if "nothing" in kind else "mine"))
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        (folder / "2_b.ipynb").unlink()
+        folder.rmdir()
+        folder.write_text("mine")
+    said = reset.changed(clone)
+    assert said["notebooks/1_a.ipynb"] == ("deleted" if "file" in kind else "not a notebook any more")
+    monkeypatch.setattr(sys, "argv", ["reset", "--yes"])
+    assert reset.main() == 0 and reset.changed(clone) == {} and path.is_file()
+    [kept] = (clone / "build/before_reset").iterdir()
+    left = kept / ("notebooks" if "file" in kind else "1_a.ipynb")
+    found = {"folder": lambda: (left / "notes.txt").read_text() == "mine", "pipe": left.is_fifo,
+             "file for the folder": lambda: left.read_text() == "mine"}
+    assert found.get(kind, left.is_symlink)() and ((clone / "mine/notes.txt").exists() or kind == "folder")
+
+
+def test_reset_where_nobody_can_answer_changes_nothing(clone, monkeypatch, capsys):
+    _run_and_saved(clone / "notebooks/1_a.ipynb", "mine")
+    monkeypatch.setattr(sys, "stdin", None)                   # `<&-`
+    assert reset.main() == 1 and "nothing was changed" in capsys.readouterr().out and reset.changed(clone)
+
+
+def test_reset_does_not_say_that_what_was_committed_came_so(clone, capsys):
+    _run_and_saved(clone / "notebooks/1_a.ipynb", "mine")
+    _git(clone, "commit", "-qam", "mine")
+    assert reset.main() == 0 and "as they came, or as you have committed them" in capsys.readouterr().out
+
+
 def _as_a_folder(tmp_path):
     _committed(tmp_path)
     return tmp_path / "cs 180" / "größe"

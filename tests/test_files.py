@@ -111,6 +111,32 @@ def test_files_that_only_look_alike_stay(tmp_path):
     assert {*names} <= {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.parametrize("letter", ["n", "ü", "日", "\udcff"])
+def test_a_name_as_long_as_a_file_may_have_is_written(tmp_path, letter):
+    """255 bytes, whatever they are; two such at once, and what a killed process left of one is cleared away."""
+    long = letter * (250 // len(os.fsencode(letter))) + ".txt"
+    other = long.replace(letter + ".", "." + "x" * (len(os.fsencode(letter)) - 1))
+    for name in (long, other):
+        with files.replacing(tmp_path / name) as first, files.replacing(tmp_path / (name[:-1] + "x")) as second:
+            first.write_text("one"), second.write_text("two")
+        assert (tmp_path / name).read_text() == "one" and (tmp_path / (name[:-1] + "x")).read_text() == "two"
+    files._beside(tmp_path / long, long, "partial.txt").write_text("half")
+    assert len(list(tmp_path.iterdir())) == 5
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_is_written", lambda *given: False)
+        files.clear_left(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_long_name_of_a_folder_is_put_back_whole(tmp_path):
+    old = files._beside(tmp_path / ("n" * 150), "n" * 150, "old")
+    old.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_is_written", lambda *given: False)
+        files.clear_left(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 150]
+
+
 def _folder(path, text):
     path.mkdir()
     (path / "file").write_text(text)

@@ -73,6 +73,8 @@ def test_several_boxes_an_image_and_boxes_without_parts(tmp_path):
 @pytest.mark.parametrize("text, words", [
     (xml(image(inside=parts(67))), "line 5: 67 parts, expected 68"),
     (xml(image(box="top='1' left='1' width='0' height='9'")), "line 5: a box of no area"),
+    (xml(image(box="top='1' left='1' width='1e-300' height='9'")), "line 5: a box of no area"),
+    (xml(image(inside=parts() + f"<box top='1' left='1' width='9' height='9'>{parts()}</box>")), "line 5: a box outside of"),
     (xml(image(box="top='1' left='x' width='9' height='9'")), "line 5: needs numbers for left"),
     (xml(image(box="top='nan' left='1' width='9' height='9'")), "no place in a picture"),
     (xml(image(inside=parts() + "<part name='03' x='1' y='1'/>")), "part '03' twice"),
@@ -85,6 +87,14 @@ def test_several_boxes_an_image_and_boxes_without_parts(tmp_path):
 ])
 def test_faults_name_file_and_line(tmp_path, text, words):
     assert words in fault(tmp_path, text)
+
+
+def test_a_list_that_is_a_folder_or_a_link_to_itself_is_told_as_such(tmp_path):
+    (tmp_path / "folder.xml").mkdir()
+    (tmp_path / "link.xml").symlink_to("link.xml")
+    for name, words in (("folder.xml", "directory"), ("link.xml", "symbolic links")):
+        with pytest.raises(DatasetError, match=rf"{name}: cannot be read \(.*{words}"):
+            read_xml(tmp_path / name)
 
 
 def test_missing_list_and_missing_picture(dataset, tmp_path):

@@ -20,6 +20,14 @@ def test_reads_both_column_counts_and_all_line_ends(imm_folder, columns, newline
     np.testing.assert_allclose(points[10], [0.11, 0.12], atol=1e-6)
 
 
+def test_a_mark_of_utf_8_before_the_first_line_is_no_fault(imm_folder):
+    path = imm_folder() / "01-1m.asf"
+    expected = read_asf(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    np.testing.assert_array_equal(read_asf(path), expected)
+    assert expected.dtype == np.float32
+
+
 def test_relative_coordinates_become_pixels(imm_folder):
     faces = IMMFaces(imm_folder().parent)
     np.testing.assert_allclose(faces.landmarks[0, 10], [0.11 * 640, 0.12 * 480], atol=1e-3)
@@ -55,7 +63,8 @@ def test_wrong_point_count_is_named(imm_folder):
     assert "57 points" in _fault(folder, folder.parent, "01-1m.asf")
 
 
-@pytest.mark.parametrize("bad", ["nan", "inf", "9e9", "abc"])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bad", ["nan", "inf", "9e9", "abc", "-1e40", "9" * 5000])
 def test_bad_number_is_named(imm_folder, bad):
     folder = imm_folder()
     path = folder / "01-1m.asf"

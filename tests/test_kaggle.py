@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from fkp_utils import kaggle
 from fkp_utils.datasets import Crop, IBugFaces
@@ -76,10 +77,16 @@ def test_rubbish_is_a_value_error(tmp_path, content):
 def test_only_finite_landmarks_of_the_right_shape_are_written(tmp_path, landmarks):
     unknown = landmarks.copy()
     unknown[1, 3, 0] = np.nan
-    for wrong in (unknown, landmarks[0], landmarks[:, :58], landmarks[..., :1], landmarks[None]):
+    objects, ragged = landmarks.astype(object), [face.tolist() for face in landmarks]
+    objects[0, 0, 0], ragged[1] = None, ragged[1][:58]
+    for wrong in (unknown, landmarks[0], landmarks[:, :58], landmarks[..., :1], landmarks[None], objects, ragged, landmarks[:0],
+                  [], None, "landmarks", [Face(np.zeros(4), landmarks[0], 1.0)], np.float64(3)):
         with pytest.raises(ValueError, match="finite landmarks"):
             kaggle.write_submission(tmp_path / "s.csv", wrong)
     assert not list(tmp_path.iterdir())
+    for as_good in (landmarks.astype(object), landmarks.tolist(), torch.from_numpy(landmarks)):
+        written = kaggle.write_submission(tmp_path / "s.csv", as_good)
+        np.testing.assert_allclose(kaggle.read_submission(written, SIZES), landmarks, atol=1e-3)
 
 
 def _beside(weights, offset):

@@ -1,5 +1,6 @@
 """Metrics on numbers small enough to check by hand."""
 
+
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from fkp_utils.metrics import (
     normalised_mse,
     point_errors,
     region_errors,
+    relative_errors,
 )
 
 
@@ -85,6 +87,20 @@ def test_a_face_without_an_eye_corner_has_no_nme_and_is_left_out_of_the_mean():
     assert mean_nme(truth + [3, 4], truth, IBUG_68) == pytest.approx(10)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_face_whose_eye_corners_are_in_one_place_has_no_nme_and_is_left_out_of_the_mean(kind):
+    truth = np.zeros((3, 68, 2), kind)
+    truth[:2, 45, 0] = 50
+    predicted = truth + np.array([3, 4], kind)
+    np.testing.assert_allclose(nme(predicted, truth, IBUG_68), [10, 10, np.nan], rtol=1e-6)
+    assert mean_nme(predicted, truth, IBUG_68) == pytest.approx(10) and mean_nme(truth, truth, IBUG_68) == 0
+    predicted[1] = np.nan                                      # not found
+    assert failure_rate(nme(predicted, truth, IBUG_68)) == 0.5 and np.isnan(nme(truth, truth, IBUG_68)[2])
+    regions = region_errors(predicted[[0, 2]], truth[[0, 2]], IBUG_68)
+    assert len(regions) == 5 and list(regions.values()) == pytest.approx([10] * 5)
+
+
 NAN, INF = np.nan, np.inf
 
 
@@ -135,3 +151,46 @@ def test_no_eye_corners_no_nme():
     with pytest.raises(ValueError, match="'nose tip' has no eye corners"):
         nme(np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), NOSE)
     assert region_errors(np.zeros((1, 1, 2)), np.zeros((1, 1, 2)), NOSE) == {}
+
+
+FACES = np.random.default_rng(0).uniform(0, 99, (2, 68, 2))
+MEASURES = {"mae": mae, "point_errors": point_errors, "mse": lambda a, b: normalised_mse(a, b, (10, 10)),
+            "nme": lambda a, b: nme(a, b, IBUG_68), "mean_nme": lambda a, b: mean_nme(a, b, IBUG_68),
+            "relative": lambda a, b: relative_errors(a, b, IBUG_68), "regions": lambda a, b: region_errors(a, b, IBUG_68)}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.filterwarnings("error")
+def test_landmarks_of_other_shapes_are_never_broadcast(measure):
+    """One landmark or one face would do for all by numpy's rules."""
+    for other in (FACES[:1], FACES[:, :1], FACES[0], FACES[..., :1], FACES[:0], FACES[None], np.float64(3)):
+        for pair in ((FACES, other), (other, FACES)):
+            with pytest.raises(ValueError, match="landmarks"):
+                MEASURES[measure](*pair)
+    for odd in (FACES.astype(object), FACES.astype(str), FACES > 9, FACES.astype(complex)):
+        with pytest.raises(ValueError, match=r"landmarks are numbers .*, not \(2, 68, 2\) of"):
+            MEASURES[measure](odd, FACES)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.filterwarnings("error")
+def test_an_infinite_true_landmark_is_an_error_and_no_face_is_no_error(measure):
+    truth = FACES.copy()
+    truth[1, 3, 0] = INF
+    with pytest.raises(ValueError, match="a true landmark is infinite"):
+        MEASURES[measure](FACES, truth)
+    found = MEASURES[measure](FACES[:0], FACES[:0])
+    assert np.isnan(list(found.values()) if isinstance(found, dict) else found).all()
+
+
+def test_a_landmark_whose_y_nobody_knows_is_unknown():
+    truth = np.array([[[0., 0.], [10., NAN]]])
+    predicted = np.array([[[3., 1.], [99., 5.]]])
+    assert mae(predicted, truth) == 2 and np.isnan(point_errors(predicted, truth)[0, 1])
+    np.testing.assert_array_equal(mean_shape(np.concatenate([truth, predicted])), [[1.5, 0.5], [99, 5]])
+
+
+def test_a_mean_shape_is_that_of_faces():
+    for wrong in (FACES[0], FACES[None], FACES[:0], FACES[..., 0]):
+        with pytest.raises(ValueError):
+            mean_shape(wrong)

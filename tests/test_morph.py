@@ -125,6 +125,16 @@ def test_a_photo_is_never_written_over(photos, monkeypatch, capsys, arguments):
     assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(morph, "find", lambda *given: pytest.fail("began"))
+    (tmp_path / "file").write_text("mine")
+    for line in (["--mean", str(tmp_path), "--out", str(tmp_path / "file/mean.jpg")],
+                 ["a.jpg", "b.jpg", "--out", str(tmp_path / "file/m.gif")], ["a.jpg", "b.jpg", "--out", "n" * 252 + ".gif"]):
+        with pytest.raises(SystemExit) as end:
+            morph.main(line)
+        assert end.value.code == 2 and "cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.training
 def test_the_mean_of_a_folder_is_the_same_again(photos, monkeypatch, capsys):
     """What morph made before lies in the folder, too."""

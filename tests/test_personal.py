@@ -15,6 +15,7 @@ from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.detection import find_faces
 from fkp_utils.errors import DatasetError
+from fkp_utils.predict import __main__ as command_line
 
 RED, GREEN = (200, 30, 20), (20, 180, 40)
 
@@ -116,6 +117,14 @@ def test_unreadable_files_are_named_and_the_rest_is_used(tmp_path):
     photos, faults = personal_photos(tmp_path)
     assert next(iter(photos)) == "mine.png" and len(photos) == 3
     assert len(faults) == 1 and "notes.jpg" in faults[0]
+
+
+def test_what_the_project_made_of_them_is_no_photo(tmp_path, portraits):
+    Image.fromarray(portraits["Grace Hopper"]).save(tmp_path / "grace.png")
+    assert command_line.main(["--fast", str(tmp_path), "--json", "--csv", "--out", str(tmp_path)]) == 0
+    assert len(list(tmp_path.iterdir())) == 4
+    photos, faults = personal_photos(tmp_path)
+    assert next(iter(photos)) == "grace.png" and len(photos) == 3 and faults == []
 
 
 def test_hidden_files_and_folders_are_left_out_and_names_can_be_drawn(tmp_path):

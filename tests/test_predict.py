@@ -64,9 +64,10 @@ def photo(tmp_path_factory):
     return path
 
 
-def test_weights_round_trip(run, file):
+def test_weights_round_trip(run, file, photo):
     loaded = load_weights(file)
     assert loaded.recipe == RECIPE and type(loaded.model) is UNet
+    assert file.stat().st_mode == photo.stat().st_mode           # whoever may read other files may read it
     for name, value in loaded.model.state_dict().items():
         assert torch.allclose(value.float(), run.model.state_dict()[name].float(), atol=1e-3), name
 
@@ -201,6 +202,66 @@ def test_resume_looks_at_what_is_new_only(file, tmp_path, capsys, monkeypatch):
     assert main(line) == 0 and looked == [names[2], names[1]]
 
 
+def test_two_runs_at_once_lose_nothing_of_each_other(tmp_path):
+    """Both have chosen their places, and read the table, before either writes."""
+    out, named = tmp_path / "out", []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (90, 80), "grey" if folder == "a" else "white").save(tmp_path / folder / "wall.png")
+        named.append(results.places([tmp_path / folder / "wall.png"], out, {})[0])
+    first, second = named
+    assert first.place == second.place
+    for as_json in (False, True, True):
+        for result in (second, first):
+            result.write(np.zeros((80, 90, 3), np.uint8), [], as_json)
+    paths = {path.name: json.loads(path.read_text())["path"] for path in out.glob("*.json")}
+    assert paths == {"wall.landmarks.json": "../b/wall.png", "wall-2.landmarks.json": "../a/wall.png"}
+    assert {path.name for path in out.glob("*.jpg")} == {"wall.landmarks.jpg", "wall-2.landmarks.jpg"}
+    row = {"face": 0, "point": 0, "x": 1.25, "y": 2.0, "confidence": 0.5}
+    results.update_table(out / "t.csv", {"a": [row]}), results.update_table(out / "t.csv", {"b": [row, row], "c": []})
+    assert list(pd.read_csv(out / "t.csv").photo) == ["a", "b", "b"]
+
+
+def test_rows_of_other_photos_stay_in_the_table(file, tmp_path, monkeypatch):
+    """With --resume and without; those of a photo that cannot be read any more, too; names are no numbers."""
+    names, out = _walls(tmp_path / "walls", 3), tmp_path / "out"
+    for old, new in zip(names, ("007", "NA", 'a "b",\nc')):
+        old.rename(old.with_name(new))
+    monkeypatch.chdir(tmp_path / "walls")
+
+    def rows(name, *more):
+        code = main([name, "--weights", str(file), "--box", "20,20,100,100", "--csv", "--out", str(out), *more])
+        table = pd.read_csv(out / "landmarks.csv", dtype=str, keep_default_na=False)
+        return code, {photo: tuple(some.x) for photo, some in table.groupby("photo")}
+    _, first = rows("007")
+    _, second = rows("NA", "--resume")
+    _, third = rows('a "b",\nc')
+    assert list(third) == ["007", "NA", 'a "b",\nc'] and {**third, **second, **first} == third
+    Path("007").write_text("no picture")
+    assert rows("007") == (1, third) and rows("NA", "--box", "20,20,100,101")[1] != third
+
+
+def test_photos_of_two_folders_by_one_name_have_their_own_rows(file, tmp_path, monkeypatch):
+    """Whether each of them is typed with its folder, in full or within it."""
+    _walls(tmp_path / "walls", 2)
+    for k in "01":
+        (tmp_path / k).mkdir()
+        (tmp_path / f"walls/wall0{k}.png").rename(tmp_path / k / "a.png")
+
+    def names(folder, name, *more):
+        monkeypatch.chdir(tmp_path / folder)
+        assert main([name, "--weights", str(file), "--box", f"20,20,10{folder},100", "--csv", *more]) == 0
+        table = pd.read_csv(tmp_path / "out/landmarks.csv" if more else "landmarks.csv")
+        assert len(table) == 68 * table.photo.nunique()
+        return sorted(table.photo.unique())
+    out, full = ("--out", str(tmp_path / "out")), str(tmp_path / "1/a.png")
+    assert names("0", "a.png", *out) == ["a.png"]
+    for more in ([], ["--min-confidence", "0.1"], ["--resume"]):
+        assert names("1", "a.png", *out, *more) == names("0", "a.png", *out, *more) == [full, "a.png"]
+    assert names("1", full, *out) == [full, "a.png"]
+    assert names("1", "a.png") == names("1", full) == names("1", "../1/a.png") == ["a.png"]
+
+
 def test_what_is_done_when_interrupted_is_kept(file, tmp_path, capsys, monkeypatch):
     names, out = _walls(tmp_path / "walls", 20), tmp_path / "out"
     real, seen = photos.landmarks_of, []
@@ -277,10 +338,15 @@ def test_photos_of_one_name_keep_their_own_results(file, tmp_path):
                       "wall-3.landmarks.json": "wall.png", "wall-2-2.landmarks.json": "wall-2.png"}
 
 
-def test_a_folder_that_cannot_be_written_is_one_error_a_result(photo, file, tmp_path, capsys):
+@pytest.mark.parametrize("out, more", [("out", []), ("out/deep", []), ("", ["--csv"])])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(photo, file, tmp_path, capsys, monkeypatch, out, more):
+    monkeypatch.setattr(command_line, "in_photos", lambda *given, **how: pytest.fail("began"))
     (tmp_path / "out").write_text("a file, not a folder")
-    assert main([str(photo), "--weights", str(file), "--out", str(tmp_path / "out"), "--csv"]) == 1
-    assert capsys.readouterr().err.count(str(tmp_path / "out")) == 2
+    (tmp_path / "landmarks.csv").mkdir()
+    with pytest.raises(SystemExit) as end:
+        main([str(photo), "--weights", str(file), "--out", str(tmp_path / out), *more])
+    assert end.value.code == 2 and "cannot be written" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["landmarks.csv", "out"]
 
 
 def test_a_given_box_needs_no_detector(file, tmp_path):
@@ -330,8 +396,9 @@ def test_results_are_no_photos_whatever_their_names(tmp_path, file, monkeypatch)
     for _ in range(2):
         assert main([*line, "--json", "--csv"]) == 0
     Path("photo.landmarks.jpg").rename("renamed.jpg")
-    for ending in ("png", "jpg", "webp"):
+    for ending in ("png", "jpg", "webp", "tif", "TIFF", "gif", "avif"):
         predict.draw(photo, []).savefig(f"figure.{ending}")
+    predict.draw(photo, []).savefig("of no ending")                      # a PNG
     for name in ("morph.gif", "morph.webp", "mean.jpg", "mean.png"):
         morph.write(np.zeros((1 if "mean" in name else 3, 40, 40, 3), np.uint8), Path(name))
     assert [path.name for path in predict.photos_named(["*.*"])] == ["other.png", "photo.jpg"]
@@ -413,6 +480,60 @@ def test_a_name_that_no_file_can_have_costs_itself_only(photo, file, tmp_path, c
     assert main([long, null, long[:-4] + "*", str(photo), "--weights", str(file), "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
     assert told.err.count("\n") == 3 and "4 photos, 1 faces" in told.out and (tmp_path / "collins.landmarks.jpg").exists()
+
+
+@pytest.mark.parametrize("length, written", [(226, ["jpg", "json"]), (240, ["jpg", "json"]), (241, ["jpg"]), (251, [])])
+def test_a_photo_of_a_long_name_has_its_results_or_is_named(file, tmp_path, capsys, length, written):
+    """Names have 255 bytes at most, and .landmarks.json takes 15 of them."""
+    name = "n" * length
+    Image.new("RGB", (200, 200), "grey").save(tmp_path / f"{name}.png")
+    line = [str(tmp_path), "--weights", str(file), "--box", "50,50,100,100", "--out", str(tmp_path / "out")]
+    codes = [main([*line, "--json"]) if "json" in written else 0, main(line)]
+    assert codes == [0, 0 if written else 1]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*")) == [f"{name}.landmarks.{kind}" for kind in written]
+    told = capsys.readouterr().err
+    assert bool(told) != bool(written)
+    assert written or (f"{name}.png: " in told and "too long" in told and told.count("\n") == 1)
+
+
+@pytest.mark.parametrize("size", [(66_000, 40), (40, 66_000)])
+def test_a_photo_that_is_longer_than_a_jpeg_can_be_is_drawn_smaller(file, tmp_path, size):
+    Image.new("RGB", size, "grey").save(tmp_path / "wide.png")
+    line = [str(tmp_path / "wide.png"), "--weights", str(file), "--box", "0,0,36,36", "--json"]
+    assert main(line) == 0
+    with Image.open(tmp_path / "wide.landmarks.jpg") as drawing:
+        assert max(drawing.size) == 65_500 and min(drawing.size) == 40
+    assert json.loads((tmp_path / "wide.landmarks.json").read_text())["faces"][0]["box"] == [0, 0, 36, 36]
+    predict.draw(tmp_path / "wide.png", landmarks(tmp_path / "wide.png", [0, 0, 36, 36], load_weights(file))).savefig(
+        tmp_path / "figure.jpg")
+    with Image.open(tmp_path / "figure.jpg") as figure:
+        assert abs(max(figure.size) - 65_500) < 2
+
+
+def test_a_folder_is_called_what_it_is_called_before_a_pattern(tmp_path):
+    for name in ("fotos [2020]/a.jpg", "fotos 2/b.jpg", "[x]/*/c.jpg", "[x]/1/d.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def named(pattern):
+        return [str(path.relative_to(tmp_path)) for path in predict.photos_named([str(tmp_path / pattern)])]
+    assert named("fotos [2020]/*.jpg") == ["fotos [2020]/a.jpg"] and named("fotos [2-3]/*") == ["fotos 2/b.jpg"]
+    assert named("[x]/*/[cd].jpg") == ["[x]/*/c.jpg"] and named("[x]/**/*.jpg") == ["[x]/*/c.jpg", "[x]/1/d.jpg"]
+    assert named("fotos*/*.jpg") == ["fotos 2/b.jpg", "fotos [2020]/a.jpg"] and named("[x]/?/d*") == ["[x]/1/d.jpg"]
+
+
+def test_results_that_a_shell_names_are_left_out_with_a_word(file, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (200, 200), "grey").save("wall.png")
+    for name, text in (("notes.json", '{"faces": [1]}'), ("notes.csv", "photo,face\n"), ("c.jpg", "no picture")):
+        Path(name).write_text(text)
+    line = ["--weights", str(file), "--box", "50,50,100,100", "--json", "--csv"]
+    assert main(["wall.png", "c.jpg", *line]) == 1
+    assert Path("c.landmarks.json").exists() and capsys.readouterr().out == "2 photos, 1 faces\n"
+    assert main([*sorted(os.listdir()), *line]) == 1
+    told = capsys.readouterr()
+    assert "left out: 4 files that this project made" in told.out and "4 photos, 1 faces" in told.out
+    assert [line.split(":")[0] for line in told.err.splitlines()] == ["c.jpg", "notes.csv", "notes.json"]
 
 
 def test_a_detector_that_fails_on_one_photo_costs_this_one_only(run, tmp_path):
@@ -607,6 +728,51 @@ def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypat
         assert pictures == ["second"] and where == pytest.approx(boxes[0]) and how == pytest.approx(turn)
 
 
+@pytest.mark.parametrize("first, unsure, turned, confidence", [
+    (0.3, True, 2, 0.8), (0.3, False, 0, 0.3), (0.51, True, 0, 0.51), (0.3, True, 3, 0.8), (0.3, True, 0, 0.3)])
+def test_a_box_of_unsure_roll_is_turned_by_quarters_until_it_reads_well(monkeypatch, first, unsure, turned, confidence):
+    """Two faces, the second of which is sure: only the first box is looked at in three more ways, each time as a whole."""
+    points, seen = np.array([shape()] * 2, float), []
+
+    def look(pictures, boxes, rolls, run):
+        seen.append((list(pictures), boxes[:, 0].tolist(), rolls.tolist()))
+        if len(seen) == 1:
+            return points.copy(), np.array([first, 0.9])
+        quarter = (rolls - 10) // 90
+        return points[:1] + quarter[:, None, None], np.where(quarter == turned, 0.8, 0.2)
+
+    monkeypatch.setattr(one_photo, "_look", look)
+    boxes, rolls = np.array([[5.0, 5, 20, 20], [40, 5, 30, 30]]), np.array([10.0, 0])
+    faces = predict.landmarks_in_boxes(["a", "b"], boxes, Oracle(shape(), shape()), rolls, 0.5, 1e9, np.array([unsure, True]))
+    assert [face.confidence for face in faces] == [confidence, 0.9] and faces[1].roll == 0 and list(rolls) == [10, 0]
+    assert faces[0].roll == {0: 10, 2: -170, 3: -80}[turned]
+    np.testing.assert_allclose(faces[0].landmarks, points[0] + turned)
+    tried = [(["a"] * 3, [5.0] * 3, [100.0, 190, 280])] if unsure and first < 0.5 else []
+    assert seen[1:] == tried
+
+
+@pytest.mark.parametrize("side, sure, unsure", [(63, 0.5, True), (64, 0.9, False), (20, 0.49, False),
+                                                (20, 0.9, True)])
+def test_small_faces_that_the_finder_is_sure_of_are_of_unsure_roll(monkeypatch, side, sure, unsure):
+    seen = []
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: (
+        seen.append(rest[-1].tolist()) or [predict.Face(box, shape(), 1.0) for box in boxes]))
+    boxes = np.array([[9, 9, side, side, 3, sure]])
+    predict.landmarks(np.zeros((90, 99, 3), np.uint8), None, Oracle(0, 0), lambda photo: boxes)
+    assert seen == [[unsure]]
+
+
+@pytest.mark.parametrize("size, degrees", [(50, 60), (50, 90), (72, 60), (72, 90)])
+def test_small_faces_are_found_however_they_are_turned(size, degrees):
+    """Twelve copies of the astronaut's head, the box of whose face is 24 or 35 pixels wide."""
+    head = Image.fromarray(free_portraits()["Eileen Collins"]).crop((124, 24, 324, 224)).rotate(-degrees).resize((size, size))
+    wall, places = Image.new("RGB", (500, 400), "grey"), [(40 + 120 * k, 40 + 130 * j) for j in range(3) for k in range(4)]
+    for place in places:
+        wall.paste(head, place)
+    centres = [face.landmarks.mean(0) - size / 2 for face in predict.landmarks(np.asarray(wall))]
+    assert sum(any(np.abs(centre - place).max() < 6 for centre in centres) for place in places) >= 11
+
+
 @pytest.mark.parametrize("moved, expected", [(0.05, 0), (0.195, 3), (-0.195, 3), (0.205, 6)])
 def test_both_looks_count_where_the_first_box_was_not_far_off(monkeypatch, moved, expected):
     """The second look says 6 pixels more: half of that is believed, or all of it, or it was not asked for."""
@@ -640,6 +806,40 @@ def test_faces_come_in_the_order_of_the_given_boxes(photo, run):
     (np.arange(24).reshape(4, 6) + 1, [[6 * k + j for j in range(1, 6)] for k in range(4)])])    # as find_faces gives them
 def test_boxes_are_rows_of_four_five_or_six_numbers(given, boxes, photo, run):
     assert [[*face.box, face.roll] for face in landmarks(photo, given, run)] == boxes
+
+
+@pytest.mark.parametrize("held", [
+    torch.tensor([[170.0, 70, 60, 60, 5], [150, 80, 90, 90, -7]], requires_grad=True),
+    torch.tensor([[170, 70, 60, 60, 5], [150, 80, 90, 90, -7]], dtype=torch.bfloat16),
+    [predict.Face(np.array([170, 70, 60, 60]), np.zeros((68, 2)), 1.0, 5.0),
+     predict.Face(np.array([150, 80, 90, 90]), np.zeros((68, 2)), 1.0, -7.0)],
+    [torch.tensor([170.0, 70, 60, 60, 5], requires_grad=True), np.array([150, 80, 90, 90, -7])],
+    pd.DataFrame([[170, 70, 60, 60, 5], [150, 80, 90, 90, -7]]), "generator"],
+    ids=["gradients", "bfloat16", "faces", "rows of two kinds", "table", "generator"])
+def test_boxes_may_be_what_callers_have(held, photo, run):
+    """Of several photos in groups, too."""
+    expected = [[170, 70, 60, 60, 5], [150, 80, 90, 90, -7]]
+
+    def given():
+        return (row for row in expected) if isinstance(held, str) else held
+    assert [[*face.box, face.roll] for face in landmarks(photo, given(), run)] == expected
+    for _, faces, error in predict.in_photos([photo] * 9, given(), run):
+        assert error is None and [[*face.box, face.roll] for face in faces] == expected
+    if isinstance(held, list):
+        assert [[*face.box, face.roll] for face in landmarks(photo, held[0], run)] == expected[:1]
+
+
+def test_what_a_detector_says_beside_faces_is_left_out(photo, run):
+    """Rows that are no numbers, without a pixel, or nowhere on the photo; alone they are no face."""
+    junk = [[np.nan, 0, 50, 50], [0, 0, np.inf, 50], [0, 0, 0, 0], [10, 10, -5, 20], [10, 10, 1e-9, 1e-9], [1e6, 5, 50, 50],
+            [-90, 0, 80, 80], [0, 0, 1e5, 1e5]]
+    seen = [[170.0, 70, 100, 100]]
+    expected = landmarks(photo, None, run, lambda picture: np.array(seen))
+    assert len(expected) == 1
+    for rows in (junk + seen, seen + junk, torch.tensor(junk[:4] + seen + junk[4:])):
+        [face] = landmarks(photo, None, run, lambda picture, rows=rows: rows)
+        np.testing.assert_allclose(face.landmarks, expected[0].landmarks, atol=0.01)
+    assert landmarks(photo, None, run, lambda picture: junk) == []
 
 
 @pytest.mark.parametrize("given", [[1, 2, 3], [[1, 2], [3, 4]], np.ones((2, 8)), np.ones((1, 2, 4)), [[1, 2, 3, 4], [5, 6]],
@@ -699,7 +899,8 @@ def test_weights_know_their_convention(run, tmp_path):
 
 
 @pytest.mark.parametrize("box, fits", [
-    ((0, 0, 0.5, 9), True), ((0, 0, 0, 9), False), ((0, 0, 9, 0), False), ((0, 0, 999, 999), True), ((0, 0, 1000, 9), False),
+    ((0, 0, 0.5, 9), True), ((0, 0, 0, 9), False), ((50, 50, 1e-9, 1e-9), False), ((50, 50, 0.1, 9), False),
+    ((50, 50, 1, 1), True), ((0, 0, 9, 0), False), ((0, 0, 999, 999), True), ((0, 0, 1000, 9), False),
     ((0, 0, 9, 1000), False), ((199.5, 0, 9, 9), True), ((200, 0, 9, 9), False), ((0, 99.5, 9, 9), True),
     ((0, 100, 9, 9), False),
     ((-9, 0, 9.5, 9), True), ((-9, 0, 9, 9), False), ((0, -9, 9, 9.5), True), ((0, -9, 9, 9), False)])

@@ -79,6 +79,10 @@ HELD = {
     "tensor (1, h, w)": (torch.from_numpy(GREY)[None], OF_GREY),
     "tensor (h, w)": (torch.from_numpy(GREY), OF_GREY),
     "floating tensor with gradients": ((torch.from_numpy(RGB).permute(2, 0, 1) / 255).requires_grad_(), RGB),
+    "tensor of half the bits": ((torch.from_numpy(RGB).permute(2, 0, 1) / 255).half(), RGB),
+    "tensor of bfloat16": ((torch.from_numpy(RGB).permute(2, 0, 1) / 255 > 0.5).bfloat16(), np.where(RGB > 127, 255, 0)),
+    "floats a little beside 0 and 1": (np.where(RGB == 255, 1.0000001, np.where(RGB == 0, -1e-7, RGB / 255)), RGB),
+    "floats resized": (RGB / 255 * 1.18 - 0.09, np.rint((RGB * 1.18 - 22.95).clip(0, 255))),
     "bytes": (encoded(RGB), RGB),
     "bytearray": (bytearray(encoded(RGB)), RGB),
     "memoryview": (memoryview(encoded(RGB)), RGB),
@@ -131,6 +135,9 @@ NOT_HELD = {
     "uint16": (GREY.astype(np.uint16) * 16, ValueError, "ndarray (16, 52) of uint16 from 0 to 4080"),
     "int64 to 255": (GREY.astype(np.int64), ValueError, "of int64 from 0 to 255"),
     "floats to 255": (RGB.astype(float), ValueError, "of float64 from 0 to 255"),
+    "floats to 1.11": (RGB / 255 * 1.11, ValueError, "from 0 to 1.11"),
+    "a sparse tensor": (torch.from_numpy(GREY).to_sparse(), TypeError, "not Tensor"),
+    "a tensor without values": (torch.zeros(8, 9, 3, device="meta"), TypeError, "not Tensor"),
     "floats about 0": (RGB / 255 - 0.5, ValueError, "of float64 from -0.5 to 0.5"),
     "floats with NaN": (np.where(GREY == 250, np.nan, GREY / 255), ValueError, "from nan to nan"),
     "booleans": (GREY > 99, ValueError, "of bool"),
@@ -378,6 +385,45 @@ def test_short_segments_of_a_jpeg_do_not_cost_its_pixels(segment):
     np.testing.assert_array_equal(read_photo(whole[:after] + segment + whole[after:]), expected)
 
 
+# A file's end.
+
+NOISE = np.random.default_rng(1).integers(0, 255, (17, 45, 3), np.uint8)
+
+
+def _cut_files():
+    """By kind: a file, and how many of its last bytes hold no pixel."""
+    picture, exif = Image.fromarray(NOISE), Image.Exif()
+    exif[0x010F] = "maker"
+    webp = encoded(picture, "WEBP", exif=exif, xmp=b"<x>" * 9, lossless=True)
+    other = Image.fromarray(255 - NOISE)
+    moving = encoded(picture, "WEBP", save_all=True, append_images=[other], lossless=True)
+    last = len(encoded(other, "WEBP", lossless=True)) - 12        # what its own file has besides the 12 bytes of a head
+    return {"BMP": (encoded(picture, "BMP"), 1), "BMP, grey": (encoded(picture.convert("L"), "BMP"), 3),   # rows end at 4 bytes
+            "TIFF": (tiff(NOISE), 0), "TIFF, tiles": (tiff(NOISE, tile=(16, 16), compression="zlib"), 0),
+            "TIFF, LZW": (encoded(picture, "TIFF", compression="tiff_lzw"), 0),        # what describes it comes last
+            "PPM": (encoded(picture, "PPM"), 0), "PGM": (encoded(picture.convert("L"), "PPM"), 0),
+            "PNG": (encoded(picture), 12 + 4), "GIF": (encoded(picture.convert("P"), "GIF"), 2),
+            "WebP": (encoded(picture, "WEBP", lossless=True), 0), "WebP with metadata": (webp, len(webp) - webp.index(b"EXIF")),
+            "moving WebP": (moving, last), "HEIF": (encoded(picture, "HEIF"), 0), "AVIF": (encoded(picture, "AVIF"), 0)}
+
+
+@pytest.mark.parametrize("kind", _cut_files())
+def test_a_file_that_ends_early_is_read_where_no_pixel_is_missing_and_else_refused(kind):
+    """As it lacks a byte more and more, it is the same picture, then an error, never another picture."""
+    whole, beside = _cut_files()[kind]
+    expected, lacks = read_photo(whole), 0
+    for missing in [*range(1, 120), *range(120, len(whole) - 9, 41)]:
+        try:
+            found = read_photo(whole[:-missing])
+        except DatasetError as error:
+            assert "damaged" in str(error) or "not a picture" in str(error)
+            lacks = lacks or missing
+        else:
+            assert not lacks
+            np.testing.assert_array_equal(found, expected)
+    assert beside < lacks <= beside + (6 if kind == "PNG" else 2 if kind[:4] != "movi" else 60), (beside, lacks)
+
+
 # A JPEG's end.
 
 PORTRAIT = np.random.default_rng(0).integers(0, 255, (5, 7, 3), np.uint8).repeat(9, 0).repeat(11, 1)
@@ -416,6 +462,28 @@ def test_a_progressive_jpeg_that_ends_after_an_early_scan_is_an_error():
     for at in starts[1:] + tables:
         with pytest.raises(DatasetError, match="damaged"):
             read_photo(whole[:at])
+
+
+ENDS = {"BMP": 0, "PPM": 0, "TIFF": 0, "GIF": 2, "PNG": 20, "WEBP": 0, "AVIF": 0, "HEIF": 0}     # bytes after the last pixel
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_file_of_any_format_that_lacks_pixels_is_refused_and_named(tmp_path, kind):
+    whole, path = encoded(PORTRAIT[:, :76], kind), tmp_path / "cut"             # rows of BMP then need no padding
+    expected = read_photo(whole)
+    for missing in {1, ENDS[kind], ENDS[kind] + 8, ENDS[kind] + 40, len(whole) // 2, len(whole) - 30} - {0}:
+        path.write_bytes(whole[:-missing])
+        if missing <= ENDS[kind]:
+            np.testing.assert_array_equal(read_photo(path), expected)
+        else:
+            with pytest.raises(DatasetError, match=r"cut: (damaged picture|not a picture that can be read, or half of one) \("):
+                read_photo(path)
+
+
+@pytest.mark.parametrize("how", ["tiff_lzw", "tiff_deflate", "jpeg"])
+def test_a_tiff_whose_table_of_contents_is_missing_may_be_half_of_one(how):
+    with pytest.raises(DatasetError, match=r"damaged picture|half of one"):
+        read_photo(encoded(PORTRAIT, "TIFF", compression=how)[:-1])
 
 
 # Size.

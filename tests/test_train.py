@@ -81,6 +81,7 @@ def test_a_table_that_is_none_is_said_before_hours_of_training_and_stays(embedde
 
 @pytest.mark.parametrize("more, named", [
     (["--start", "{}/none.safetensors"], "none.safetensors: no such weights"), (["--start", "{}"], "no such weights"),
+    (["--start", ""], "no such weights"),                     # a variable of the shell that is not set
     (["--data", "{}/nowhere"], "nowhere"), (["--checkpoints", "{}/file"], "file")])
 def test_files_that_are_not_there_are_one_line(embedded, tmp_path, capsys, more, named):
     (tmp_path / "file").write_text("mine")

@@ -8,7 +8,6 @@ On Linux, pip's default build of PyTorch brings CUDA's libraries with it, three 
 The settings of pip and uv on this machine count, but for those that send packages elsewhere; whether they came is checked.
 """
 
-import argparse
 import ast
 import os
 import platform
@@ -94,7 +93,7 @@ def install(folder: Path, torch: str, run: Callable[..., subprocess.CompletedPro
 
 def main() -> int:
     """Command line; 0 when installed, 1 where that is not possible, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.course.install", description=__doc__.splitlines()[0])
+    parser = command.parser("course.install", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--torch", choices=("default", "cpu"), default="default")
     options = parser.parse_args()

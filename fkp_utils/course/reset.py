@@ -1,4 +1,4 @@
-"""Brings the notebooks back to how they came: what git has of them.
+"""Brings the notebooks back to how they came, or to what you have committed of them: what git has.
 
     python -m fkp_utils.course.reset [--yes]
 
@@ -6,7 +6,6 @@ It says first what would go, and asks. Copies of what it takes away go to build/
 of a larger repository. Notebooks that git does not have, such as your own, stay as they are.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -49,6 +48,8 @@ def changed(project: Path) -> dict[str, str]:
             found[name] = "deleted"
             continue
         try:
+            if not path.is_file():                       # a folder, say, or a pipe, which would wait for a writer
+                raise OSError
             old, new = ({cell.id: cell.source for cell in nbformat.reads(content.decode(), 4).cells}
                         for content in (_git(project, "cat-file", "blob", f"HEAD:./{name}"), path.read_bytes()))
         except Exception:                                # half a file is a file to reset, too
@@ -60,13 +61,19 @@ def changed(project: Path) -> dict[str, str]:
 
 
 def reset(project: Path, names: list[str]) -> Path:
-    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed."""
+    """Restore these files; return the folder with copies of what they were, and of what was staged to be committed.
+
+    What is no file, or a file in their folder's place, goes there itself: git would remove it with all that is in it.
+    """
     (copies := project / "build" / "before_reset").mkdir(parents=True, exist_ok=True)
     kept = Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H.%M.%S_"), dir=copies))
     for name in names:
         path, copy = project / name, kept / Path(name).relative_to("notebooks")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(path):
+        for place, target, fits in ((path.parent, kept / path.parent.name, Path.is_dir), (path, copy, Path.is_file)):
+            if os.path.lexists(place) and not fits(place):
+                shutil.move(place, target)
+        if path.exists():
             shutil.copy2(path, copy)
         if _git(project, "diff", "--cached", "--name-only", "--diff-filter=du", "HEAD", "--", name):
             copy.with_suffix(".staged.ipynb").write_bytes(_git(project, "cat-file", "blob", f":./{name}"))
@@ -76,7 +83,7 @@ def reset(project: Path, names: list[str]) -> Path:
 
 def main() -> int:
     """Command line; 0 when the notebooks are as they came, 1 if they are not."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.course.reset", description=__doc__.splitlines()[0])
+    parser = command.parser("course.reset", __doc__)
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args()
     return command.run("reset", lambda: _main(options.yes))
@@ -85,7 +92,7 @@ def main() -> int:
 def _main(yes: bool) -> int:
     found = changed(PROJECT)
     if not found:
-        print("the notebooks are as they came")
+        print("the notebooks are as they came, or as you have committed them")
         return 0
     print("would be thrown away:", *(f"  {name}: {what}" for name, what in found.items()), sep="\n")
     try:

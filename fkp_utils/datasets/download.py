@@ -6,7 +6,6 @@ An interrupted download goes on where it stopped. Archives are checked before an
 unpacked, and a folder gets its name only when it is whole.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -230,7 +229,7 @@ def accepted(terms: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when all is there, 1 when something cannot be had, 2 for wrong arguments or refused terms."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.datasets.download", description=__doc__.splitlines()[0])
+    parser = command.parser("datasets.download", __doc__)
     parser.add_argument("datasets", nargs="*", help=f"of {', '.join(SOURCES)} (default: all)")
     parser.add_argument("--folder", type=Path, default=DATA)
     options = parser.parse_args(arguments)

@@ -74,10 +74,10 @@ class _Reader(xml.sax.ContentHandler):
             if not self.file or inside.is_absolute() or ".." in inside.parts or "\\" in self.file or "\0" in self.file:
                 raise self.fault(f"an image whose file {self.file!r} is not inside of the dataset's folder")
         elif name == "box":
-            if self.file is None:
-                raise self.fault("a box outside of an image")
+            if self.file is None or self.entry:
+                raise self.fault("a box outside of an image or inside of another box")
             left, top, width, height = self.numbers(attributes, ("left", "top", "width", "height"))
-            if width <= 0 or height <= 0:
+            if min(width, height) < 1:
                 raise self.fault(f"a box of no area ({width:g}x{height:g})")
             self.entry = Entry(self.file, self._locator.getLineNumber(), (left, top, width, height))
         elif name == "part":
@@ -107,9 +107,10 @@ def read_xml(path: str | Path) -> list[Entry]:
     path = Path(path)
     reader = _Reader(path)
     try:
-        defused_sax.parse(str(path), reader)
+        with path.open("rb") as file:
+            defused_sax.parse(file, reader)
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
     except xml.sax.SAXParseException as error:
         raise DatasetError(f"{path}, line {error.getLineNumber()}: malformed XML ({error.getMessage()})") from None
     except DefusedXmlException as error:

@@ -19,6 +19,7 @@ from pillow_heif import register_heif_opener
 from ..errors import DatasetError
 
 MAX_PIXELS = 120_000_000                      # phones have 108 megapixels
+OVER = 0.1                                    # by which fractions leave their range when they are rounded, or pictures resized
 # Set once, since catch_warnings is not thread-safe. Damaged metadata does not make a picture unreadable, and our limit is
 # stricter than the one at which Pillow fails.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
@@ -53,14 +54,15 @@ def _read(source: Any, pixels: Callable[[Image.Image], Any]) -> Any:
     except Exception as error:                         # damaged files make Pillow raise nearly anything, TypeError for one
         fault = (str(error) if isinstance(error, DatasetError) else "no such picture" if isinstance(error, FileNotFoundError)
                  else f"no pixels, or over {MAX_PIXELS / 1e6:g} megapixels: make it smaller" if isinstance(error, TooLarge)
-                 else f"not a picture that can be read ({', '.join(FORMATS)})" if isinstance(error, UnidentifiedImageError)
+                 else f"not a picture that can be read, or half of one ({', '.join(FORMATS)})"
+                 if isinstance(error, UnidentifiedImageError)
                  else f"cannot be read ({error.strerror})" if isinstance(error, OSError) and error.strerror
                  else f"damaged picture ({' '.join(str(error).split())[:200]})")
         raise DatasetError(f"{name}: {fault}".encode(errors="backslashreplace").decode()) from None
 
 
 def _mended(content: bytes) -> list[bytes]:
-    """A PNG, AVIF or JPEG with less metadata; the JPEG with an end, after various bytes: they change no whole pixels."""
+    """A PNG, AVIF or JPEG with less metadata, a WebP's whole chunks; a JPEG with an end, after bytes that change no pixels."""
     if content.startswith(b"\x89PNG"):
         kept, at = bytearray(content[:8]), 8
         while at < len(content):
@@ -70,6 +72,11 @@ def _mended(content: bytes) -> list[bytes]:
                 kept += content[at:end]
             at = end
         return [bytes(kept)]
+    if content[8:12] == b"WEBP":
+        at = 12
+        while (end := at + 8 + int.from_bytes(content[at + 4:at + 8], "little")) <= len(content):
+            at = end + end % 2
+        return [b"RIFF" + (at - 8).to_bytes(4, "little") + content[8:at].ljust(at - 8, b"\0")]
     if not content.startswith(b"\xff\xd8"):
         return [content.replace(b"Exif", b"free")]                 # what an AVIF calls it
     content = re.sub(rb"(?<=\xff[\xe0\xe2]..)(JFI|ICC|MPF)", b"???", content, flags=re.DOTALL)
@@ -97,7 +104,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     values = np.asarray(image)
     known, fractions = values[np.isfinite(values)], values.dtype.kind == "f"
     low, high = (known.min(), known.max()) if known.size else (np.nan, np.nan)
-    over = 0.1 if fractions else 0                                 # resizing makes fractions leave their range a little
+    over = OVER * fractions
     whites = [255, 1023, 4095, 16383, 65535][-1 if re.search(r"'ppm.*args=.*, (?!65535)", way) else 0:]
     white = next((white for white in [1] * fractions + whites if high <= white + over * white), np.nan)
     if not low >= -over * white or (fractions and 1.1 < high < 16):
@@ -135,25 +142,30 @@ def read_gray(path: str | Path, expected: tuple[int, int] | None = None) -> Imag
 def read_photo(photo: Any) -> np.ndarray:
     """Anyone's photo as it should be seen, uint8 RGB (h, w, 3).
 
-    photo : a file's path, the open file or its bytes; a PIL image; or an array or tensor, uint8 or fractions from 0 to 1:
-        (h, w, 3) RGB, (h, w) or (h, w, 1) grey, (h, w, 4) RGBA; tensors also (3, h, w) and so on
+    photo : a file's path, the open file or its bytes; a PIL image; or an array or tensor, uint8 or fractions from 0 to 1, or
+        up to `OVER` beside them: (h, w, 3) RGB, (h, w) or (h, w, 1) grey, (h, w, 4) RGBA; tensors also (3, h, w) and so on
 
     Turned upright by its EXIF orientation; transparent parts are white; grey, palette and CMYK pictures are converted, colour
-    profiles taken as sRGB; of an animation the first frame is taken. Of grey values of more than 8 bits, white is the smallest
+    profiles taken as sRGB; of an animation the first frame is taken. A file that ends early is read where all pixels are
+    there, whatever its format, and refused where one is missing. Of grey values of more than 8 bits, white is the smallest
     of 8, 10, 12, 14 and 16 bits that holds all, since cameras write 12 bits into 16; of fractions also 1. Raises DatasetError
     as `read_gray`, and where values do not tell what is white; else a TypeError or ValueError says what is wanted.
     """
     if isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview | Image.Image) or hasattr(photo, "read"):
         return _read(photo, _rgb)
     wanted = "a photo is a file, its bytes, a PIL image or uint8 (h, w, 3) RGB, (h, w) grey or (h, w, 4) RGBA pixels"
-    if not hasattr(photo, "__array__"):
-        raise TypeError(f"{wanted}, not {'None: no picture was read' if photo is None else type(photo).__name__}")
     is_tensor = isinstance(photo, torch.Tensor)
-    pixels = array = np.asarray(photo.detach().cpu() if is_tensor else photo)
+    try:
+        if not hasattr(photo, "__array__"):
+            raise TypeError
+        plain = photo.detach().cpu() if is_tensor else photo
+        pixels = array = np.asarray(plain.float() if is_tensor and plain.dtype == torch.bfloat16 else plain)
+    except (TypeError, RuntimeError):                          # of a sparse tensor, or one without values
+        raise TypeError(f"{wanted}, not {'None: no picture was read' if photo is None else type(photo).__name__}") from None
     if is_tensor and pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4):
         pixels = np.moveaxis(pixels, 0, 2)
-    if pixels.dtype.kind == "f" and ((pixels >= 0) & (pixels <= 1)).all():
-        pixels = np.rint(pixels * 255).astype(np.uint8)
+    if pixels.dtype.kind == "f" and ((pixels >= -OVER) & (pixels <= 1 + OVER)).all():
+        pixels = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
     if pixels.dtype != np.uint8 or (pixels.ndim, *pixels.shape[2:]) not in ((2,), (3, 1), (3, 3), (3, 4)) or not pixels.size \
             or np.ma.is_masked(photo):
         span = f" from {array.min():g} to {array.max():g}" if array.size and array.dtype.kind in "iuf" else ""

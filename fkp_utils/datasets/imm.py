@@ -33,7 +33,7 @@ def read_asf(path: Path) -> np.ndarray:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LONGEST).decode("latin-1")
+            text = file.read(LONGEST).removeprefix(b"\xef\xbb\xbf").decode("latin-1")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from None
     lines = [line.split() for line in re.split(r"\r\n|\r|\n", text) if line.strip() and not line.lstrip().startswith("#")]
@@ -43,7 +43,7 @@ def read_asf(path: Path) -> np.ndarray:
     if declared != str(N_POINTS) or len(rows) != N_POINTS:
         raise DatasetError(f"{path}: {len(rows)} points, {declared[:12]} declared, expected {N_POINTS}")
     try:
-        points = np.array([[float(row[2]), float(row[3])] for row in rows], np.float32)
+        points = np.array([[float(row[2]), float(row[3])] for row in rows])
         numbers = [int(row[4]) for row in rows]
     except ValueError as error:
         raise DatasetError(f"{path}: {error}") from None
@@ -51,7 +51,7 @@ def read_asf(path: Path) -> np.ndarray:
         raise DatasetError(f"{path}: points are not numbered 0 to {N_POINTS - 1} in order")
     if not (np.abs(points) <= 2).all():               # also false for NaN
         raise DatasetError(f"{path}: point {int(np.argmin((np.abs(points) <= 2).all(1)))} is not a place in the picture")
-    return points
+    return points.astype(np.float32)
 
 
 @register("imm")

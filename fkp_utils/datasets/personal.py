@@ -8,6 +8,7 @@ from skimage import data as skimage_data
 
 from ..errors import DatasetError
 from ..folders import PERSONAL
+from ..marks import mark_of
 from .images import read_photo
 
 
@@ -23,12 +24,14 @@ def free_portraits() -> dict[str, np.ndarray]:
 
 
 def personal_photos(folder: str | Path = PERSONAL) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The photos of a folder, uint8 RGB (h, w, 3) by file name, and a line for each that cannot be read.
+    """The photos of a folder, uint8 RGB (h, w, 3) by file name, without what the project made of them, and a line for each that
+    cannot be read.
 
     Where there are fewer than three, `free_portraits` fill up.
     """
     photos, faults = {}, []
-    for path in sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path.suffix.lower() != ".md"):
+    for path in sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path.suffix.lower() != ".md"
+                       and mark_of(path) is None):
         try:
             photos[path.name.encode(errors="backslashreplace").decode()] = read_photo(path)      # a name that can be drawn
         except DatasetError as error:

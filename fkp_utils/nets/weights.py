@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ..augment import Augment
 from ..datasets import registered
@@ -48,8 +48,9 @@ def save_weights(path: str | Path, run: Trained) -> str:
     if isinstance(run.target, Coordinates) and run.target.mean is not None:
         tensors["target.mean"] = run.target.mean.float().contiguous()
     with replacing(path) as beside:
-        save_file(tensors, beside, {"recipe": json.dumps(asdict(run.recipe)),
-                                    "convention": json.dumps(run.convention.to_dict())})
+        # Not save_file, after which nobody else may read it.
+        beside.write_bytes(save(tensors, {"recipe": json.dumps(asdict(run.recipe)),
+                                          "convention": json.dumps(run.convention.to_dict())}))
     return sha256(path)
 
 

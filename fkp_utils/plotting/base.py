@@ -2,16 +2,18 @@
 
 import io
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from matplotlib import figure
+from matplotlib import figure, rcParams
 from matplotlib.axes import Axes
 
 from ..marks import mark
 from ..palette import GRID, INK, SERIES, SOFT
 
 DPI = 110                            # of a figure on screen
+LONGEST = 65_500                     # pixels of a JPEG's sides; matplotlib draws a few more
 
 
 class Figure(figure.Figure):
@@ -29,9 +31,10 @@ class Figure(figure.Figure):
         return file.getvalue()
 
     def savefig(self, fname, **how) -> None:
-        """As matplotlib's; JPEG, PNG and WebP get a mark."""
-        ending = how.get("format") or Path(str(fname)).suffix[1:]
-        if ending.lower() in ("jpg", "jpeg", "png", "webp"):
+        """As matplotlib's; all that can be read as a photo gets a mark."""
+        name = str(fname) if isinstance(fname, str | PathLike) else ""
+        ending = how.get("format") or Path(name).suffix[1:] or rcParams["savefig.format"]
+        if ending.lower() in ("jpg", "jpeg", "png", "webp", "tif", "tiff", "gif", "avif"):
             how["pil_kwargs"] = {**mark(ending, {}), **how.get("pil_kwargs", {})}
         super().savefig(fname, **how)
 

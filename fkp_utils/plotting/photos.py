@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from ..landmarks import Convention, box_corners
 from ..palette import BOX, LINE, PREDICTION
-from .base import DPI, Figure
+from .base import DPI, LONGEST, Figure
 from .faces import show_face, superimpose
 
 
@@ -52,10 +52,11 @@ def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence
 
 
 def photo_figure(photo: np.ndarray, title: str = "") -> Figure:
-    """A photo, uint8 (h, w, 3), as a figure of at most 7 inches that is saved with at least the photo's pixels."""
+    """A photo, uint8 (h, w, 3), as a figure of at most 7 inches, saved with its pixels or more, a side of at most `LONGEST`."""
     h, w = photo.shape[:2]
     width = min(7.0, max(4.0, 5.5 * w / h))
-    fig = Figure(figsize=(width, width * h / w + (0.35 if title else 0)), dpi=max(DPI, w / width),
+    height = width * h / w + (0.35 if title else 0)
+    fig = Figure(figsize=(width, height), dpi=min(max(DPI, w / width), LONGEST / max(width, height)),
                  layout=ConstrainedLayoutEngine(w_pad=0, h_pad=0))
     show_face(fig.subplots(), photo, title=title)
     return fig

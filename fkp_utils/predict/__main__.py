@@ -2,19 +2,25 @@
 
 import argparse
 import contextlib
+import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from .. import command
+from ..marks import mark_of
 from ..nets.trained import Trained
 from ..nets.weights import find_weights, load_weights, sha256
 from .faces import MIN_CONFIDENCE, SMALL, WEIGHTS, check_reads_faces, default_net
 from .photos import PHOTOS_AT_ONCE, ahead, fault, in_photos, photos_named
-from .results import Result, checksum, places, read_table, write_table
+from .results import Result, checksum, places, read_table, update_table
+
+TABLE = "landmarks.csv"
 
 
 def _box(text: str) -> list[float]:
@@ -31,11 +37,13 @@ def _share(text: str) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m fkp_utils.predict", description="Draws 68 landmarks on the faces of photos.")
+    parser = command.parser("predict", "Draws 68 landmarks on the faces of photos.")
+    parser._negative_number_matcher = re.compile(r"-[\d.]")       # `--box -24,7,...` has a value, not another option
     parser.add_argument("photos", nargs="+", help="files, folders or patterns")
-    parser.add_argument("--out", type=Path, help="folder for the results (default: beside each photo)")
+    parser.add_argument("--out", type=partial(command.writable, folder=True), help="folder for results (default: each photo's)")
     parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too, or why there is none")
-    parser.add_argument("--csv", action="store_true", help="write all landmarks into landmarks.csv")
+    parser.add_argument("--csv", action="store_true",
+                        help="write all landmarks into landmarks.csv (in --out, or here); rows of other photos in it stay")
     parser.add_argument("--box", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
     parser.add_argument("--min-confidence", type=_share, default=MIN_CONFIDENCE, help="reject others (default: %(default)s)")
@@ -46,14 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """`--box -24,7,...` as one argument: argparse takes what begins with a minus for an option."""
-    rest, joined = iter(arguments), list[str]()
-    for word in rest:
-        joined.append(f"{word}={next(rest, '')}" if word == "--box" else word)
-    return joined
-
-
 class _Work:
     """Reads photos and writes their results; what one photo's trouble is costs this one only."""
 
@@ -62,17 +62,22 @@ class _Work:
         weights = options.weights or (SMALL if options.fast else WEIGHTS)
         how = {"weights": sha256(find_weights(weights)), "box": options.box, "min_confidence": options.min_confidence}
         self.results = places(photos, options.out, how)
-        self.table = (options.out or Path()) / "landmarks.csv"
-        self.rows: dict[Path, list[dict]] = {}               # of the photos that are done
+        self.table = (options.out or Path()) / TABLE
+        self.names: dict[Path, str] = {}                     # of the photos in the table
+        self.rows: dict[str, list[dict]] = {}                # by these names, of the photos that are done
         self.troubles: list[str] = []
         self.faces = self.skipped = 0
 
     def resume(self) -> list[Result]:
         """The results that are still to be made."""
         known = read_table(self.table) if self.options.csv else {}
+        same = {name if self.options.out else os.path.abspath(name): name for name in known}
         left = []
         for result in self.results:
-            said, rows = self.options.resume and result.said(self.options.json), known.get(str(result.photo), [])
+            typed, full = str(result.photo), os.path.abspath(result.photo)
+            name = same.get(full, full if typed in known and result.are_anothers(known[typed]) else typed)
+            self.names[result.photo] = name
+            said, rows = self.options.resume and result.said(self.options.json), known.get(name, [])
             if not said or (self.options.csv and checksum(rows) != said["rows"]):
                 left.append(result)
             else:
@@ -81,7 +86,7 @@ class _Work:
         return left
 
     def _done(self, result: Result, rows: list[dict], faces: int) -> None:
-        self.rows[result.photo], self.faces = rows, self.faces + faces
+        self.rows[self.names[result.photo]], self.faces = rows, self.faces + faces
         if not faces:
             self.troubles.append(f"{result.photo}: no face found")
 
@@ -125,8 +130,8 @@ class _Work:
         """Write the table, say what was done; the exit code."""
         if self.options.csv:
             try:
-                write_table(self.table, (row for result in self.results for row in self.rows.get(result.photo, [])))
-            except OSError as error:
+                update_table(self.table, self.rows)
+            except (OSError, ValueError) as error:
                 self.troubles.append(str(error))
         skipped = f", {self.skipped} of them done before" if self.skipped else ""
         print(f"{len(self.results)} photos{skipped}, {self.faces} faces")
@@ -137,14 +142,18 @@ class _Work:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when every photo had a face, 1 when some had none or failed, 2 for wrong usage, 130 when interrupted."""
     parser = _parser()
-    options = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    options = parser.parse_args(arguments)
     photos = photos_named(options.photos)
     if not photos:
-        parser.error("no photos there; what this project drew is none")
+        parser.error("no photos there; what this project made is none")
+    if ours := sum(mark_of(Path(name)) is not None for name in options.photos):
+        print(f"left out: {ours} files that this project made")
     try:
         run = load_weights(options.weights) if options.weights else default_net(options.fast)
         check_reads_faces(run)
-    except ValueError as error:
+        if options.csv:
+            command.writable(str((options.out or Path()) / TABLE))
+    except (ValueError, argparse.ArgumentTypeError) as error:
         with contextlib.suppress(OSError):
             for result in places(photos, options.out, {}) if options.json else ():
                 result.write_fault(str(error))

@@ -27,6 +27,7 @@ PIXELS_AT_ONCE = 2**19                       # that go through the net: blocks a
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 MIN_CONFIDENCE = 0.65
 MIN_FIRST_CONFIDENCE = 0.5                   # in a box that a detector proposes: no second look would make a face of it
+UNSURE_SIDE, UNSURE_LEAST = 64, 0.5          # smaller faces that the finder is so sure of: their roll may be wrong all the same
 SECOND_LOOK_SHIFT = 0.1                      # sides by which a box must move for a second look
 AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
 CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
@@ -108,8 +109,7 @@ def _face_size(landmarks: torch.Tensor, convention: Convention) -> torch.Tensor:
     return (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)
 
 
-def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
-          run: Trained) -> tuple[np.ndarray, np.ndarray]:
+def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Trained) -> tuple[np.ndarray, np.ndarray]:
     crop = run.recipe.crop
     crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
     found, sure = both_ways(run, np.stack(crops))
@@ -117,7 +117,8 @@ def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray,
 
 
 def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained, rolls: np.ndarray | None = None,
-                       min_first_confidence: float = 0.0, second_look_shift: float = SECOND_LOOK_SHIFT) -> list[Face]:
+                       min_first_confidence: float = 0.0, second_look_shift: float = SECOND_LOOK_SHIFT,
+                       unsure: np.ndarray | None = None) -> list[Face]:
     """One face a box, looked at once, and again where that pays: upright, in the box implied by the first answer.
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
@@ -132,9 +133,16 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     rolls : float (k,), degrees by which the boxes are turned about their centres (default: none)
     min_first_confidence : of a first answer that a second look may follow
     second_look_shift : sides of the box by which its corners must move, in the mean, for a second look
+    unsure : bool (k,), where after a first answer that is no better the box is turned by quarters, too (default: nowhere)
     """
-    rolls = np.zeros(len(boxes)) if rolls is None else rolls
+    rolls = np.zeros(len(boxes)) if rolls is None else rolls.copy()
     found, sure = _look(pictures, boxes, rolls, run)
+    poor = np.flatnonzero((sure < min_first_confidence) & (unsure is not None and unsure)).repeat(3).tolist()
+    if poor:
+        turns = rolls[poor] + np.resize([90, 180, 270], len(poor))
+        for k, turn, points, confidence in zip(poor, turns, *_look([pictures[k] for k in poor], boxes[poor], turns, run)):
+            if confidence > sure[k]:
+                found[k], sure[k], rolls[k] = points, confidence, (turn + 180) % 360 - 180
     if run.convention.box:
         better, upright = upright_boxes(found, run.convention)
         moved = np.linalg.norm(box_corners(boxes, rolls) - box_corners(better, upright), axis=-1).mean(1)
@@ -150,29 +158,38 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
 
 
 def _boxes_of(given, whose: str) -> np.ndarray:
-    """Boxes as float64 (k, 5), (left, top, width, height, roll); ValueError, with `whose` they are, for anything else."""
+    """Boxes as float64 (k, 6), with roll and confidence, or 0; ValueError, with `whose` they are, for anything else."""
     try:
-        boxes = np.atleast_2d(np.array(given, np.float64))
+        rows = _plain(given) if isinstance(given, Face) or hasattr(given, "__array__") else [_plain(row) for row in given]
+        boxes = np.atleast_2d(np.array(rows, np.float64))
     except (TypeError, ValueError):                          # no numbers, or rows of different lengths
         boxes = np.empty((1, 1, 1))
     if boxes.ndim == 2 and boxes.shape[1] in (4, 5, 6):
-        return np.c_[boxes, np.zeros(len(boxes))][:, :5]     # without the confidence that `find_faces` adds
+        return np.c_[boxes, np.zeros((len(boxes), 2))][:, :6]
     if boxes.size == 0:
-        return np.empty((0, 5))
+        return np.empty((0, 6))
     raise ValueError(f"{whose} must be numbers (k, 4), (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, "
                      f"not {np.shape(given) if isinstance(given, np.ndarray) else given}")
 
 
-def _on_picture(boxes: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """The boxes (k, 5); ValueError for one that lies nowhere on the picture."""
+def _plain(box):
+    """A box, or all of them, as numpy takes it."""
+    if isinstance(box, Face):
+        return [*box.box, box.roll]
+    return box.detach().cpu().double().numpy() if isinstance(box, torch.Tensor) else box
+
+
+def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarray:
+    """The boxes (k, 6) that lie on the picture and cover a pixel; if `strict`, ValueError for another one."""
     height, width = array.shape[:2]
-    left, top, wide, high, _ = boxes.T
-    fits = (np.minimum(wide, high) > 0) & (np.maximum(wide, high) < 5 * max(width, height))          # false for NaN, too
-    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes).all(1)
-    if not fits.all():
+    left, top, wide, high, *_ = boxes.T
+    fits = (np.minimum(wide, high) > 0) & (wide * high >= 1) & (np.maximum(wide, high) < 5 * max(width, height))
+    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes[:, :5]).all(1)
+    if strict and not fits.all():
         box = ", ".join(f"{number:g}" for number in boxes[~fits][0][:4])
-        raise ValueError(f"a box (left, top, width, height) of {box} lies nowhere on a picture of {width}x{height}")
-    return boxes
+        raise ValueError(f"a box (left, top, width, height) of {box} has no pixel, or lies nowhere on a picture of "
+                         f"{width}x{height}")
+    return boxes[fits]
 
 
 Detector = Callable[[np.ndarray], np.ndarray]
@@ -186,17 +203,17 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     Parameters
     ----------
     photo : file, or uint8 (h, w, 3) RGB, or what else `datasets.images.read_photo` takes
-    boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, if known; else the detector
-        looks for them
+    boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, or other `Face`s, if known; else
+        the detector looks for them
     run : net (default: the one that comes with the project)
-    detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6)
+    detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6); those that lie nowhere on the photo are left out
     fast : by default the smaller net that comes with the project, see data/weights/README.md
     min_confidence : of a detector's faces; others are rejected
     second_look_shift : as `landmarks_in_boxes` has it
 
     DatasetError when the file is not a picture. No face is no error: the list is empty. ValueError when a given box lies
-    nowhere on the photo, boxes have another shape, an array is no photo, or the net does not read faces' crops; TypeError
-    for what is no photo at all, such as None.
+    nowhere on the photo or is smaller than a pixel, boxes have another shape, an array is no photo, or the net does not read
+    faces' crops; TypeError for what is no photo at all, such as None.
     """
     run = run or default_net(fast)
     return landmarks_of([read_photo(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
@@ -207,9 +224,10 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
     """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
     check_reads_faces(run)
     if boxes is None:
-        places = [_boxes_of(detector(array), "a detector's boxes") for array in arrays]
+        places = [_on_picture(_boxes_of(detector(array), "a detector's boxes"), array, strict=False) for array in arrays]
     else:
-        places = [_on_picture(_boxes_of(boxes, "boxes"), array) for array in arrays]
+        given = _boxes_of(boxes, "boxes")
+        places = [_on_picture(given, array, strict=True) for array in arrays]
     greys = [Image.fromarray(array).convert("L") for array in arrays]
     jobs = [(k, place) for k, some in enumerate(places) for place in some]
     found: list[list[Face]] = [[] for _ in arrays]
@@ -217,7 +235,8 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
         owners, batch = zip(*jobs[start:start + BATCH])
         rows = np.stack(batch)
         faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
-                                   MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift)
+                                   MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift,
+                                   (rows[:, 2] < UNSURE_SIDE) & (rows[:, 5] >= UNSURE_LEAST))
         for k, face in zip(owners, faces):
             if boxes is not None:
                 if not np.isfinite(face.landmarks).all():

@@ -23,7 +23,7 @@ Answer = tuple[np.ndarray | None, list[Face], Exception | None]      # picture, 
 
 
 def photos_named(names: Sequence[str]) -> list[Path]:
-    """Files for names that may be files, folders or glob patterns, each once, without the pictures that the project made.
+    """Files for names that may be files, folders or glob patterns, each once, without those that the project made.
 
     Of folders and patterns only files that are not hidden and have a picture's ending; of a pattern that names no such file,
     all. What does not exist, and a folder that may not be read, is kept, to be told about.
@@ -34,7 +34,9 @@ def photos_named(names: Sequence[str]) -> list[Path]:
             if os.path.isdir(name):                           # false, too, for names that are too long
                 found += sorted(file for file in Path(name).iterdir() if file.suffix.lower() in ENDINGS and _is_photo(file))
             elif any(sign in name for sign in "*?[") and not os.path.exists(name):
-                matches = sorted(filter(_is_photo, map(Path, glob.glob(name, recursive=True))))
+                folder = next((folder for folder in Path(name).parents if os.path.isdir(folder)), Path())  # as it is called
+                pattern = os.path.join(glob.escape(str(folder)), Path(name).relative_to(folder))
+                matches = sorted(filter(_is_photo, map(Path, glob.glob(pattern, recursive=True))))
                 found += [file for file in matches if file.suffix.lower() in ENDINGS] or matches or [Path(name)]
             else:
                 found.append(Path(name))
@@ -68,7 +70,7 @@ def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Traine
     to share out every step of the nets. A net reads the faces of a group together. One group a processor, and one more, is in
     memory.
     """
-    run = run or default_net()
+    run, boxes = run or default_net(), boxes if boxes is None or hasattr(boxes, "__len__") else list(boxes)
 
     def read(group):
         return _in_group(group, boxes, run, detector, min_confidence)
@@ -104,6 +106,6 @@ def _tried(job: Callable, *arguments):
 
 def fault(photo: Path, error: Exception) -> str:
     """One line on what went wrong with a photo."""
-    if isinstance(error, DatasetError | OSError):            # name their file themselves
+    if isinstance(error, DatasetError):                      # names its file itself
         return str(error)
-    return f"{photo}: {error if isinstance(error, ValueError) else f'{type(error).__name__}: {error}'}"
+    return f"{photo}: {error if isinstance(error, ValueError | OSError) else f'{type(error).__name__}: {error}'}"

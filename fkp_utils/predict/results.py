@@ -1,10 +1,11 @@
 """What the command line leaves of each photo, and how a later run knows which photo that was and what it said."""
 
-import json
+import glob
+import io
 import os
 import zlib
-from collections.abc import Iterable, Sequence
-from itertools import chain, count
+from collections.abc import Collection, Iterable, Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,10 @@ import pandas as pd
 from PIL import Image
 
 from ..files import replacing, write_json
-from ..marks import mark, mark_of
+from ..marks import COLUMNS, mark, mark_of
 from ..nets.weights import sha256
+from ..plotting.base import LONGEST
 from .faces import Face, drawn
-
-COLUMNS = ["photo", "face", "point", "x", "y", "confidence"]
 
 
 class Result:
@@ -31,6 +31,7 @@ class Result:
 
     def __init__(self, photo: Path, place: Path, how: dict):
         self.photo, self.place, self.how = photo, place, how
+        self._others = (place.with_name(f"{place.name}-{k}") for k in count(2))
 
     def file(self, kind: str) -> Path:
         """The file with this ending."""
@@ -47,29 +48,40 @@ class Result:
             path = os.path.abspath(self.photo)
         return {"photo": self.photo.name, "path": path}
 
-    def is_free_or_own(self) -> bool:
-        """Whether no file is in the way that is not a result of this photo."""
-        there = [file for file in (self.file("jpg"), self.file("json")) if os.path.lexists(file)]
-        return all((_told(file) or {}).get("path") == self._whose()["path"] for file in there)
+    def make_way(self, taken: Collection[str] = ()) -> None:
+        """Go on to the next place, numbered, while this one is taken or has a file that is no result of this photo."""
+        def is_foreign(file: Path) -> bool:
+            return os.path.lexists(file) and (mark_of(file) or {}).get("path") != self._whose()["path"]
+        while str(self.place).lower() in taken or is_foreign(self.file("jpg")) or is_foreign(self.file("json")):
+            self.place = next(self._others)
+
+    def are_anothers(self, rows: Sequence[dict]) -> bool:
+        """Whether rows by this photo's name are of one of another folder, whose drawing beside this one's tells of them."""
+        others = self.place.parent.glob(f"{glob.escape(self.photo.stem)}*.landmarks.jpg")
+        return any((mark_of(file) or {}).get("rows") == checksum(rows) for file in others if file != self.file("jpg"))
 
     def said(self, as_json: bool) -> dict | None:
         """What these results say of the photo as it is now, `faces` and `rows` (a checksum); None where they do not."""
-        told = _told(self.file("jpg"))
+        told = mark_of(self.file("jpg"))
         try:
             about = self._about()
         except OSError:
             return None
         if told is None or {key: told.get(key) for key in about} != about:
             return None
-        return told if not as_json or _told(self.file("json")) == told else None
+        return told if not as_json or mark_of(self.file("json")) == told else None
 
     def write(self, picture: np.ndarray, faces: Sequence[Face], as_json: bool) -> None:
-        """Write the drawn photo, uint8 (h, w, 3), last, and its faces as JSON."""
+        """Write the drawn photo, uint8 (h, w, 3), smaller if no JPEG can be as large, and its faces as JSON."""
         told = {**self._about(), "faces": len(faces), "rows": checksum(self.rows(faces))}
+        drawing, file = Image.fromarray(drawn(picture, faces)), io.BytesIO()
+        drawing.thumbnail((LONGEST, LONGEST))
+        drawing.save(file, format="JPEG", quality=92, **mark("jpg", told))
+        self.make_way()                                      # another run may have come meanwhile
+        with replacing(self.file("jpg")) as beside:
+            beside.write_bytes(file.getvalue())
         if as_json:
             write_json(self.file("json"), {**told, "faces": [face.to_dict() for face in faces]})
-        with replacing(self.file("jpg")) as beside:
-            Image.fromarray(drawn(picture, faces)).save(beside, format="JPEG", quality=92, **mark("jpg", told))
 
     def write_fault(self, words: str) -> None:
         """Say as JSON why there are no faces; results that are there already stay."""
@@ -77,20 +89,9 @@ class Result:
             write_json(self.file("json"), {**self._whose(), "error": words, "faces": []})
 
     def rows(self, faces: Sequence[Face]) -> list[dict]:
-        """The photo's rows of the table, one a landmark."""
-        return [dict(zip(COLUMNS, (str(self.photo), k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
+        """The photo's rows of the table, one a landmark, without its name."""
+        return [dict(zip(COLUMNS[1:], (k, n, round(x, 2), round(y, 2), round(face.confidence, 4))))
                 for k, face in enumerate(faces) for n, (x, y) in enumerate(face.landmarks.tolist())]
-
-
-def _told(file: Path) -> dict | None:
-    """What a result says; None for any other file."""
-    if file.suffix == ".jpg":
-        return mark_of(file)
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return {**told, "faces": len(told["faces"])}
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def checksum(rows: Iterable[dict]) -> int:
@@ -102,10 +103,8 @@ def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
     """Each photo's results: in `out`, else beside it, numbered where the name belongs to another photo or to another file."""
     taken, found = set[str](), []
     for photo in photos:
-        first = (out or photo.parent) / (photo.stem or "photo")
-        names = chain([first], (first.with_name(f"{first.name}-{k}") for k in count(2)))
-        found.append(next(result for result in (Result(photo, name, how) for name in names)
-                          if str(result.place).lower() not in taken and result.is_free_or_own()))
+        found.append(Result(photo, (out or photo.parent) / (photo.stem or "photo"), how))
+        found[-1].make_way(taken)
         taken.add(str(found[-1].place).lower())
     return found
 
@@ -113,17 +112,19 @@ def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
 def read_table(path: Path) -> dict[str, list[dict]]:
     """The rows of each photo in a table of ours; ValueError for another file, which must not be written over."""
     try:
-        table = pd.read_csv(path, encoding_errors="surrogateescape")
+        table = pd.read_csv(path, encoding_errors="surrogateescape", float_precision="round_trip", dtype={"photo": str},
+                            keep_default_na=False)               # a photo may be called 007, or NA
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read as a table of landmarks ({error}); it is left as it is") from None
     if list(table.columns) != COLUMNS:
         raise ValueError(f"{path}: another table than one of landmarks; it is left as it is")
-    return {str(photo): some.to_dict("records") for photo, some in table.groupby("photo")}
+    return {str(photo): some.to_dict("records") for photo, some in table.groupby("photo", sort=False)}
 
 
-def write_table(path: Path, rows: Iterable[dict]) -> None:
-    """Write rows, whole or not at all; names that are not UTF-8 as the bytes they are."""
+def update_table(path: Path, photos: dict[str, list[dict]]) -> None:
+    """Write the rows of photos, those of others stay; whole or not at all; names that are not UTF-8 as the bytes they are."""
+    rows = [{**row, "photo": name} for name, some in {**read_table(path), **photos}.items() for row in some]
     with replacing(path) as beside:
-        pd.DataFrame(list(rows), columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")

@@ -9,7 +9,6 @@ What the notebooks print is compared with the outputs stored in them, where thes
 embedded faces and the same arithmetic: then every number must be the same.
 """
 
-import argparse
 import os
 import re
 import shutil
@@ -140,7 +139,7 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
 
 def main() -> int:
     """Command line; 0 when the site is ready, 1 after a failure or a difference with --check, 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.website.run_notebooks", description=__doc__.splitlines()[0])
+    parser = command.parser("website.run_notebooks", __doc__)
     parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
     parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
     parser.add_argument("--data", default=None, help="folder with real data (default: the embedded faces)")

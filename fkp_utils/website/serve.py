@@ -6,7 +6,6 @@ Needs no package. Unlike `python -m http.server` it sends the two headers withou
 (https://web.dev/articles/coop-coep); the demo works without them, too, only slower.
 """
 
-import argparse
 import contextlib
 import functools
 import sys
@@ -36,7 +35,7 @@ def server(port: int = 0, site: Path = WEBSITE) -> ThreadingHTTPServer:
 
 def main() -> int:
     """Command line; serves until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m fkp_utils.website.serve", description=__doc__.splitlines()[0])
+    parser = command.parser("website.serve", __doc__)
     parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, help="0: any that is free")
     port = parser.parse_args().port
 

@@ -20,7 +20,6 @@ import json
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import redirect_stdout
 from multiprocessing import get_context
 from pathlib import Path
@@ -154,12 +153,11 @@ def main() -> int:
     from tqdm.auto import tqdm
     context = get_context("spawn")
     # Blender keeps memory, so that no process lasts.
-    with ProcessPoolExecutor(options.processes, context, _on_one_core, (context.Value("i"),), max_tasks_per_child=40) as pool:
+    with context.Pool(options.processes, _on_one_core, (context.Value("i"),), maxtasksperchild=40) as pool:
         try:
-            for _ in tqdm(pool.map(_job, jobs), "faces", len(jobs), unit="picture", mininterval=5):
+            for _ in tqdm(pool.imap_unordered(_job, jobs), "faces", len(jobs), unit="picture", mininterval=5):
                 pass
         except KeyboardInterrupt:
-            pool.shutdown(cancel_futures=True)
             return 130
     finish(folder, options)
     return 0
