@@ -69,7 +69,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear_once(path.parent.absolute())
-    beside = _beside(path, path.stem, f"partial{path.suffix}")
+    beside = _beside(path, path.stem, f"partial{path.suffix[:LONG // 5]}")
     try:
         yield beside
         os.replace(beside, path)

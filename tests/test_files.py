@@ -128,6 +128,11 @@ def test_a_name_as_long_as_a_file_may_have_is_written(tmp_path, letter):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_an_ending_as_long_as_a_name_may_be_is_written(tmp_path):
+    write_text(tmp_path / ("n." + "t" * 253), "content")
+    assert [path.name for path in tmp_path.iterdir()] == ["n." + "t" * 253]
+
+
 def test_a_long_name_of_a_folder_is_put_back_whole(tmp_path):
     old = files._beside(tmp_path / ("n" * 150), "n" * 150, "old")
     old.mkdir()

@@ -73,13 +73,8 @@ def _landmarks(cast: _Cast, camera: scene.Camera) -> tuple[np.ndarray, np.ndarra
     head = cast.pose.apply(np.array([[0, -1.0, 0], [0, -1.0, 1]]) * cast.face.size, cast.face)
     below, above = camera.project(head)
     up = (above - below) / np.linalg.norm(above - below)
-    turn = _turn(cast.pose, camera)
+    turn = camera.yaw - cast.pose.yaw
     return faces.places().in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person))
-
-
-def _turn(pose: Pose, camera: scene.Camera) -> float:
-    """How far to the left of where the head looks the camera stands, in degrees."""
-    return float(np.degrees(np.arctan2(camera.back[0], -camera.back[1])) - pose.yaw)
 
 
 def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarray:
@@ -115,7 +110,7 @@ def _passers_by(rng: np.random.Generator, target: np.ndarray, camera: scene.Came
         clothes, _ = things.wear(face, ["T-shirt"], rng)
         distance, across = rng.uniform(16, 45), rng.choice([-1, 1]) * rng.uniform(3, 13)
         place = setting.behind(camera, target, distance, [across], [rng.normal(-.5, .8)])[0]
-        turn = Rotation.from_euler("z", np.arctan2(camera.back[0], -camera.back[1]) + np.pi + np.radians(rng.uniform(-70, 70)))
+        turn = Rotation.from_euler("z", np.radians(camera.yaw + 180 + rng.uniform(-70, 70)))
         for part in [*clothes, skin.skin(face, looks, rng)]:
             part.points = turn.apply(part.points) + place
             parts.solid(part)

@@ -9,7 +9,6 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 WORLDS = Path(bpy.utils.resource_path("LOCAL")) / "datafiles/studiolights/world"     # eight CC0 panoramas of Poly Haven's
-PLACES = "city", "courtyard", "forest", "interior", "night", "studio", "sunrise", "sunset"
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,11 @@ class Camera:
         p = points - self.place
         x, y, z = p @ self.right, p @ self.up, -(p @ self.back)
         return np.stack([self.centre[0] + self.focal * x / z, self.centre[1] - self.focal * y / z], 1)
+
+    @property
+    def yaw(self) -> float:
+        """Where the camera stands, seen from what it looks at: degrees from the front to the person's left."""
+        return float(np.degrees(np.arctan2(self.back[0], -self.back[1])))
 
     def depth(self, points: np.ndarray) -> np.ndarray:
         """How far in front of the camera points (n, 3) lie: (n,)."""
@@ -71,7 +75,7 @@ def put_camera(camera: Camera, focus: float, blur: float) -> None:
     scene.render.resolution_x, scene.render.resolution_y = width, height
 
 
-def world(rng: np.random.Generator, place: str | None, strength: float, turn: float | None = None, tint=(1, 1, 1)) -> None:
+def world(rng: np.random.Generator, place: str | None, strength: float, tint=(1, 1, 1)) -> None:
     """Light from all around: one of Blender's panoramas, or (`place` None) one colour."""
     made = bpy.data.worlds.new("world")
     bpy.context.scene.world = made
@@ -85,7 +89,7 @@ def world(rng: np.random.Generator, place: str | None, strength: float, turn: fl
     picture = nodes.new("ShaderNodeTexEnvironment")
     picture.image = bpy.data.images.load(str(WORLDS / f"{place}.exr"))
     mapping, where = nodes.new("ShaderNodeMapping"), nodes.new("ShaderNodeTexCoord")
-    mapping.inputs["Rotation"].default_value[2] = rng.uniform(0, 2 * np.pi) if turn is None else turn
+    mapping.inputs["Rotation"].default_value[2] = rng.uniform(0, 2 * np.pi)
     if rng.random() < .5:
         mapping.inputs["Scale"].default_value[0] = -1
     links.new(where.outputs["Generated"], mapping.inputs["Vector"])

@@ -22,7 +22,7 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
     kinds = list(KINDS)
     kind = str(rng.choice(kinds, p=np.array(list(KINDS.values()))))
     u = rng.uniform
-    yaw = np.degrees(np.arctan2(camera.back[0], -camera.back[1]))           # from the face to the camera
+    yaw = camera.yaw
     if kind == "outdoors":
         scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
         if rng.random() < .45:

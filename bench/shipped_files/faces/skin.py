@@ -99,9 +99,8 @@ def regions() -> dict[str, np.ndarray]:
             "sockets": _around((.24, -1.32, 7.36, .09), (.36, -1.28, 7.38, .1)),
             "bags": _around((.27, -1.31, 7.23, .05), (.36, -1.28, 7.23, .05)),
             "lids": _around((.22, -1.35, 7.4, .05), (.31, -1.36, 7.405, .055), (.39, -1.32, 7.39, .05)),
-            "brow": _around((.2, -1.42, 7.49, .05), (.3, -1.41, 7.51, .05), (.41, -1.35, 7.5, .05)),
             "mouth": _around((0, -1.5, 6.7, .2), mirror=False), "front": front,
-            "beard": np.clip(beard + moustache + side, 0, 1), "moustache": moustache, "full": np.clip(beard + side, 0, 1),
+            "beard": np.clip(beard + moustache + side, 0, 1), "full": np.clip(beard + side, 0, 1),
             "goatee": np.clip(_around((0, -1.45, 6.42, .13), (0, -1.46, 6.53, .07), (.1, -1.43, 6.36, .1)), 0, 1),
             "forehead": _around((0, -1.42, 7.75, .25), (.3, -1.3, 7.75, .2))}
 
