@@ -50,6 +50,7 @@ def text(imm: list[dict], splits: dict[str, list[dict]], options) -> str:
     defaults = {"people": 40, "train": 600, "test": 100, "seed": 0}
     given = vars(options)
     changed = "".join(f" --{name} {given[name]}" for name, usual in defaults.items() if given[name] != usual)
+    changed += " --without " + " ".join(options.without) if options.without else ""
     return _TEXT.format(people=len(people), options=changed, seed=options.seed, samples=options.samples, sizes="\n".join(sizes),
                         tables="\n".join(tables), seconds=float(np.median(seconds)))
 

@@ -169,6 +169,19 @@ class Places:
         best = np.where(ahead >= np.minimum(least, .9 * ahead.max(1))[:, None] - 1e-3, reach, -np.inf).argmax(1)
         return space[np.arange(m), best]
 
+    def on_mesh(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks in space, iBUG's (68, 3) and IMM's (58, 3), each at one place of the posed body's points: the jaw's where
+        the mean face's outline is from the front, the brows' on the mean brow."""
+        corners, weights, _ = self._levels
+        space = at(self._mean, corners, weights)
+        outline = self._jaw(self._mean, lambda p: p[:, [0, 2]] * [1, -1], np.array([0, -1.0]), 0)
+        seen = ((space - outline[:, None]) ** 2).sum(-1).argmin(1)
+        jaw = at(points, corners[np.arange(len(corners)), seen], weights[np.arange(len(corners)), seen])
+        imm_levels = np.r_[_IMM_SHARES, 16 - np.array(_IMM_SHARES[-2::-1])] * _FINE
+        edges = (np.stack([np.interp(wanted, range(len(jaw)), jaw[:, c]) for c in range(3)], 1)
+                 for wanted in (np.arange(17) * _FINE, imm_levels))
+        return tuple(np.concatenate([edge, at(points, *places)]) for edge, places in zip(edges, (self.ibug, self.imm)))
+
     def in_picture(self, points: np.ndarray, project, up: np.ndarray, turn: float, brow=BROW) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks in space: iBUG's (68, 3) and IMM's (58, 3).
 

@@ -1,7 +1,7 @@
 """Make faces: the embedded set, or any number of pictures for a transfer curve.
 
     python bench/shipped_files/faces/make.py data/embedded
-    python bench/shipped_files/faces/make.py FOLDER --people 0 --train 3000 --test 0 --side 70 90 --samples 16
+    python bench/shipped_files/faces/make.py FOLDER --people 0 --train 3000 --test 0 --side 70 90 --samples 10 --seed 1
 
 needs what requirements.txt beside this file names. Writes, in the official layouts,
 
@@ -16,6 +16,7 @@ there with their record (records/, which stays) are not made again.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -33,6 +34,7 @@ import formats  # noqa: E402  (found beside this file)
 
 WOMEN = {8, 12, 14, 15, 22, 30, 35}               # as in IMM's file names
 GREY = {2, 3, 4}                                  # these people's photos have no colour
+WITHOUT = "hair", "things", "skin", "light", "labels"      # what an ablation leaves out, see `picture.wild`
 _TESTS = 50_000                                   # the number of the first test face; training faces have those below
 
 
@@ -55,6 +57,11 @@ def _quiet(make, *arguments):
             os.dup2(out, 1)
             os.close(out)
             os.close(null)
+
+
+def _number(split: str, index: int) -> int:
+    """A wild picture's own number."""
+    return index + (_TESTS if split == "test" else 0)
 
 
 def studio(folder: Path, options: argparse.Namespace, number: int, view: int) -> None:
@@ -85,27 +92,49 @@ def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> N
     if record.exists():
         return
     start = time.time()
-    number = index + (_TESTS if split == "test" else 0)
-    made = _quiet(picture.wild, options.seed, number, folder / "records", options.samples, tuple(options.side))
-    rng = np.random.default_rng([options.seed, 5, number])
-    quality = int(rng.integers(40, 96))
-    box = formats.detector_box(rng, made.ibug, made.facts["turn"], made.facts["nod"])
-    name, size = f"embedded/{split}set/face_{index:04d}", (made.photo.shape[1], made.photo.shape[0])
-    entries = [formats.entry(f"{name}.jpg", size, made.ibug, box, np.flatnonzero(made.covered))]
-    _write(folder / formats.IBUG / f"{name}.jpg", photo.jpeg(made.photo, quality))
-    if split == "test":
-        entries.append(formats.mirrored(entries[0], f"{name}_mirror.jpg"))
-        _write(folder / formats.IBUG / f"{name}_mirror.jpg", photo.jpeg(made.photo[:, ::-1], quality))
+    number = _number(split, index)
+    made = _quiet(picture.wild, options.seed, number, folder / "records", options.samples, tuple(options.side), options.without)
+    quality, entries = _entries(options, split, index, made.photo.shape[1::-1], made.ibug, made.covered, made.facts)
+    for e, seen in zip(entries, (made.photo, made.photo[:, ::-1])):
+        _write(folder / formats.IBUG / e["file"], photo.jpeg(seen, quality))
     _write(record, json.dumps({"entries": entries, "facts": made.facts | {"quality": quality},
                                "seconds": round(time.time() - start, 1)}))
 
 
-def _on_one_core(cores) -> None:
-    """Each process keeps to a core of its own: Blender's threads would wait for one another's."""
-    with cores.get_lock():
-        cores.value += 1
-        mine = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {mine[cores.value % len(mine)]})
+def _entries(options: argparse.Namespace, split: str, index: int, size, landmarks, covered, facts: dict) -> tuple[int, list[dict]]:
+    """The JPEG's quality, and what the lists say of a picture of (width, height) and, in the tests, of its mirror image."""
+    rng = np.random.default_rng([options.seed, 5, _number(split, index)])
+    quality, name = int(rng.integers(40, 96)), f"embedded/{split}set/face_{index:04d}"
+    box = formats.detector_box(rng, landmarks, facts["turn"], facts["nod"])
+    entries = [formats.entry(f"{name}.jpg", size, landmarks, box, np.flatnonzero(covered))]
+    if split == "test":
+        entries.append(formats.mirrored(entries[0], f"{name}_mirror.jpg"))
+    return quality, entries
+
+
+def relabel(folder: Path, options: argparse.Namespace, split: str, index: int) -> None:
+    """A wild picture that is there gets its landmarks anew."""
+    import picture
+    record = folder / "records" / f"{split}_{index:05d}.json"
+    known = json.loads(record.read_text())
+    landmarks, covered = _quiet(picture.wild_labels, options.seed, _number(split, index), tuple(options.side), options.without)
+    _, entries = _entries(options, split, index, known["entries"][0]["size"], landmarks, covered, known["facts"])
+    _write(record, json.dumps(known | {"entries": entries}))
+
+
+def _on_one_core(records: Path) -> None:
+    """Each process keeps to a core of its own: Blender's threads would wait for one another's. Who holds a core's file has it
+    until the process ends, so that its successor finds the same core free."""
+    global _core
+    for core in sorted(os.sched_getaffinity(0)):
+        _core = open(records / f".core_{core}", "w")
+        try:
+            fcntl.flock(_core, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _core.close()
+        else:
+            os.sched_setaffinity(0, {core})
+            return
 
 
 def _job(job) -> None:
@@ -144,16 +173,20 @@ def main() -> int:
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--side", type=float, nargs=2, default=(95, 145), help="the wild faces' size in pixels, from and to")
+    parser.add_argument("--without", nargs="+", default=[], choices=WITHOUT, help="what to leave out of the wild pictures")
+    parser.add_argument("--relabel", action="store_true", help="only place the landmarks of the wild pictures anew")
     options = parser.parse_args()
     folder = options.folder
     (folder / "records").mkdir(parents=True, exist_ok=True)
-    jobs = [(wild, folder, options, "train", k) for k in range(options.train)]
-    jobs += [(wild, folder, options, "test", k) for k in range(options.test // 2)]
-    jobs += [(studio, folder, options, n, view) for n in range(1, options.people + 1) for view in range(1, 7)]
+    make = relabel if options.relabel else wild
+    jobs = [(make, folder, options, "train", k) for k in range(options.train)]
+    jobs += [(make, folder, options, "test", k) for k in range(options.test // 2)]
+    if not options.relabel:
+        jobs += [(studio, folder, options, n, view) for n in range(1, options.people + 1) for view in range(1, 7)]
     from tqdm.auto import tqdm
     context = get_context("spawn")
     # Blender keeps memory, so that no process lasts.
-    with context.Pool(options.processes, _on_one_core, (context.Value("i"),), maxtasksperchild=40) as pool:
+    with context.Pool(options.processes, _on_one_core, (folder / "records",), maxtasksperchild=40) as pool:
         try:
             for _ in tqdm(pool.imap_unordered(_job, jobs), "faces", len(jobs), unit="picture", mininterval=5):
                 pass

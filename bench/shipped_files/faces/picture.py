@@ -47,19 +47,35 @@ class _Cast:
     facts: dict
 
 
-def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, pose: Pose, studio: bool) -> _Cast:
+@dataclass
+class _Stage:
+    """A wild picture before anything lies around its person, and the generator to go on with."""
+
+    cast: _Cast
+    camera: scene.Camera
+    target: np.ndarray
+    distance: float
+    face_size: float                        # in pixels
+    facts: dict
+    rng: np.random.Generator
+
+
+def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, pose: Pose, studio: bool, without=()) -> _Cast:
     face, looks = faces.make(person, rng, kind), skin.look(person)
     hairdo = hair.hairdo(person, looks)
     # In the studio people wear the same on all their pictures, and nothing that hides the face.
     worn = things.draw(person, np.random.default_rng([person.seed, 20]) if studio else rng, not studio)
     if studio:
         worn = [name for name in worn if name not in _NOT_IN_THE_STUDIO]
+    if "things" in without:
+        worn = worn[:1]                                                    # clothes
     solids, covers = things.wear(face, worn, np.random.default_rng([person.seed, 21]) if studio else rng)
-    body = skin.skin(face, looks, rng)
-    hair.tint(body, hairdo)
+    body = skin.even(face, looks) if "skin" in without else skin.skin(face, looks, rng)
     solids += [body, *skin.eyes(face, looks, rng), *skin.mouth(face, rng)]
-    strands = [hair.brows(face, looks, hairdo, rng), hair.lashes(face, looks, hairdo, rng),
-               *hair.scalp(face, hairdo, rng, covers), *hair.beard(face, looks, hairdo, rng)]
+    strands = [hair.brows(face, looks, hairdo, rng), hair.lashes(face, looks, hairdo, rng)]
+    if "hair" not in without:
+        hair.tint(body, hairdo)
+        strands += [*hair.scalp(face, hairdo, rng, covers), *hair.beard(face, looks, hairdo, rng)]
     for part in solids + strands:
         part.points = pose.apply(part.points, face)
     points = next(part.points for part in solids if part.name == "skin")
@@ -68,13 +84,16 @@ def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, po
     return _Cast(face, pose, points, solids, strands, facts)
 
 
-def _landmarks(cast: _Cast, camera: scene.Camera) -> tuple[np.ndarray, np.ndarray]:
-    """iBUG's (68, 3) and IMM's (58, 3) in the scene."""
+def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """iBUG's (68, 3) and IMM's (58, 3) in the scene; `fixed`: each at one place of the mesh, wherever it is seen from."""
     head = cast.pose.apply(np.array([[0, -1.0, 0], [0, -1.0, 1]]) * cast.face.size, cast.face)
     below, above = camera.project(head)
     up = (above - below) / np.linalg.norm(above - below)
     turn = camera.yaw - cast.pose.yaw
-    return faces.places().in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person))
+    places = faces.places()
+    if fixed:
+        return places.on_mesh(cast.points)
+    return places.in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person))
 
 
 def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarray:
@@ -136,8 +155,9 @@ def _take(cast: _Cast, camera: scene.Camera, samples: int, folder: Path, seed: i
     return scene.trace(camera.size, samples, folder, seed)
 
 
-def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random.Generator, studio: bool) -> Picture:
-    ibug, imm = _landmarks(cast, camera)
+def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random.Generator, studio: bool,
+            fixed: bool = False) -> Picture:
+    ibug, imm = _landmarks(cast, camera, fixed)
     pixels = camera.project(ibug)
     low, high = np.rint(pixels.min(0)).astype(int), np.rint(pixels.max(0)).astype(int)
     width, height = camera.size
@@ -149,9 +169,7 @@ def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random
     return Picture(image, pixels, camera.project(imm), covered[:68], covered[68:], {**cast.facts, **done})
 
 
-def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[float, float] = (95, 145)) -> Picture:
-    """A face anywhere, as in iBUG 300-W, `side` pixels large, from to, in a picture 2 to 2.45 times as large."""
-    scene.empty()
+def _stage(seed: int, index: int, side: tuple[float, float], without) -> _Stage:
     rng = np.random.default_rng([seed, 4, index])
     person = people.draw(seed * 100_000 + 1000 + index)
     u = rng.uniform
@@ -161,7 +179,7 @@ def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[flo
     share = u(.2, .85)
     own = np.clip([-share * turn, rng.normal(0, 6), lean * u(.2, 1)], [-45, -16, -18], [45, 14, 18])
     pose = Pose(*own.tolist())
-    cast = _dress(person, rng, None, pose, False)
+    cast = _dress(person, rng, None, pose, False, without)
     target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
     distance = float(np.exp(u(np.log(5), np.log(28)))) * max(cast.face.size, .8)
     face_size = float(np.exp(u(*np.log(side))))
@@ -169,16 +187,41 @@ def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[flo
     shift = rng.normal(0, .05, 2) if rng.random() > .06 else rng.normal(0, .2, 2)
     centre = ((.5 + shift[0]) * size[0], (.5 + shift[1]) * size[1])
     camera = _frame(cast, target, distance, (turn + pose.yaw, nod + pose.pitch, lean - pose.roll), size, centre, face_size)
+    facts = {"turn": round(turn, 1), "nod": round(nod, 1), "lean": round(lean, 1)}
+    return _Stage(cast, camera, target, distance, face_size, facts, rng)
+
+
+def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[float, float] = (95, 145), without=()) -> Picture:
+    """A face anywhere, as in iBUG 300-W, `side` pixels large, from to, in a picture 2 to 2.45 times as large.
+
+    without : what an ablation leaves out. "hair": of head and beard; "things": glasses, hats, hands, all but clothes;
+    "skin": what makes it uneven, and make-up; "light": lamps, panoramas and what is behind, for one even light;
+    "labels": the annotators' outlines, for points of the mesh.
+    """
+    scene.empty()
+    stage = _stage(seed, index, side, without)
+    cast, camera, rng = stage.cast, stage.camera, stage.rng
     blur = float(rng.choice([.02, .08, .2], p=[.3, .4, .3]))
-    scene.put_camera(camera, distance - .35 * cast.face.size, blur)
-    kind = setting.build(rng, target, camera)
-    if blur > .1 and rng.random() < .3:
-        _passers_by(rng, target, camera)
+    scene.put_camera(camera, stage.distance - .35 * cast.face.size, blur)
+    if "light" in without:
+        scene.world(rng, None, 1.0)
+        kind = "even light"
+    else:
+        kind = setting.build(rng, stage.target, camera)
+        if blur > .1 and rng.random() < .3:
+            _passers_by(rng, stage.target, camera)
     light = _take(cast, camera, samples, folder, seed * 1000 + index)
-    result = _finish(cast, camera, light, rng, False)
-    result.facts |= {"turn": round(turn, 1), "nod": round(nod, 1), "lean": round(lean, 1), "setting": kind,
-                     "millimetres": round(36 * camera.focal / (4.0 * face_size))}
+    result = _finish(cast, camera, light, rng, False, "labels" in without)
+    result.facts |= stage.facts | {"setting": kind, "millimetres": round(36 * camera.focal / (4.0 * stage.face_size))}
     return result
+
+
+def wild_labels(seed: int, index: int, side: tuple[float, float] = (95, 145), without=()) -> tuple[np.ndarray, np.ndarray]:
+    """The landmarks (68, 2) of `wild`'s picture, and which are covered (68,), without making it."""
+    scene.empty()
+    stage = _stage(seed, index, side, without)
+    points = _landmarks(stage.cast, stage.camera, "labels" in without)[0]
+    return stage.camera.project(points), _covered(points, stage.cast, stage.camera)
 
 
 def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:

@@ -231,6 +231,12 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     return Solid("skin", face.points, part("body").faces, material, part("body").textures, attributes)
 
 
+def even(face: Face, looks: Look) -> Solid:
+    """The body with skin of one colour."""
+    material = plain("skin", looks.skin, .55, Subsurface_Weight=.22, Subsurface_Scale=.04)
+    return Solid("skin", face.points, part("body").faces, material, part("body").textures, {})
+
+
 @cache
 def _rim() -> np.ndarray:
     """1 along the lids' edges: (n,)."""
