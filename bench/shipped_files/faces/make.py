@@ -101,7 +101,7 @@ def wild(folder: Path, options: argparse.Namespace, split: str, index: int) -> N
                                "seconds": round(time.time() - start, 1)}))
 
 
-def _entries(options: argparse.Namespace, split: str, index: int, size, landmarks, covered, facts: dict) -> tuple[int, list[dict]]:
+def _entries(options: argparse.Namespace, split: str, index: int, size, landmarks, covered, facts: dict):
     """The JPEG's quality, and what the lists say of a picture of (width, height) and, in the tests, of its mirror image."""
     rng = np.random.default_rng([options.seed, 5, _number(split, index)])
     quality, name = int(rng.integers(40, 96)), f"embedded/{split}set/face_{index:04d}"
@@ -125,13 +125,12 @@ def relabel(folder: Path, options: argparse.Namespace, split: str, index: int) -
 def _on_one_core(records: Path) -> None:
     """Each process keeps to a core of its own: Blender's threads would wait for one another's. Who holds a core's file has it
     until the process ends, so that its successor finds the same core free."""
-    global _core
     for core in sorted(os.sched_getaffinity(0)):
-        _core = open(records / f".core_{core}", "w")
+        _core = os.open(records / f".core_{core}", os.O_WRONLY | os.O_CREAT)
         try:
             fcntl.flock(_core, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            _core.close()
+            os.close(_core)
         else:
             os.sched_setaffinity(0, {core})
             return
