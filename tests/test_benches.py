@@ -21,6 +21,7 @@ sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
 
 from embedded_to_real import without_bias
 from jpeg import JpegAugment, jpeg_artefacts
+from label_adaptation import adapted, from_frame, to_frame
 from label_offset import offsets, without_a_side
 
 
@@ -57,6 +58,37 @@ def test_what_is_left_without_bias_is_what_differs_from_face_to_face():
     assert without_bias(found, labels) == pytest.approx(0, abs=1e-9)
     found[:, 30] += [[0, 3], [2.4, -1.8]]                    # down, and up, in the frame of the eyes
     assert without_bias(found, labels) == pytest.approx(100 * 3 / 50 / 68)
+
+
+def turned_faces(count, seed):
+    """Shapes around one, each turned, scaled and moved: landmarks (count, 68, 2)."""
+    rng = np.random.default_rng(seed)
+    shape = np.random.default_rng(9).uniform(-1, 1, (68, 2)) + 0.1 * rng.normal(size=(count, 68, 2))
+    shape[:, 36], shape[:, 45] = [-0.5, 0], [0.5, 0]
+    turn = np.exp(1j * rng.uniform(-1, 1, (count, 1))) * rng.uniform(40, 90, (count, 1))
+    pixels = shape @ (1, 1j) * turn + rng.uniform(100, 300, (count, 1))
+    return np.stack([pixels.real, pixels.imag], -1)
+
+
+def test_the_frame_of_the_eyes_has_them_at_half_a_unit_and_leads_back():
+    faces = turned_faces(5, 0)
+    np.testing.assert_allclose(to_frame(faces, faces)[:, [36, 45]], np.tile([-0.5, 0.5], (5, 1)), atol=1e-9)
+    np.testing.assert_allclose(from_frame(to_frame(faces, faces[::-1]), faces[::-1]), faces, atol=1e-6)
+
+
+def test_label_adaptation_learns_what_turns_with_the_face_and_depends_on_it():
+    """Labels lie 0.05 to the face's right, the chin by a tenth of how high the nose tip is: nothing of it is left on others."""
+    def labelled(found):
+        points = to_frame(found, found)
+        moved = np.full(points.shape, 0.05 + 0j)
+        moved[:, 8] += 0.1j * points[:, 30].imag
+        return from_frame(points + moved, found)
+
+    first, others = turned_faces(600, 1), turned_faces(200, 2)
+    before, after = (np.abs(to_frame(p, others) - to_frame(labelled(others), others)).mean(0)
+                     for p in (others, adapted(first, labelled(first), others)))
+    assert before[0] == pytest.approx(0.05) and before[8] > 0.05
+    assert after.mean() < 0.005 and after[8] < 0.01
 
 
 @dataclass
