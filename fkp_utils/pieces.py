@@ -1,0 +1,327 @@
+"""Checks for the pieces of a training that the notebooks ask for: a dataset, a net, a step, an epoch, a validation.
+
+As in `exercises`, a check says right, not yet, or wrong, and for the usual mistakes which one; it never raises. Nets are
+given the weights of the right one, in the order in which they were made, and then asked for the same pictures.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import Dataset
+
+from .exercises import Verdict, close, said_of
+from .nets.models import NoseNet
+
+NOT_YET = Verdict("not yet: your function returns nothing")
+
+
+# ------------------------------------------------------------------ nets
+
+def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
+              mistakes: dict[str, Callable[[nn.Module, torch.Tensor], torch.Tensor]]) -> Verdict:
+    """Compare what `yours` builds with a net, weight by weight, and then their answers for random pictures of `size` (c, h, w).
+
+    mistakes : what is wrong -> how the right net's layers then answer
+    """
+    def judge() -> str:
+        net = yours()
+        if net is None:
+            return "not yet"
+        if not isinstance(net, nn.Module):
+            return f"wrong: it is a {type(net).__name__}, not a torch.nn.Module"
+        shapes, wanted = ([tuple(p.shape) for p in model.parameters()] for model in (net, right))
+        if not shapes:
+            return "not yet: it has no weights"
+        for k, (a, b) in enumerate(zip(shapes, wanted)):
+            if a != b:
+                return f"wrong: weight {k + 1} of {len(wanted)} has the shape {a}, not {b}"
+        if len(shapes) != len(wanted):
+            return f"wrong: it has {len(shapes)} weights and biases, not {len(wanted)}"
+        net.load_state_dict(dict(zip([name for name, _ in net.named_parameters()], right.parameters())), strict=False)
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand(3, *size, generator=generator) - 0.5
+        with torch.no_grad():
+            found, expected = net.eval()(images), right.eval()(images)
+            if not isinstance(found, torch.Tensor):
+                return "wrong: `forward` returns nothing; it wants a `return`" if found is None else (
+                    f"wrong: `forward` returns a {type(found).__name__}, not a tensor")
+            if found.shape != expected.shape:
+                return f"wrong: for pictures {tuple(images.shape)} it answers {tuple(found.shape)}, not {tuple(expected.shape)}"
+            if close(found, expected):
+                return "right"
+            for what, answer in mistakes.items():
+                if close(found, answer(right, images)):
+                    return f"wrong: {what}"
+        return f"wrong: the weights fit, the answers do not; they differ by up to {float((found - expected).abs().max()):.3g}"
+
+    return said_of(judge)
+
+
+def nose_net(net: nn.Module, x: torch.Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
+             last: Callable = lambda x: x) -> torch.Tensor:
+    """NoseNet's answer with other functions in its places."""
+    for layer in (net.conv1, net.conv2, net.conv3):
+        x = pool(conv(layer(x)), 2)
+    return last(net.fc2(fc(net.fc1(x.flatten(1)))))
+
+
+def _same(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def check_nose_net(yours: Callable[[], nn.Module]) -> Verdict:
+    """YourNoseNet(): three convolutions of 12 filters of 5x5, each with ReLU and 2x2 max-pooling; then 288 -> 100 -> 2."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        right = NoseNet()
+    return check_net(yours, right, (1, *NoseNet.size), {
+        "there is a ReLU on the answer: an offset may be negative": lambda net, x: nose_net(net, x, last=F.relu),
+        "there is no ReLU between fc1 and fc2: two linear layers in a row are one": lambda net, x: nose_net(net, x, fc=_same),
+        "there is no ReLU after the convolutions": lambda net, x: nose_net(net, x, conv=_same),
+        "there is no ReLU at all: the net is linear, up to its pooling": lambda net, x: nose_net(net, x, _same, fc=_same),
+        "the pooling takes means, not the strongest": lambda net, x: nose_net(net, x, pool=F.avg_pool2d),
+        "there is a sigmoid on the answer; nothing is wanted there": lambda net, x: nose_net(net, x, last=torch.sigmoid),
+        "there is a tanh on the answer; nothing is wanted there": lambda net, x: nose_net(net, x, last=torch.tanh),
+        "there is a softmax on the answer; coordinates are no probabilities":
+            lambda net, x: nose_net(net, x, last=lambda y: y.softmax(1))})
+
+
+# ------------------------------------------------------------------ datasets
+
+def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset]) -> Verdict:
+    """YourFaces(images uint8 (N, h, w), landmarks (N, 1, 2) in pixels): its length, and its items.
+
+    An item is a float picture (1, h, w) in [-0.5, 0.5] and its target (2,): x and y as shares of width and height, of which the
+    centre of the first pixel is half a pixel.
+    """
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (4, 6, 9), np.uint8)
+    landmarks = rng.uniform(0, 5, (4, 1, 2)).astype(np.float32)
+    picture = images[2].astype(np.float32) / 255 - 0.5
+    (x, y), h, w = landmarks[2, 0], 6, 9
+    targets = {
+        "x and y are exchanged: x is first, and goes with the width": ((y + 0.5) / h, (x + 0.5) / w),
+        "x goes with the width, y with the height": ((x + 0.5) / h, (y + 0.5) / w),
+        "both were divided by one side": ((x + 0.5) / w, (y + 0.5) / w),
+        "the target is half a pixel off: pixel centres are integers, the picture begins half a pixel before": (x / w, y / h),
+        "the target is in pixels, not in shares of the picture": (x, y),
+        "the target is in pixels, and half a pixel off": (x + 0.5, y + 0.5),
+        "the last pixel's centre is not the picture's end: divide by width and height": (x / (w - 1), y / (h - 1))}
+    pictures = {"the picture is in 0 to 1, not in -0.5 to 0.5": picture + 0.5,
+                "the picture is in -0.5 to 254.5: first divide by 255": picture * 255 + 127,
+                "the picture has whole numbers from 0 to 255": picture * 255 + 127.5, "the picture is in -1 to 1": 2 * picture}
+
+    def judge() -> str:
+        faces = yours(images.copy(), landmarks.copy())
+        if faces is None or len(faces) is None:
+            return "not yet"
+        if len(faces) != 4:
+            return f"wrong: of 4 faces its length is {len(faces)}"
+        item = faces[2]
+        if item is None or item is ...:
+            return "not yet: an item is nothing"
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            return "wrong: an item is a picture and its target, two things"
+        seen, target = (torch.as_tensor(part) for part in item)
+        if seen.shape != (1, 6, 9):
+            return f"wrong: the picture has the shape {tuple(seen.shape)}, not (1, 6, 9): one channel, rows, columns"
+        if target.shape != (2,):
+            return f"wrong: the target has the shape {tuple(target.shape)}, not (2,)"
+        for what, wrong in pictures.items():
+            if close(seen[0], wrong, 2e-3):
+                return f"wrong: {what}"
+        if not close(seen[0], picture):
+            return "wrong: the picture is another one, or rounded"
+        if seen.dtype != torch.float32 or target.dtype != torch.float32:
+            return f"wrong: nets take float32; the picture is {seen.dtype}, the target {target.dtype}".replace("torch.", "")
+        for what, pair in targets.items():
+            if close(target, np.array(pair)):
+                return f"wrong: {what}"
+        if not close(target, np.array([(x + 0.5) / w, (y + 0.5) / h])):
+            return f"wrong: the target is {target.tolist()}, not {[(x + 0.5) / w, (y + 0.5) / h]}"
+        return "right"
+
+    return said_of(judge)
+
+
+# ------------------------------------------------------------------ steps
+
+def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor,
+                  targets: torch.Tensor) -> torch.Tensor:
+    """One step of training with the mean squared error; its loss."""
+    loss = F.mse_loss(model(images), targets)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def _without_zero(model, optimizer, images, targets):
+    loss = F.mse_loss(model(images), targets)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+def _no_step(model, optimizer, images, targets):
+    loss = F.mse_loss(model(images), targets)
+    optimizer.zero_grad()
+    loss.backward()
+    return loss
+
+
+def _step_first(model, optimizer, images, targets):
+    loss = F.mse_loss(model(images), targets)
+    optimizer.step()
+    optimizer.zero_grad()
+    loss.backward()
+    return loss
+
+
+def _loss_of(measure):
+    def step(model, optimizer, images, targets):
+        loss = measure(model(images), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+    return step
+
+
+def check_step(yours: Callable[..., Any]) -> Verdict:
+    """your_step(model, optimizer, images (b, 1, h, w), targets (b, 2)) -> loss: two steps' losses and weights are compared."""
+    generator = torch.Generator().manual_seed(0)
+    batches = [(torch.rand(5, 1, 3, 4, generator=generator) - 0.5, torch.rand(5, 2, generator=generator)) for _ in range(2)]
+
+    def after(step) -> tuple[list, torch.Tensor]:
+        with torch.random.fork_rng():
+            torch.manual_seed(2)
+            model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+        optimizer = torch.optim.AdamW(model.parameters(), 0.05)
+        losses = [step(model, optimizer, images.clone(), targets.clone()) for images, targets in batches]
+        return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    mistakes = {
+        "the gradients of the step before are still there: `optimizer.zero_grad()` before `backward`": _without_zero,
+        "the weights do not move: `optimizer.step()` comes after `backward`, before gradients are cleared": _no_step,
+        "the step comes before its own gradients": _step_first,
+        "the sum of the squares, not their mean": _loss_of(lambda a, b: F.mse_loss(a, b, reduction="sum")),
+        "the absolute difference, not its square": _loss_of(F.l1_loss),
+        "the root of the mean square": _loss_of(lambda a, b: F.mse_loss(a, b).sqrt()),
+        "the squared distance of each point: the mean over x and y is half of that":
+            _loss_of(lambda a, b: (a - b).square().sum(1).mean())}
+
+    def judge() -> str:
+        losses, weights = after(yours)
+        if all(loss is None or loss is ... for loss in losses):
+            return NOT_YET
+        found = torch.tensor([float(loss) for loss in losses])
+        expected, right = after(training_step)
+        if close(found, torch.tensor(expected)) and close(weights, right):
+            return "right"
+        for what, wrong in mistakes.items():
+            other, moved = after(wrong)
+            if close(found, torch.tensor([float(loss) for loss in other])) and close(weights, moved):
+                return f"wrong: {what}"
+        if not close(found[0], expected[0]):
+            return f"wrong: the first loss is {found[0]:.6g}, not {expected[0]:.6g}"
+        return "wrong: the losses are right, the weights after the steps are not"
+
+    return said_of(judge)
+
+
+class _Seen(nn.Module):
+    """Notes which faces it is shown, and how; its answer for face k is (w, k)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+        self.batches: list[list[int]] = []
+        self.trained: set[bool] = set()
+        self.recorded: set[bool] = set()
+
+    def forward(self, images):
+        numbers = images[:, 0, 0, 0]
+        self.batches.append([round(float(k)) for k in numbers])
+        self.trained.add(self.training)
+        self.recorded.add(torch.is_grad_enabled())
+        return torch.stack([self.weight.expand(len(images)), numbers], 1)
+
+
+class _Numbered(Dataset):
+    """Ten faces: picture k is full of k, its target is (0.1 * k, k)."""
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, k):
+        if not 0 <= k < 10:
+            raise IndexError(k)
+        return torch.full((1, 2, 2), float(k)), torch.tensor([0.1 * k, float(k)])
+
+
+def check_epoch(yours: Callable[..., Any]) -> Verdict:
+    """your_epoch(model, optimizer, faces, batch) -> mean loss: every face once, in another order each time."""
+    def judge() -> str:
+        orders, model, faces = [], _Seen().eval(), _Numbered()
+        for _ in range(3):
+            optimizer = torch.optim.SGD(model.parameters(), 0.0)          # so that the losses are those of fixed weights
+            model.batches = []
+            loss = yours(model, optimizer, faces, 4)
+            if loss is None or loss is ...:
+                return NOT_YET if not model.batches else "wrong: it returns nothing; the mean loss is wanted"
+            orders.append(model.batches)
+        flat = [[k for batch in order for k in batch] for order in orders]
+        if sorted(flat[0]) != list(range(10)):
+            missing = sorted(set(range(10)) - set(flat[0]))
+            return (f"wrong: {len(missing)} of 10 faces are left out: the last batch is smaller, but it counts" if missing else
+                    "wrong: some faces are shown more than once in an epoch")
+        if [len(batch) for batch in orders[0]] != [4, 4, 2]:
+            return f"wrong: the batches hold {[len(batch) for batch in orders[0]]} faces, not [4, 4, 2]"
+        if flat[0] == flat[1] == flat[2]:
+            return "wrong: the order is the same in every epoch: shuffle"
+        if model.trained != {True}:
+            return "wrong: the model is not in training mode: `model.train()`"
+        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(10)])
+        batch_means = np.mean([squares[batch].mean() for batch in orders[-1]])
+        if close(float(loss), squares.mean()):
+            return "right"
+        if close(float(loss), batch_means):
+            return "wrong: the mean of the batches' means counts the faces of the small batch more; weigh by their number"
+        if close(float(loss), squares[orders[-1][-1]].mean()):
+            return "wrong: it returns the last batch's loss, not the epoch's mean"
+        if close(float(loss), sum(squares[batch].mean() for batch in orders[-1])):
+            return "wrong: it returns the sum of the batches' losses, not the mean over the faces"
+        return f"wrong: the mean loss is {float(loss):.6g}, not {squares.mean():.6g}"
+
+    return said_of(judge)
+
+
+def check_validation(yours: Callable[..., Any]) -> Verdict:
+    """your_validation(model, faces, batch) -> mean loss: without gradients, in evaluation mode, weights as they were."""
+    def judge() -> str:
+        model, faces = _Seen().train(), _Numbered()
+        loss = yours(model, faces, 4)
+        if loss is None or loss is ...:
+            return NOT_YET if not model.batches else "wrong: it returns nothing; the mean loss is wanted"
+        flat = sorted(k for batch in model.batches for k in batch)
+        if flat != list(range(10)):
+            return f"wrong: it shows {len(flat)} faces, {len(set(flat))} different ones, of 10"
+        if model.trained != {False}:
+            return "wrong: the model is in training mode: `model.eval()`, since some layers do something else in training"
+        if model.recorded != {False}:
+            return "wrong: gradients are recorded, which costs memory and time: `torch.no_grad()`"
+        if float(model.weight) != 0:
+            return "wrong: the weights have changed; validation only looks"
+        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(10)])
+        if close(float(loss), squares.mean()):
+            return "right"
+        if close(float(loss), np.mean([squares[batch].mean() for batch in model.batches])):
+            return "wrong: the mean of the batches' means counts the faces of the small batch more; weigh by their number"
+        return f"wrong: the mean loss is {float(loss):.6g}, not {squares.mean():.6g}"
+
+    return said_of(judge)

@@ -1,0 +1,220 @@
+"""The checks of the pieces that notebooks ask for: right answers in several styles pass, each usual mistake is named."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from fkp_utils import pieces
+from fkp_utils.datasets.base import FaceDataset
+from fkp_utils.landmarks import NOSE
+from fkp_utils.nets.models import NoseNet
+from fkp_utils.nets.recipe import Recipe
+from fkp_utils.nets.targets import Coordinates
+from fkp_utils.training.loop import Trainer
+
+
+class Spelled(nn.Module):
+    """NoseNet, layer by layer, with what a mistake changes."""
+
+    def __init__(self, last=None, between=True, pool=2, padding=0, filters=12, inputs=288, transposed=False, silent=False):
+        super().__init__()
+        self.a, self.b = nn.Conv2d(1, filters, 5, padding=padding), nn.Conv2d(filters, 12, 5)
+        self.c = nn.Conv2d(12, 12, 5)
+        self.d, self.e = nn.Linear(inputs, 100), nn.Linear(100, 2)
+        self.last, self.between, self.pool, self.transposed, self.silent = last, between, pool, transposed, silent
+
+    def forward(self, x):
+        for layer in (self.a, self.b, self.c):
+            x = F.max_pool2d(layer(x), self.pool).relu()                 # pooling and ReLU may change places
+        x = self.d(x.transpose(2, 3).flatten(1) if self.transposed else x.flatten(1))
+        x = self.e(x.relu() if self.between else x)
+        return None if self.silent else self.last(x) if self.last else x
+
+
+def sequential():
+    layers = [nn.Conv2d(1, 12, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    for _ in range(2):
+        layers += [nn.Conv2d(12, 12, 5), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(288, 100), nn.ReLU(), nn.Linear(100, 2))
+
+
+@pytest.mark.parametrize("yours", [Spelled, sequential, NoseNet, lambda: sequential().train()])
+def test_nets_that_are_right(yours):
+    assert pieces.check_nose_net(yours) == "right"
+
+
+@pytest.mark.parametrize("yours, said", [
+    (lambda: None, "not yet"), (lambda: 7, "a int"), (lambda: nn.Sequential(), "no weights"),
+    (lambda: Spelled(last=F.relu), "ReLU on the answer"), (lambda: Spelled(between=False), "between fc1 and fc2"),
+    (lambda: Spelled(last=torch.sigmoid), "sigmoid"), (lambda: Spelled(last=lambda y: y.softmax(1)), "softmax"),
+    (lambda: Spelled(filters=8), r"weight 1 of 10 has the shape \(8, 1, 5, 5\), not \(12, 1, 5, 5\)"),
+    (lambda: Spelled(padding=2, inputs=360), r"weight 7 of 10 has the shape \(100, 360\), not \(100, 288\)"),
+    (lambda: Spelled(transposed=True), "the answers do not"), (lambda: Spelled(silent=True), "return"),
+    (lambda: sequential()[:-1], "8 weights and biases, not 10"), (lambda: Spelled(pool=3), "raises"),
+    (lambda: nn.Sequential(sequential(), nn.Unflatten(1, (1, 2))), r"\(3, 1, 2\), not \(3, 2\)")])
+def test_nets_that_are_wrong(yours, said):
+    assert re.search(said, pieces.check_nose_net(yours)), pieces.check_nose_net(yours)
+
+
+def faces_of(picture=lambda p: p / 255 - 0.5, target=lambda x, y, h, w: ((x + 0.5) / w, (y + 0.5) / h), length=len,
+             dtype=torch.float32):
+    class Faces(Dataset):
+        def __init__(self, images, landmarks):
+            self.images, self.landmarks = images, landmarks
+
+        def __len__(self):
+            return length(self.images)
+
+        def __getitem__(self, k):
+            x, y = self.landmarks[k, 0]
+            h, w = self.images.shape[1:]
+            return (torch.tensor(picture(self.images[k].astype(np.float32)), dtype=dtype)[None],
+                    torch.tensor(target(x, y, h, w), dtype=torch.float32))
+    return Faces
+
+
+@pytest.mark.parametrize("yours, said", [
+    (faces_of(), "right"), (lambda images, landmarks: None, "not yet"), (faces_of(length=lambda x: 3), "its length is 3"),
+    (faces_of(lambda p: p / 255), "0 to 1"), (faces_of(lambda p: p), "0 to 255"),
+    (faces_of(lambda p: p / 127.5 - 1), "-1 to 1"),
+    (faces_of(lambda p: p - 0.5), "first divide"), (faces_of(lambda p: p.T / 255 - 0.5), r"\(1, 9, 6\), not \(1, 6, 9\)"),
+    (faces_of(lambda p: p[::-1].copy() / 255 - 0.5), "another one"), (faces_of(dtype=torch.float64), "float32"),
+    (faces_of(target=lambda x, y, h, w: ((y + 0.5) / h, (x + 0.5) / w)), "exchanged"),
+    (faces_of(target=lambda x, y, h, w: ((x + 0.5) / h, (y + 0.5) / w)), "x goes with the width"),
+    (faces_of(target=lambda x, y, h, w: (x / w, y / h)), "half a pixel off"),
+    (faces_of(target=lambda x, y, h, w: (x, y)), "in pixels"),
+    (faces_of(target=lambda x, y, h, w: (x / (w - 1), y / (h - 1))), "divide by width and height"),
+    (faces_of(target=lambda x, y, h, w: (x / w,)), r"\(1,\), not \(2,\)"),
+    (faces_of(target=lambda x, y, h, w: (0.0, 0.0)), r"not \[")])
+def test_datasets(yours, said):
+    assert re.search(said, pieces.check_dataset(yours)), pieces.check_dataset(yours)
+
+
+def by_hand(model, optimizer, images, targets):
+    """The same in another style: gradients cleared first, the mean written out, a number returned."""
+    optimizer.zero_grad(set_to_none=False)
+    loss = ((model(images) - targets) ** 2).sum() / targets.numel()
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+def cleared_after(model, optimizer, images, targets):
+    loss = nn.MSELoss()(model(images), targets)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss
+
+
+def cleared_too_soon(model, optimizer, images, targets):
+    loss = F.mse_loss(model(images), targets)
+    loss.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize("yours", [by_hand, cleared_after, pieces.training_step])
+def test_steps_that_are_right(yours):
+    assert pieces.check_step(yours) == "right"
+
+
+@pytest.mark.parametrize("yours, said", [
+    (lambda *given: None, "not yet"), (pieces._without_zero, "still there"), (cleared_too_soon, "do not move"),
+    (pieces._no_step, "do not move"), (pieces._step_first, "before its own"),
+    (lambda m, o, x, t: by_hand(m, o, x, t) * t.numel(), "the sum of the squares"), (pieces._loss_of(F.l1_loss), "absolute"),
+    (pieces._loss_of(lambda a, b: F.mse_loss(a, b).sqrt()), "root"), (pieces._loss_of(F.smooth_l1_loss), "first loss"),
+    (pieces._loss_of(lambda a, b: (a - b).square().sum(1).mean()), "half of that"),
+    (lambda m, o, x, t: by_hand(m, torch.optim.SGD(m.parameters(), 0.1), x, t), "weights after"),
+    (lambda m: 1, "raises TypeError")])
+def test_steps_that_are_wrong(yours, said):
+    assert said in pieces.check_step(yours)
+
+
+def test_the_right_step_is_the_packages():
+    """`Trainer.step` and the exercise's, from the same weights on the same faces: the same losses, the same weights."""
+    class Noses(FaceDataset):
+        convention = NOSE
+
+        def __init__(self):
+            rng = np.random.default_rng(0)
+            self.images = rng.integers(0, 256, (8, 60, 80), np.uint8)
+            self.landmarks = rng.uniform(9, 50, (8, 1, 2)).astype(np.float32)
+            self.names = list("abcdefgh")
+    faces, losses, nets = Noses(), [], []
+    recipe = Recipe("two steps", "NoseNet", (60, 80), epochs=1, batch=8, lr=1e-3)
+    images, landmarks = faces.batch(range(8))
+    images = images.float() / 255 - 0.5
+    targets = Coordinates((60, 80)).encode(landmarks)
+    for way in ("package", "exercise"):
+        torch.manual_seed(0)
+        net = NoseNet()
+        trainer = Trainer(net, faces, faces, recipe, torch.device("cpu"))
+        optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
+        losses.append([float(trainer.step(images, landmarks) if way == "package" else
+                             pieces.training_step(net, optimizer, images, targets)) for _ in range(2)])
+        nets.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+    torch.testing.assert_close(nets[0], nets[1], atol=1e-6, rtol=1e-4)
+
+
+def epoch_of(shuffle=True, drop=False, training=True, mean="faces", batch=None):
+    def epoch(model, optimizer, faces, size):
+        if training:
+            model.train()
+        total, count, losses = 0.0, 0, []
+        for images, targets in DataLoader(faces, batch or size, shuffle=shuffle, drop_last=drop):
+            loss = float(pieces.training_step(model, optimizer, images, targets))
+            total, count = total + loss * len(images), count + len(images)
+            losses.append(loss)
+        return {"faces": total / count, "batches": sum(losses) / len(losses), "last": losses[-1], "sum": sum(losses),
+                "none": None}[mean]
+    return epoch
+
+
+@pytest.mark.parametrize("yours, said", [
+    (epoch_of(), "right"), (lambda *given: None, "not yet"), (epoch_of(shuffle=False), "shuffle"),
+    (epoch_of(drop=True), "left out"), (epoch_of(training=False), "training mode"), (epoch_of(mean="batches"), "small batch"),
+    (epoch_of(mean="last"), "last batch"), (epoch_of(mean="sum"), "sum of the batches"),
+    (epoch_of(mean="none"), "returns nothing"), (epoch_of(batch=5), "[5, 5] faces")])
+def test_epochs(yours, said):
+    assert said in pieces.check_epoch(yours)
+
+
+def validation_of(evaluation=True, gradients=False, mean="faces", changed=False):
+    def validation(model, faces, batch):
+        model.train(not evaluation)
+        with torch.set_grad_enabled(gradients):
+            losses = [(float(F.mse_loss(model(x), t)), len(x)) for x, t in DataLoader(faces, batch)]
+            if changed:
+                model.weight.data += 1
+        values, counts = np.array(losses).T
+        return values.mean() if mean == "batches" else (values * counts).sum() / counts.sum()
+    return validation
+
+
+@pytest.mark.parametrize("yours, said", [
+    (validation_of(), "right"), (lambda *given: ..., "not yet"), (validation_of(evaluation=False), "training mode"),
+    (validation_of(gradients=True), "no_grad"), (validation_of(mean="batches"), "small batch"),
+    (validation_of(changed=True), "changed"),
+    (lambda model, faces, batch: validation_of()(model, Subset(faces, range(5)), batch), "5 faces")])
+def test_validations(yours, said):
+    assert said in pieces.check_validation(yours)
+
+
+@pytest.mark.parametrize("check", [pieces.check_nose_net, pieces.check_dataset, pieces.check_step, pieces.check_epoch,
+                                   pieces.check_validation])
+def test_nothing_that_a_student_writes_stops_the_notebook(check):
+    def exits(*given):
+        raise SystemExit("enough")
+
+    def unwritten(*given):
+        raise NotImplementedError
+    assert check(exits).startswith("wrong: it raises SystemExit") and check(unwritten) == "not yet"
+    assert check(lambda *given: ...).startswith(("not yet", "wrong"))
