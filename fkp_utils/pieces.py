@@ -117,7 +117,7 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset]) -> Verdict
 
     def judge() -> str:
         faces = yours(images.copy(), landmarks.copy())
-        if faces is None or len(faces) is None:
+        if faces is None or faces.__len__() is None:             # len() itself would raise
             return "not yet"
         if len(faces) != 4:
             return f"wrong: of 4 faces its length is {len(faces)}"
@@ -203,6 +203,7 @@ def check_step(yours: Callable[..., Any]) -> Verdict:
             model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
         optimizer = torch.optim.AdamW(model.parameters(), 0.05)
         losses = [step(model, optimizer, images.clone(), targets.clone()) for images, targets in batches]
+        losses = [loss.detach() if isinstance(loss, torch.Tensor) else loss for loss in losses]
         return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
 
     mistakes = {
@@ -325,3 +326,29 @@ def check_validation(yours: Callable[..., Any]) -> Verdict:
         return f"wrong: the mean loss is {float(loss):.6g}, not {squares.mean():.6g}"
 
     return said_of(judge)
+
+
+# ------------------------------------------------------------------ put together
+
+def when_right(checks: Sequence[tuple[Callable[..., Verdict], Any]], train: Callable[[], list]) -> list | None:
+    """What `train` returns if every piece is right by its check; else None, and a line for each that is not."""
+    wrong = [f"{piece.__name__}: {said}" for check, piece in checks if (said := check(piece)) != "right"]
+    if not wrong:
+        return train()
+    print("First make these right:", *wrong, sep="\n    ")
+    return None
+
+
+def matched(yours: list[tuple[float, float]] | None, history, factor: float = 1.5) -> Verdict:
+    """Whether the last validation loss lies within a factor of that of `fit`'s history: random starts differ, recipes do not.
+
+    yours : (training loss, validation loss) of each epoch; None where the pieces are not right yet
+    """
+    if yours is None:
+        return Verdict("not yet: without your pieces there is nothing to compare")
+    if len(yours) != len(history):
+        return Verdict(f"wrong: {len(yours)} epochs, not {len(history)}")
+    mine, theirs = yours[-1][1], float(history.val_loss.iloc[-1])
+    numbers = f"your validation loss is {mine:.3g}, the course's {theirs:.3g}, {mine / theirs:.2f} times"
+    near = 1 / factor < mine / theirs < factor
+    return Verdict(f"right: {numbers}" if near else f"wrong: {numbers}; within {factor:g} is wanted")

@@ -43,6 +43,7 @@ _unet = Recipe("Part 4, write-up", "UNet", (224, 224), epochs=20, batch=16, lr=1
 FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
+    "nose_batch": replace(_nose, title="Part 1, batches of 16", batch=16),
     "nose_improved": Recipe("Part 1, improved", "NoseNet", (60, 80), epochs=250, batch=16, lr=3e-3, data="imm_nose",
                             target="centred", schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG,
                             channels_last=True),
@@ -85,6 +86,7 @@ QUICK = {
     **FULL,
     "nose_slow": replace(FULL["nose_slow"], epochs=10),
     "nose": replace(_nose, epochs=10),
+    "nose_batch": replace(FULL["nose_batch"], epochs=10),
     "nose_improved": replace(FULL["nose_improved"], epochs=40),
     # Six epochs from PyTorch's own initial weights do not reach the mean face.
     "face": replace(_face, epochs=6, he_init=True),

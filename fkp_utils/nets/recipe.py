@@ -6,7 +6,8 @@ from ..augment import Augment
 from ..datasets.crop import Crop
 from .models import NETS
 
-LOSSES = {"coordinates": ("mse", "smooth_l1", "wing"), "centred": ("mse", "smooth_l1", "wing"),
+LOSSES = {"coordinates": ("mse", "smooth_l1", "wing"), "pixels": ("mse", "smooth_l1", "wing"),
+          "centred": ("mse", "smooth_l1", "wing"),
           "heatmaps": ("mse", "adaptive_wing", "cross_entropy"), "faces": ("focal",)}
 SCHEDULES = ("constant", "cosine")
 # Least and greatest value of what a net's size follows from, so that a weights file cannot ask for absurd amounts of memory.
@@ -30,7 +31,7 @@ class Recipe:
     lr: float
     data: str = "ibug"                   # name of a registered dataset
     loss: str = "mse"                    # one that LOSSES has for the target
-    target: str = "coordinates"          # coordinates, centred (offsets from the mean shape), heatmaps, faces
+    target: str = "coordinates"          # coordinates (shares), pixels, centred (offsets from the mean shape), heatmaps, faces
     schedule: str = "constant"           # constant, cosine (with a short warm-up)
     weight_decay: float = 0.01           # AdamW's default
     he_init: bool = False                # initial weights that keep the signal's size through ReLUs

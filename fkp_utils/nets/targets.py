@@ -171,5 +171,7 @@ def make_target(recipe: Recipe, train_landmarks: torch.Tensor) -> Target:
         return Faces(recipe.size)
     if recipe.target == "coordinates":
         return Coordinates(recipe.size, recipe.loss)
+    if recipe.target == "pixels":
+        return Coordinates((1, 1), recipe.loss)
     mean = torch.from_numpy(mean_shape(train_landmarks.float().numpy()))
     return Coordinates(recipe.size, recipe.loss, mean=mean, gain=10.0)
