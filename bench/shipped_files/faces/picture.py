@@ -49,13 +49,13 @@ class _Cast:
 
 @dataclass
 class _Stage:
-    """A wild picture before anything lies around its person, and the generator to go on with."""
+    """A picture before anything lies around its person, and the generator to go on with."""
 
     cast: _Cast
     camera: scene.Camera
     target: np.ndarray
     distance: float
-    face_size: float                        # in pixels
+    side: float                             # of the face, in pixels
     facts: dict
     rng: np.random.Generator
 
@@ -84,7 +84,7 @@ def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, po
     return _Cast(face, pose, points, solids, strands, facts)
 
 
-def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False, annotated: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """iBUG's (68, 3) and IMM's (58, 3) in the scene; `fixed`: each at one place of the mesh, wherever it is seen from."""
     head = cast.pose.apply(np.array([[0, -1.0, 0], [0, -1.0, 1]]) * cast.face.size, cast.face)
     below, above = camera.project(head)
@@ -93,7 +93,7 @@ def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False) -> tuple[
     places = faces.places()
     if fixed:
         return places.on_mesh(cast.points)
-    return places.in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person))
+    return places.in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person), annotated)
 
 
 def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarray:
@@ -141,7 +141,7 @@ def _passers_by(rng: np.random.Generator, target: np.ndarray, camera: scene.Came
 def _frame(cast: _Cast, target, distance: float, turned: tuple[float, float, float], size, centre, side: float) -> scene.Camera:
     """A camera, `turned` by yaw, pitch and roll, that sees the landmarks' width and height with the mean `side`, in pixels."""
     camera = scene.look_at(target, distance, *turned, 1000.0, size, centre)
-    pixels = camera.project(_landmarks(cast, camera)[0])
+    pixels = camera.project(_landmarks(cast, camera, annotated=False)[0])
     focal = 1000.0 * side / np.sqrt(np.prod(np.ptp(pixels, 0)))
     return scene.look_at(target, distance, *turned, focal, size, centre)
 
@@ -158,8 +158,8 @@ def _take(cast: _Cast, camera: scene.Camera, samples: int, folder: Path, seed: i
 def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random.Generator, studio: bool,
             fixed: bool = False) -> Picture:
     ibug, imm = _landmarks(cast, camera, fixed)
-    pixels = camera.project(ibug)
-    low, high = np.rint(pixels.min(0)).astype(int), np.rint(pixels.max(0)).astype(int)
+    pixels, framed = camera.project(ibug), camera.project(_landmarks(cast, camera, annotated=False)[0])
+    low, high = np.rint(framed.min(0)).astype(int), np.rint(framed.max(0)).astype(int)
     width, height = camera.size
     on_face = np.zeros((height, width), bool)
     on_face[max(low[1], 0):max(high[1], 1), max(low[0], 0):max(high[0], 1)] = True
@@ -212,7 +212,7 @@ def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[flo
             _passers_by(rng, stage.target, camera)
     light = _take(cast, camera, samples, folder, seed * 1000 + index)
     result = _finish(cast, camera, light, rng, False, "labels" in without)
-    result.facts |= stage.facts | {"setting": kind, "millimetres": round(36 * camera.focal / (4.0 * stage.face_size))}
+    result.facts |= stage.facts | {"setting": kind, "millimetres": round(36 * camera.focal / (4.0 * stage.side))}
     return result
 
 
@@ -224,9 +224,7 @@ def wild_labels(seed: int, index: int, side: tuple[float, float] = (95, 145), wi
     return stage.camera.project(points), _covered(points, stage.cast, stage.camera)
 
 
-def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:
-    """View 1 to 6 of a person, 640x480, as in IMM: frontal, happy, turned right and left, a spot light, anything."""
-    scene.empty()
+def _studio_stage(seed: int, number: int, view: int, sex: str) -> _Stage:
     rng, own = np.random.default_rng([seed, 1, number, view]), np.random.default_rng([seed, 2, number])
     person = people.draw(seed * 100_000 + number, sex, adult=True)
     turn = {3: rng.normal(-31, 4), 4: rng.normal(31, 4)}.get(view, rng.normal(0, 3))
@@ -239,9 +237,25 @@ def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: i
     side, distance, size = own.normal(186, 10) * rng.normal(1, .02), 13.0, (640, 480)
     centre = (322 + rng.normal(0, 14), 302 + rng.normal(0, 11))
     camera = _frame(cast, target, distance, (.25 * turn, 3.0, 0), size, centre, side)
-    scene.put_camera(camera, distance - .35 * cast.face.size, .05)
-    setting.studio(target, camera, spot=view == 5)
+    return _Stage(cast, camera, target, distance, side, {"turn": round(float(turn), 1), "view": view}, rng)
+
+
+def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:
+    """View 1 to 6 of a person, 640x480, as in IMM: frontal, happy, turned right and left, a spot light, anything."""
+    scene.empty()
+    stage = _studio_stage(seed, number, view, sex)
+    cast, camera = stage.cast, stage.camera
+    scene.put_camera(camera, stage.distance - .35 * cast.face.size, .05)
+    setting.studio(stage.target, camera, spot=view == 5)
     light = _take(cast, camera, samples, folder, seed * 1000 + 10 * number + view)
-    result = _finish(cast, camera, light, rng, True)
-    result.facts |= {"turn": round(float(turn), 1), "view": view, "setting": "studio"}
+    result = _finish(cast, camera, light, stage.rng, True)
+    result.facts |= stage.facts | {"setting": "studio"}
     return result
+
+
+def studio_labels(seed: int, number: int, view: int, sex: str) -> tuple[np.ndarray, np.ndarray]:
+    """The landmarks (58, 2) of `studio`'s picture, and which are covered (58,), without making it."""
+    scene.empty()
+    stage = _studio_stage(seed, number, view, sex)
+    points = _landmarks(stage.cast, stage.camera)[1]
+    return stage.camera.project(points), _covered(points, stage.cast, stage.camera)
