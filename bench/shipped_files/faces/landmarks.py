@@ -191,17 +191,18 @@ class Places:
         points : the posed body's points; project : of (n, 3) to pixels (n, 2); up : (2,), where the face's upper end is in
         the picture; turn : degrees, above 0 where the camera stands to the person's left; brow : the upper edge of the
         person's left brow, like `BROW`. The jaw's landmarks lie where the face ends in the picture, and, as annotators have
-        it, more evenly there than on the bone, and beside that by `_slide` (not `annotated`: without, to frame a picture).
+        it, more evenly there than on the bone; iBUG's beside that by `_slide` (not `annotated`: without, to frame a picture).
         """
-        jaw = self._jaw(points, project, up, turn, _FORWARD_AT_MOST if annotated else np.inf)
-        share = _shares(project(jaw))
         levels = np.arange(0, 17) * _FINE
         imm_levels = np.r_[_IMM_SHARES, 16 - np.array(_IMM_SHARES[-2::-1])] * _FINE
         left, other = (at(points, *self.surface.front(np.array(brow) * [side, 1])) for side in (1, -1))
         out = []
-        for wanted, places in ((levels, self.ibug), (imm_levels, self.imm)):
-            slid = wanted + _FINE * _slide(wanted / _FINE, turn) if annotated else wanted
-            bone, even = (np.interp(slid, range(len(jaw)), shares) for shares in (share, self._shares))
+        for wanted, places, slid in ((levels, self.ibug, annotated), (imm_levels, self.imm, False)):
+            jaw = self._jaw(points, project, up, turn, _FORWARD_AT_MOST if slid else np.inf)
+            share = _shares(project(jaw))
+            if slid:
+                wanted = wanted + _FINE * _slide(wanted / _FINE, turn)
+            bone, even = (np.interp(wanted, range(len(jaw)), shares) for shares in (share, self._shares))
             goal = (1 - _EVEN) * bone + _EVEN * even
             edge = np.stack([np.interp(goal, share, jaw[:, c]) for c in range(3)], 1)
             out.append(np.concatenate([edge, at(points, *places)]))

@@ -112,17 +112,6 @@ def _entries(options: argparse.Namespace, split: str, index: int, size, landmark
     return quality, entries
 
 
-def relabel_studio(folder: Path, options: argparse.Namespace, number: int, view: int) -> None:
-    """A view that is there gets its landmarks anew."""
-    import picture
-    name = f"{number:02d}-{view}{'f' if number in WOMEN else 'm'}"
-    record = folder / "records" / f"imm_{name}.json"
-    known = json.loads(record.read_text())
-    landmarks, covered = _quiet(picture.studio_labels, options.seed, number, view, "female" if number in WOMEN else "male")
-    _write(folder / formats.IMM / f"{name}.asf", formats.asf(landmarks, f"{name}.jpg", (640, 480)))
-    _write(record, json.dumps(known | {"covered": np.flatnonzero(covered).tolist()}))
-
-
 def relabel(folder: Path, options: argparse.Namespace, split: str, index: int) -> None:
     """A wild picture that is there gets its landmarks anew."""
     import picture
@@ -184,16 +173,17 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--side", type=float, nargs=2, default=(95, 145), help="the wild faces' size in pixels, from and to")
     parser.add_argument("--without", nargs="+", default=[], choices=WITHOUT, help="what to leave out of the wild pictures")
-    parser.add_argument("--relabel", action="store_true", help="only place the landmarks anew")
+    parser.add_argument("--relabel", action="store_true", help="only place the landmarks of the wild pictures anew")
     options = parser.parse_args()
     # There the light is even: with more, nothing changes after the denoiser.
     options.studio_samples = max(options.samples * 2 // 5, 1)
     folder = options.folder
     (folder / "records").mkdir(parents=True, exist_ok=True)
-    make, view = (relabel, relabel_studio) if options.relabel else (wild, studio)
+    make = relabel if options.relabel else wild
     jobs = [(make, folder, options, "train", k) for k in range(options.train)]
     jobs += [(make, folder, options, "test", k) for k in range(options.test // 2)]
-    jobs += [(view, folder, options, n, k) for n in range(1, options.people + 1) for k in range(1, 7)]
+    if not options.relabel:
+        jobs += [(studio, folder, options, n, view) for n in range(1, options.people + 1) for view in range(1, 7)]
     from tqdm.auto import tqdm
     context = get_context("spawn")
     # Blender keeps memory, so that no process lasts.

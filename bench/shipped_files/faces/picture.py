@@ -49,7 +49,7 @@ class _Cast:
 
 @dataclass
 class _Stage:
-    """A picture before anything lies around its person, and the generator to go on with."""
+    """A wild picture before anything lies around its person, and the generator to go on with."""
 
     cast: _Cast
     camera: scene.Camera
@@ -220,11 +220,13 @@ def wild_labels(seed: int, index: int, side: tuple[float, float] = (95, 145), wi
     """The landmarks (68, 2) of `wild`'s picture, and which are covered (68,), without making it."""
     scene.empty()
     stage = _stage(seed, index, side, without)
-    points = _landmarks(stage.cast, stage.camera, "labels" in without)[0]
-    return stage.camera.project(points), _covered(points, stage.cast, stage.camera)
+    ibug, imm = _landmarks(stage.cast, stage.camera, "labels" in without)
+    return stage.camera.project(ibug), _covered(np.concatenate([ibug, imm]), stage.cast, stage.camera)[:68]
 
 
-def _studio_stage(seed: int, number: int, view: int, sex: str) -> _Stage:
+def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:
+    """View 1 to 6 of a person, 640x480, as in IMM: frontal, happy, turned right and left, a spot light, anything."""
+    scene.empty()
     rng, own = np.random.default_rng([seed, 1, number, view]), np.random.default_rng([seed, 2, number])
     person = people.draw(seed * 100_000 + number, sex, adult=True)
     turn = {3: rng.normal(-31, 4), 4: rng.normal(31, 4)}.get(view, rng.normal(0, 3))
@@ -237,25 +239,9 @@ def _studio_stage(seed: int, number: int, view: int, sex: str) -> _Stage:
     side, distance, size = own.normal(186, 10) * rng.normal(1, .02), 13.0, (640, 480)
     centre = (322 + rng.normal(0, 14), 302 + rng.normal(0, 11))
     camera = _frame(cast, target, distance, (.25 * turn, 3.0, 0), size, centre, side)
-    return _Stage(cast, camera, target, distance, side, {"turn": round(float(turn), 1), "view": view}, rng)
-
-
-def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:
-    """View 1 to 6 of a person, 640x480, as in IMM: frontal, happy, turned right and left, a spot light, anything."""
-    scene.empty()
-    stage = _studio_stage(seed, number, view, sex)
-    cast, camera = stage.cast, stage.camera
-    scene.put_camera(camera, stage.distance - .35 * cast.face.size, .05)
-    setting.studio(stage.target, camera, spot=view == 5)
+    scene.put_camera(camera, distance - .35 * cast.face.size, .05)
+    setting.studio(target, camera, spot=view == 5)
     light = _take(cast, camera, samples, folder, seed * 1000 + 10 * number + view)
-    result = _finish(cast, camera, light, stage.rng, True)
-    result.facts |= stage.facts | {"setting": "studio"}
+    result = _finish(cast, camera, light, rng, True)
+    result.facts |= {"turn": round(float(turn), 1), "view": view, "setting": "studio"}
     return result
-
-
-def studio_labels(seed: int, number: int, view: int, sex: str) -> tuple[np.ndarray, np.ndarray]:
-    """The landmarks (58, 2) of `studio`'s picture, and which are covered (58,), without making it."""
-    scene.empty()
-    stage = _studio_stage(seed, number, view, sex)
-    points = _landmarks(stage.cast, stage.camera)[1]
-    return stage.camera.project(points), _covered(points, stage.cast, stage.camera)
