@@ -126,7 +126,7 @@ def lines(rows: list[dict]) -> str:
                "NME, one look, %": "nme", "validation tenth": "validation", "label-adapted": "adapted", "mirrored": "mirrored",
                "without bias": "without_bias", "median": "median", "above 10, %": "above_10"}
     return table([*columns, *REGIONS, "training, min"],
-                 [[*(str(row[key]) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
+                 [[*(str(row.get(key, "")) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
                    str(row["minutes"])] for row in rows])
 
 
@@ -145,8 +145,8 @@ def main() -> None:
     for count in arguments.faces:
         row = measured(arguments, count)
         rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []       # by now, other runs' rows may be there
-        rows = [old for old in rows if any(old[key] != row[key] for key in KEY)] + [row]
-        rows.sort(key=lambda row: (row["net"], row["start"], row["faces"], row["without"]))
+        rows = [old for old in rows if any(old.get(key) != row[key] for key in KEY)] + [row]
+        rows.sort(key=lambda row: [row.get(key, "") for key in KEY])
         write_json(RESULTS, {"rows": rows})
         write_text(TABLE, ABOUT.format(table=lines(rows), mean_shape=row["mean_shape"]))
         print(row, flush=True)
