@@ -50,10 +50,8 @@ def text(imm: list[dict], splits: dict[str, list[dict]], options) -> str:
         tables.append(_table(key, heads, {name: [count[h] for h in heads] for name, count in counts.items()}))
     people = {f["seed"] for facts in groups.values() for f in facts}
     seconds = [r["seconds"] for r in chain(imm, *splits.values())]
-    defaults = {"people": 40, "train": 600, "test": 100, "seed": 0, "samples": 20, "side": (95, 145), "without": []}
-    changed = {name: given for name, given in vars(options).items() if name in defaults and given != defaults[name]}
     given = "".join(f" --{name} " + (" ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
-                    for name, value in changed.items())
+                    for name, value in options.given.items())
     return _TEXT.format(people=len(people), options=given, seed=options.seed, samples=options.samples,
                         studio=options.studio_samples, sizes="\n".join(sizes), tables="\n".join(tables),
                         seconds=float(np.median(seconds)))

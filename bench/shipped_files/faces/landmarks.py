@@ -34,10 +34,13 @@ _JAW = ((.69, -.57, 7.305), (.675, -.60, 7.13), (.65, -.62, 6.96), (.622, -.61, 
 _FAR_BACK = (.14, .12, .08, .04, 0, 0, .03, .08, .12)
 _NEAR_FORWARD = (0, 0, 0, .0, .05, .10, .12, .12, .12)        # and on the near side of one turned by 30 degrees, as far forward
 _JAW_FRONT = ((.45, 7.31), (.46, 7.14), (.45, 6.98), (.44, 6.85), (.40, 6.72), (.33, 6.59), (.23, 6.46), (.12, 6.35), (0, 6.30))
-_IMM_SHARES = (2.3, 3.25, 4.2, 5.2, 6.05, 7.1, 8)              # of IMM's jaw, in levels of iBUG's
+_FINE = 4                                                       # levels a landmark of iBUG's
+_IBUG_LEVELS = np.arange(17) * _FINE
+_IMM_HALF = np.array([2.3, 3.25, 4.2, 5.2, 6.05, 7.1, 8])       # of IMM's jaw, in levels of iBUG's
+_IMM_LEVELS = np.r_[_IMM_HALF, 16 - _IMM_HALF[-2::-1]] * _FINE
+_FRONT = (lambda p: p[:, [0, 2]] * [1, -1]), np.array([0, -1.0]), 0      # the mean face from the front: projection, up, turn
 _INSIDE = np.array([0, -.72, 6.9])                              # of the head, where the jaw's levels are looked for from
 _LEVEL = 20                                                     # places on each level of the jaw
-_FINE = 4                                                       # levels a landmark of iBUG's
 _EVEN = .75                                                     # how evenly annotators spread landmarks from ear to chin
 _FORWARD_AT_MOST = .65                                          # of _NEAR_FORWARD: beyond, annotators stay behind it
 _SLIDE = (0, 0, 0, .047, .086, .088, .045, .016, 0)             # and, in levels, how much nearer to the chin from ear to chin
@@ -69,7 +72,7 @@ class Places:
         self._mirror = mirror
         self.ibug, self.imm = self._ibug(), self._imm()
         self._levels = self._from_edges()
-        self._shares = _shares(self._jaw(self._mean, lambda p: p[:, [0, 2]] * [1, -1], np.array([0, -1.0]), 0)[:, [0, 2]])
+        self._shares = _shares(self._jaw(self._mean, *_FRONT)[:, [0, 2]])
 
     def _lip(self, ring, inner, part: float, shares, side: int):
         """Places at shares of a lip's edge, `part` of the way from one ring to the next, closed as on the mean face."""
@@ -154,6 +157,10 @@ class Places:
 
     def _jaw(self, points, project, up: np.ndarray, turn: float, most: float = np.inf) -> np.ndarray:
         """The jaw's outline in space, (m, 3): on each level where the face ends in the picture."""
+        return at(points, *self._ends(points, project, up, turn, most))
+
+    def _ends(self, points, project, up: np.ndarray, turn: float, most: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """The places of `_jaw`: corners (m, 3) and weights (m, 3)."""
         right = np.array([-up[1], up[0]])                        # where image-right of an upright face is
         corners, weights, ahead = self._levels
         m = len(corners)
@@ -169,19 +176,14 @@ class Places:
         outwards = np.sin(way)[:, None] * right - np.cos(way)[:, None] * up
         reach = (pixels * outwards[:, None]).sum(-1)
         best = np.where(ahead >= np.minimum(least, .9 * ahead.max(1))[:, None] - 1e-3, reach, -np.inf).argmax(1)
-        return space[np.arange(m), best]
+        return corners[np.arange(m), best], weights[np.arange(m), best]
 
     def on_mesh(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks in space, iBUG's (68, 3) and IMM's (58, 3), each at one place of the posed body's points: the jaw's where
         the mean face's outline is from the front, the brows' on the mean brow."""
-        corners, weights, _ = self._levels
-        space = at(self._mean, corners, weights)
-        outline = self._jaw(self._mean, lambda p: p[:, [0, 2]] * [1, -1], np.array([0, -1.0]), 0)
-        seen = ((space - outline[:, None]) ** 2).sum(-1).argmin(1)
-        jaw = at(points, corners[np.arange(len(corners)), seen], weights[np.arange(len(corners)), seen])
-        imm_levels = np.r_[_IMM_SHARES, 16 - np.array(_IMM_SHARES[-2::-1])] * _FINE
+        jaw = at(points, *self._ends(self._mean, *_FRONT))
         edges = (np.stack([np.interp(wanted, range(len(jaw)), jaw[:, c]) for c in range(3)], 1)
-                 for wanted in (np.arange(17) * _FINE, imm_levels))
+                 for wanted in (_IBUG_LEVELS, _IMM_LEVELS))
         return tuple(np.concatenate([edge, at(points, *places)]) for edge, places in zip(edges, (self.ibug, self.imm)))
 
     def in_picture(self, points: np.ndarray, project, up: np.ndarray, turn: float, brow=BROW,
@@ -193,11 +195,9 @@ class Places:
         person's left brow, like `BROW`. The jaw's landmarks lie where the face ends in the picture, and, as annotators have
         it, more evenly there than on the bone; iBUG's beside that by `_slide` (not `annotated`: without, to frame a picture).
         """
-        levels = np.arange(0, 17) * _FINE
-        imm_levels = np.r_[_IMM_SHARES, 16 - np.array(_IMM_SHARES[-2::-1])] * _FINE
         left, other = (at(points, *self.surface.front(np.array(brow) * [side, 1])) for side in (1, -1))
         out = []
-        for wanted, places, slid in ((levels, self.ibug, annotated), (imm_levels, self.imm, False)):
+        for wanted, places, slid in ((_IBUG_LEVELS, self.ibug, annotated), (_IMM_LEVELS, self.imm, False)):
             jaw = self._jaw(points, project, up, turn, _FORWARD_AT_MOST if slid else np.inf)
             share = _shares(project(jaw))
             if slid:
