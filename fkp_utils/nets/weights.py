@@ -102,6 +102,6 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
                  for name, value in tensors.items()}
         model.load_state_dict(whole, assign=True)
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
-        first = (str(error).splitlines() or [""])[0]
+        first = (str(error).splitlines() or [""])[0][:300]
         raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None
     return Trained(laid_out(model.to(default_device()), recipe), target, recipe, convention)
