@@ -157,8 +157,10 @@ def test_the_project_is_a_package_with_the_requirements_pins():
     folders = {name: PROJECT / parts["package-dir"].get(name, name.replace(".", "/")) for name in parts["packages"]}
     assert {path.parent for path in (PROJECT / "fkp_utils").rglob("*.py")} == {f for f in folders.values() if f.is_relative_to(
         PROJECT / "fkp_utils")}
-    taken = {path for name, patterns in parts["package-data"].items() for each in patterns for path in folders[name].glob(each)}
-    here = [p for folder in ("fkp_utils", "data/weights", "data/measured") for p in (PROJECT / folder).rglob("*")]
+    taken = {path for name, patterns in parts["package-data"].items() for each in patterns for path in folders[name].glob(each)
+             if path.is_file()}
+    ours = "fkp_utils", "data/embedded", "data/weights", "data/measured"
+    here = [path for folder in ours for path in (PROJECT / folder).rglob("*")]
     assert {path for path in here if path.is_file() and path.suffix not in (".py", ".pyc")} == taken
 
 

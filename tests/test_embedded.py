@@ -88,6 +88,18 @@ def test_people_of_the_studio_stay_themselves_over_their_views(embedded):
     assert same < 0.7 * other
 
 
+def test_views_turn_as_in_imm_and_noses_leave_the_middle(embedded):
+    """View 3 is turned to the image's left, 4 to its right: the nose tip lies there of the middle of the eyes. Real noses lie
+    43 pixels from their mean position, in the mean."""
+    faces = IMMFaces(embedded, "all")
+    eyes, nose = (faces.landmarks[:, 13] + faces.landmarks[:, 21]) / 2, faces.landmarks[:, 52]
+    views = np.array([faces.view(i) for i in range(240)])
+    aside = (nose - eyes)[:, 0] / np.linalg.norm(faces.landmarks[:, 13] - faces.landmarks[:, 21], axis=1)
+    assert aside[views == 3].max() < 0 < aside[views == 4].min() and abs(aside[views == 1].mean()) < 0.03
+    assert nose[views == 3, 0].mean() < 290 and nose[views == 4, 0].mean() > 360
+    assert 35 < np.linalg.norm(nose - nose.mean(0), axis=1).mean() < 55
+
+
 def test_covered_landmarks_are_listed_for_every_picture_and_are_a_minority(embedded):
     wild = [file for name in ("train", "test") for file, _, _ in entries(embedded, name)]
     studio = [path.name for path in (embedded / formats.IMM).glob("*.jpg")]

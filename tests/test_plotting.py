@@ -65,6 +65,17 @@ def test_truth_is_blue_and_prediction_orange():
     assert blue < orange
 
 
+def test_floats_and_bytes_of_one_picture_are_drawn_alike():
+    """Halves, a quarter of the way and three quarters, from black to white: what nets take, -0.5 to 0.5, and what files hold."""
+    grey = np.repeat(np.array([[0, 64, 191, 255]], np.uint8), 4, 0)
+    drawn = []
+    for image in (grey, grey.astype(np.float32) / 255 - 0.5):
+        axes = plotting.heatmap_overlay([image], [np.zeros((1, 4, 4))]).axes[0]
+        drawn.append(axes.images[0].to_rgba(axes.images[0].get_array())[..., 0])
+    np.testing.assert_allclose(drawn[0], drawn[1], atol=0.01)
+    np.testing.assert_allclose(drawn[0][0], [0, 0.25, 0.75, 1], atol=0.01)
+
+
 def _linear(colour: str) -> np.ndarray:
     """A colour's red, green and blue as amounts of light, by sRGB's curve (IEC 61966-2-1)."""
     share = np.array([int(colour[k:k + 2], 16) for k in (1, 3, 5)]) / 255

@@ -196,10 +196,11 @@ def test_the_explorers_numbers_are_the_nets():
 class _Page(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.images, self.links = [], []
+        self.images, self.links, self.values = [], [], []
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
+        self.values += [value for value in values.values() if value]
         if tag == "img":
             self.images.append(values)
         self.links += [values[k] for k in ("href", "src") if values.get(k) and tag != "meta"]
@@ -215,7 +216,9 @@ def test_committed_page_has_every_file_it_names_and_no_other():
     assert all(p.name in text for p in site.glob("*.jpg"))
     assert {p.name for p in site.glob("*.svg")} == {i["src"] for i in page.images if i["src"].endswith(".svg")}
     assert all(len(i["alt"]) > 20 or i.get("class") == "second" for i in page.images)
-    assert len(text.encode()) + (site / "teaser.jpg").stat().st_size < 400_000, "the first screen"
+    eager = {image["src"] for image in page.images if image.get("loading") != "lazy"}
+    assert len(text.encode()) + sum((site / name).stat().st_size for name in eager) < 400_000, "what loads before scrolling"
+    assert len(page.images) - len(eager) > 20 and not [value for value in page.values if value.startswith('"')]
     assert not re.search(r"(src|href)=\"https?:", (site / "index.html").read_text())
 
 
@@ -294,4 +297,4 @@ def test_page_renders_without_any_record(tmp_path):
 
 def test_the_site_is_small():
     files = [p for p in (PROJECT / "website").rglob("*") if p.is_file() and "vendor" not in p.parts]
-    assert sum(p.stat().st_size for p in files) < 14_000_000
+    assert sum(p.stat().st_size for p in files) < 14_500_000

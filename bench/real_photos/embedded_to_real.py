@@ -100,9 +100,9 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     minutes = (time.perf_counter() - start) / 60
     if arguments.keep:
         save_weights(arguments.keep, run)
-    real, tenth, others = (IBugFaces(arguments.real, split, crop=chosen.crop) for split in ("all", "val", "train"))
-    found, on_tenth = run.predict(real), run.predict(tenth)
-    moved = adapted(run.predict(others), others.landmarks, on_tenth)
+    real, tenth = (IBugFaces(arguments.real, split, crop=chosen.crop) for split in ("all", "val"))
+    found, held = run.predict(real), np.isin(real.names, tenth.names)                # all faces of a photo are on one side
+    moved = adapted(found[~held], real.landmarks[~held], found[held])
     errors = nme(found, real.landmarks, real.convention)
     mirrored, _ = both_ways(run, np.array(real.images))
     guess = np.repeat(mean_shape(train.landmarks)[None], len(real), 0)
@@ -110,8 +110,8 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     return {"net": base.net, "start": "ImageNet" if arguments.start else "none", "faces": count,
             "without": ", ".join(without) or "nothing", "epochs": chosen.epochs,
             "nme": round(float(errors.mean()), 2),
-            "validation": round(mean_nme(on_tenth, tenth.landmarks, real.convention), 2),
-            "adapted": round(mean_nme(moved, tenth.landmarks, real.convention), 2),
+            "validation": round(mean_nme(found[held], real.landmarks[held], real.convention), 2),
+            "adapted": round(mean_nme(moved, real.landmarks[held], real.convention), 2),
             "mirrored": round(mean_nme(mirrored, real.landmarks, real.convention), 2),
             "without_bias": round(without_bias(found, real.landmarks), 2),
             "median": round(float(np.median(errors)), 2),
@@ -126,7 +126,7 @@ def lines(rows: list[dict]) -> str:
                "NME, one look, %": "nme", "validation tenth": "validation", "label-adapted": "adapted", "mirrored": "mirrored",
                "without bias": "without_bias", "median": "median", "above 10, %": "above_10"}
     return table([*columns, *REGIONS, "training, min"],
-                 [[*(str(row[key]) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
+                 [[*(str(row.get(key, "")) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
                    str(row["minutes"])] for row in rows])
 
 
@@ -145,8 +145,8 @@ def main() -> None:
     for count in arguments.faces:
         row = measured(arguments, count)
         rows = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else []       # by now, other runs' rows may be there
-        rows = [old for old in rows if any(old[key] != row[key] for key in KEY)] + [row]
-        rows.sort(key=lambda row: (row["net"], row["start"], row["faces"], row["without"]))
+        rows = [old for old in rows if any(old.get(key) != row[key] for key in KEY)] + [row]
+        rows.sort(key=lambda row: [row.get(key, "") for key in KEY])
         write_json(RESULTS, {"rows": rows})
         write_text(TABLE, ABOUT.format(table=lines(rows), mean_shape=row["mean_shape"]))
         print(row, flush=True)

@@ -6,6 +6,7 @@ says of real faces to their labels. It learns from labels of real photos, but se
 
 import numpy as np
 import torch
+from label_offset import in_frame_of_eyes
 from torch import nn
 from torch.nn.functional import dropout
 
@@ -16,8 +17,8 @@ EPOCHS, BATCH, HIDDEN = 120, 64, 256
 
 def to_frame(landmarks: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Landmarks (N, 68, 2) as complex numbers (N, 68), the outer eye corners of `frames` (N, 68, 2) at -1/2 and 1/2."""
-    left, right = (frames[:, k, None] @ (1, 1j) for k in IBUG_68.eye_corners)
-    return (landmarks @ (1, 1j) - (left + right) / 2) / (right - left)
+    middle = frames[:, list(IBUG_68.eye_corners)].mean(1, keepdims=True)
+    return in_frame_of_eyes(landmarks - middle, frames)
 
 
 def from_frame(points: np.ndarray, frames: np.ndarray) -> np.ndarray:

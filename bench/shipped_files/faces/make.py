@@ -175,6 +175,10 @@ def main() -> int:
     parser.add_argument("--without", nargs="+", default=[], choices=WITHOUT, help="what to leave out of the wild pictures")
     parser.add_argument("--relabel", action="store_true", help="only place the landmarks of the wild pictures anew")
     options = parser.parse_args()
+    # The command once more, for the datasheet.
+    aside = "folder", "processes", "relabel"
+    options.given = {name: value for name, value in vars(options).items()
+                     if name not in aside and value != parser.get_default(name)}
     # There the light is even: with more, nothing changes after the denoiser.
     options.studio_samples = max(options.samples * 2 // 5, 1)
     folder = options.folder

@@ -17,6 +17,7 @@ class Solid:
     textures: np.ndarray | None = None          # (corners, 2)
     attributes: dict[str, np.ndarray] | None = None      # by name: (n,) or (n, 3), for the material to read
     smooth: bool = True
+    subdivide: int = 0
 
 
 @dataclass
@@ -43,6 +44,9 @@ def solid(part: Solid) -> bpy.types.Object:
     mesh.materials.append(part.material)
     ob = bpy.data.objects.new(part.name, mesh)
     bpy.context.scene.collection.objects.link(ob)
+    if part.subdivide:
+        modifier = ob.modifiers.new("subdivide", "SUBSURF")
+        modifier.levels = modifier.render_levels = part.subdivide
     return ob
 
 

@@ -55,7 +55,7 @@ class _Stage:
     camera: scene.Camera
     target: np.ndarray
     distance: float
-    face_size: float                        # in pixels
+    side: float                             # of the face, in pixels
     facts: dict
     rng: np.random.Generator
 
@@ -84,7 +84,7 @@ def _dress(person: people.Person, rng: np.random.Generator, kind: str | None, po
     return _Cast(face, pose, points, solids, strands, facts)
 
 
-def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False, annotated: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """iBUG's (68, 3) and IMM's (58, 3) in the scene; `fixed`: each at one place of the mesh, wherever it is seen from."""
     head = cast.pose.apply(np.array([[0, -1.0, 0], [0, -1.0, 1]]) * cast.face.size, cast.face)
     below, above = camera.project(head)
@@ -93,7 +93,7 @@ def _landmarks(cast: _Cast, camera: scene.Camera, fixed: bool = False) -> tuple[
     places = faces.places()
     if fixed:
         return places.on_mesh(cast.points)
-    return places.in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person))
+    return places.in_picture(cast.points, camera.project, up, turn, hair.brow_edge(cast.face.person), annotated)
 
 
 def _covered(points: np.ndarray, cast: _Cast, camera: scene.Camera) -> np.ndarray:
@@ -141,7 +141,7 @@ def _passers_by(rng: np.random.Generator, target: np.ndarray, camera: scene.Came
 def _frame(cast: _Cast, target, distance: float, turned: tuple[float, float, float], size, centre, side: float) -> scene.Camera:
     """A camera, `turned` by yaw, pitch and roll, that sees the landmarks' width and height with the mean `side`, in pixels."""
     camera = scene.look_at(target, distance, *turned, 1000.0, size, centre)
-    pixels = camera.project(_landmarks(cast, camera)[0])
+    pixels = camera.project(_landmarks(cast, camera, annotated=False)[0])
     focal = 1000.0 * side / np.sqrt(np.prod(np.ptp(pixels, 0)))
     return scene.look_at(target, distance, *turned, focal, size, centre)
 
@@ -158,8 +158,8 @@ def _take(cast: _Cast, camera: scene.Camera, samples: int, folder: Path, seed: i
 def _finish(cast: _Cast, camera: scene.Camera, light: np.ndarray, rng: np.random.Generator, studio: bool,
             fixed: bool = False) -> Picture:
     ibug, imm = _landmarks(cast, camera, fixed)
-    pixels = camera.project(ibug)
-    low, high = np.rint(pixels.min(0)).astype(int), np.rint(pixels.max(0)).astype(int)
+    pixels, framed = camera.project(ibug), camera.project(_landmarks(cast, camera, annotated=False)[0])
+    low, high = np.rint(framed.min(0)).astype(int), np.rint(framed.max(0)).astype(int)
     width, height = camera.size
     on_face = np.zeros((height, width), bool)
     on_face[max(low[1], 0):max(high[1], 1), max(low[0], 0):max(high[0], 1)] = True
@@ -212,7 +212,7 @@ def wild(seed: int, index: int, folder: Path, samples: int = 20, side: tuple[flo
             _passers_by(rng, stage.target, camera)
     light = _take(cast, camera, samples, folder, seed * 1000 + index)
     result = _finish(cast, camera, light, rng, False, "labels" in without)
-    result.facts |= stage.facts | {"setting": kind, "millimetres": round(36 * camera.focal / (4.0 * stage.face_size))}
+    result.facts |= stage.facts | {"setting": kind, "millimetres": round(36 * camera.focal / (4.0 * stage.side))}
     return result
 
 
@@ -220,8 +220,8 @@ def wild_labels(seed: int, index: int, side: tuple[float, float] = (95, 145), wi
     """The landmarks (68, 2) of `wild`'s picture, and which are covered (68,), without making it."""
     scene.empty()
     stage = _stage(seed, index, side, without)
-    points = _landmarks(stage.cast, stage.camera, "labels" in without)[0]
-    return stage.camera.project(points), _covered(points, stage.cast, stage.camera)
+    ibug, imm = _landmarks(stage.cast, stage.camera, "labels" in without)
+    return stage.camera.project(ibug), _covered(np.concatenate([ibug, imm]), stage.cast, stage.camera)[:68]
 
 
 def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: int = 20) -> Picture:
@@ -229,15 +229,14 @@ def studio(seed: int, number: int, view: int, sex: str, folder: Path, samples: i
     scene.empty()
     rng, own = np.random.default_rng([seed, 1, number, view]), np.random.default_rng([seed, 2, number])
     person = people.draw(seed * 100_000 + number, sex, adult=True)
-    turn = {3: rng.normal(-31, 4), 4: rng.normal(31, 4)}.get(view, rng.normal(0, 3))
+    turn = rng.normal({3: 31, 4: -31}.get(view, 0), {3: 5, 4: 5, 5: 8, 6: 17}.get(view, 3))
     kind = {2: str(rng.choice(["smile", "grin"])), 6: None}.get(view, "neutral")
-    if view == 6:
-        turn += rng.normal(0, 6)
     pose = Pose(float(-.75 * turn), float(rng.normal(0, 3)), float(rng.normal(0, 2.5)))
     cast = _dress(person, rng, kind, pose, True)
     target = pose.apply(np.array([_MIDDLE]) * cast.face.size, cast.face)[0]
-    side, distance, size = own.normal(186, 10) * rng.normal(1, .02), 13.0, (640, 480)
-    centre = (322 + rng.normal(0, 14), 302 + rng.normal(0, 11))
+    side, distance, size = own.normal(195, 13) * rng.normal(1, .02), 13.0, (640, 480)
+    # A head turns about its neck, so that the face leaves the middle.
+    centre = (323 - 2.3 * turn + rng.normal(0, 24 if view in (3, 4) else 17), 281 + rng.normal(0, 15))
     camera = _frame(cast, target, distance, (.25 * turn, 3.0, 0), size, centre, side)
     scene.put_camera(camera, distance - .35 * cast.face.size, .05)
     setting.studio(target, camera, spot=view == 5)
