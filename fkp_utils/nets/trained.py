@@ -3,7 +3,7 @@
 import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +17,6 @@ from .models import he_init, make_net
 from .recipe import Recipe
 from .targets import Heatmaps, Target
 from .threads import adapt_threads
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def default_device() -> torch.device:
@@ -95,7 +92,7 @@ class Trained:
     target: Target
     recipe: Recipe
     convention: Convention
-    history: "pd.DataFrame | None" = None          # None where a file holds the weights alone
+    history: Any = None                            # pd.DataFrame, see `fit`; None where a file holds the weights alone
 
     @property
     def best_epoch(self) -> int:
