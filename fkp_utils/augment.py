@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .landmarks import Convention
 
+Points = TypeVar("Points", torch.Tensor, np.ndarray)
 CHUNK = 16                           # faces augmented together on a CPU: their intermediate tensors fit its cache
 
 
@@ -76,7 +78,7 @@ def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor, con
             torch.where(which[:, None, None], mirrored, landmarks))
 
 
-def moved_aside(landmarks: torch.Tensor, convention: Convention, offset: float) -> torch.Tensor:
+def moved_aside(landmarks: Points, convention: Convention, offset: float) -> Points:
     """Landmarks (b, n, 2) moved to the face's image-right by a share of the inter-ocular distance."""
     if convention.eye_corners is None:
         raise ValueError(f"convention {convention.name!r} has no eye corners, of whose distance {offset:g} is a share")

@@ -3,7 +3,6 @@
 import io
 import sys
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from test_project import PROJECT
 from fkp_utils.augment import to_float
 from fkp_utils.landmarks import IBUG_68, NOSE, Convention
 from fkp_utils.nets.recipe import Recipe
+from fkp_utils.predict import both_ways
 from fkp_utils.profiles import recipe
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
@@ -22,7 +22,7 @@ sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
 from embedded_to_real import without_bias
 from jpeg import JpegAugment, jpeg_artefacts
 from label_adaptation import adapted, from_frame, to_frame
-from label_offset import offsets, without_a_side
+from label_offset import offsets
 
 
 @pytest.mark.parametrize("quality", [10, 30, 70, 95])
@@ -106,5 +106,5 @@ class _Sided:
 def test_a_face_and_its_mirror_image_together_have_no_side():
     face = np.random.default_rng(1).uniform(20, 80, (68, 2))
     face = (face + face[list(IBUG_68.flip)] * [-1, 1] + [99, 0]) / 2                  # as its own mirror image
-    faces = SimpleNamespace(images=np.zeros((20, 100, 100), np.uint8))
-    np.testing.assert_allclose(without_a_side(_Sided(face), faces), np.stack([face] * 20), atol=1e-4)
+    found, _ = both_ways(_Sided(face), np.zeros((20, 100, 100), np.uint8))
+    np.testing.assert_allclose(found, np.stack([face] * 20), atol=1e-4)

@@ -107,25 +107,28 @@ def test_a_submission_of_a_net_with_a_known_error_scores_it(embedded, tmp_path, 
         return [Face(box, truth[name, tuple(box)] + [3, -1], 1.0) for name, box in zip(names, boxes)]
 
     monkeypatch.setattr(kaggle, "landmarks_in_boxes", answers)
-    save_weights(tmp_path / "net.safetensors", _beside("small68.safetensors", 0.0))
+    save_weights(tmp_path / "net.safetensors", _beside("small68.safetensors", 0.02))
     arguments = ["--data", str(embedded), "--weights", str(tmp_path / "net.safetensors"), "--out", str(tmp_path / "s.csv")]
     assert kaggle.main(arguments) == 0
-    assert "MAE 2.000 px" in capsys.readouterr().out and sum(opened) == len(listed) and len(opened) > 1
+    said = capsys.readouterr().out
+    assert "as found, values" in said and "MAE 2.000 px as found" in said and sum(opened) == len(listed) and len(opened) > 1
     values = pd.read_csv(tmp_path / "s.csv").Predicted.to_numpy().reshape(len(listed), 68, 2)
     np.testing.assert_allclose(values, listed.truth + [3, -1], atol=2e-3)
+    assert kaggle.main([*arguments, "--labels-side"]) == 0
+    moved = pd.read_csv(tmp_path / "s.csv").Predicted.to_numpy().reshape(len(listed), 68, 2) - values
+    eyes = (listed.truth[:, 45] - listed.truth[:, 36]) * np.where(listed.mirrored, -1, 1)[:, None]
+    np.testing.assert_allclose(moved, np.repeat(0.02 * eyes[:, None], 68, 1), atol=2e-3)
+    assert "on the labels' side, values" in capsys.readouterr().out
 
 
-def test_labels_of_the_sets_own_mirrored_copies_lie_to_the_other_side(embedded, monkeypatch):
-    """What the net says lies 0.02 inter-ocular distances to the right of the truth; in the copies' file names is why."""
+def test_labels_of_the_sets_own_mirrored_copies_lie_to_the_other_side(embedded):
+    """To the right by 0.02 inter-ocular distances, in the set's copies, which their file names tell, to the left."""
     run = _beside("small68.safetensors", 0.02)
     faces = IBugFaces(embedded, "test", crop=Crop(1.4, 0.1, 64))
     aside = 0.02 * (faces.truth[:, 45] - faces.truth[:, 36])[:, None]
-    said = iter(faces.truth + aside)
-    monkeypatch.setattr(kaggle, "landmarks_in_boxes",
-                        lambda pictures, boxes, run: [Face(box, next(said), 1.0) for box in boxes])
     copies = np.array(["_mirror" in name for name in faces.names])
     assert copies.any() and not copies.all()
-    found = kaggle.predict_test(run, faces)
+    found = kaggle.on_labels_side(faces.truth, run, faces)
     np.testing.assert_allclose(found[copies], (faces.truth - aside)[copies], atol=1e-3)
     np.testing.assert_allclose(found[~copies], (faces.truth + aside)[~copies], atol=1e-3)
 

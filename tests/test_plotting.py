@@ -66,7 +66,7 @@ def test_truth_is_blue_and_prediction_orange():
 
 
 def test_floats_and_bytes_of_one_picture_are_drawn_alike():
-    """Halves, a quarter of the way and three quarters, from black to white: what nets take, -0.5 to 0.5, and what files hold."""
+    """From black to white, by quarters: what nets take, -0.5 to 0.5, and what files hold."""
     grey = np.repeat(np.array([[0, 64, 191, 255]], np.uint8), 4, 0)
     drawn = []
     for image in (grey, grey.astype(np.float32) / 255 - 0.5):

@@ -76,7 +76,8 @@ function movedAside(points, share) {
   return points.map(([x, y]) => [x + share * (right[0] - left[0]), y + share * (right[1] - left[1])]);
 }
 
-// One look at a face and its mirror image: landmarks in the picture, and how well both answers agree (predict.both_ways).
+// One look at a face and its mirror image: landmarks in the picture, and how well both answers agree (predict.both_ways). Labels
+// have a side, see movedAside; the landmarks have none, so that a mirrored picture gets the mirrored landmarks.
 // Without the mirror image it takes half the time, and the confidence says nothing.
 async function look(grey, place, mirrored = true) {
   const S = about.size, n = about.flip.length, straight = cut(grey, place), both = new Float32Array((mirrored ? 2 : 1) * S * S);
@@ -84,8 +85,9 @@ async function look(grey, place, mirrored = true) {
   for (let v = 0; mirrored && v < S; v++) for (let u = 0; u < S; u++) both[S * S + v * S + u] = straight[v * S + S - 1 - u];
   const { data } = (await net.run({ images: new ort.Tensor("float32", both, [mirrored ? 2 : 1, 1, S, S]) })).landmarks;
   const one = about.flip.map((_, k) => [data[2 * k], data[2 * k + 1]]);
-  const two = !mirrored ? one : movedAside(about.flip.map(k => [S - 1 - data[2 * (n + k)], data[2 * (n + k) + 1]]), 2 * about.offset);
-  const mean = one.map((p, k) => [(p[0] + two[k][0]) / 2, (p[1] + two[k][1]) / 2]);
+  const back = mirrored && about.flip.map(k => [S - 1 - data[2 * (n + k)], data[2 * (n + k) + 1]]);
+  const two = mirrored ? movedAside(back, 2 * about.offset) : one;
+  const mean = mirrored ? one.map((p, k) => [(p[0] + back[k][0]) / 2, (p[1] + back[k][1]) / 2]) : movedAside(one, -about.offset);
   const [left, right] = about.eye_corners.map(k => mean[k]), eyes = Math.max(Math.hypot(left[0] - right[0], left[1] - right[1]), 1e-6);
   const apart = one.map((p, k) => Math.exp(-about.confidence_decay * Math.hypot(p[0] - two[k][0], p[1] - two[k][1]) / eyes));
   const { box: [, , w, h], roll } = place, [x, y] = centreOf(place), scale = about.margin * Math.max(w, h) / S;

@@ -8,7 +8,6 @@ the mean of many faces, they do. Writes bench/real_photos/label_offset.md, in pe
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ import numpy as np
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.files import write_text
 from fkp_utils.landmarks import IBUG_68
-from fkp_utils.nets.trained import Trained
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.predict import WEIGHTS, both_ways
 
@@ -33,12 +31,6 @@ the faces' size: a pixel on a face of 250. To the eye that is nothing, to the NM
 mirror images is told both sides and says the middle. With `flip_offset=0.009` labels of mirror images are moved to the same
 side. The landmarks then lie where the dataset's do, a hundredth to the right.
 """
-
-
-def without_a_side(run: Trained, faces: IBugFaces) -> np.ndarray:
-    """Landmarks (N, 68, 2) in pixels of the crops: the mean of what the net says of the face and of its mirror image."""
-    both = replace(run, recipe=replace(run.recipe, augment=replace(run.recipe.augment, flip_offset=0.0)))
-    return both_ways(both, np.array(faces.images))[0]
 
 
 def in_frame_of_eyes(moved: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -65,7 +57,7 @@ def main() -> None:
     lines = ["| faces | how many | to the right | down |", "| --- | --- | --- | --- |"]
     for split in ("train", "val"):
         faces = IBugFaces(options.real, split, crop=run.recipe.crop)
-        values = offsets(without_a_side(run, faces), faces.landmarks)
+        values = offsets(both_ways(run, np.array(faces.images))[0], faces.landmarks)
         folder, width = np.array([name.split("/")[0] for name in faces.names]), faces.boxes[:, 2]
         groups = {f"{split}": np.ones(len(faces), bool)}
         groups |= {f"{split}, {name.upper()}": folder == name for name in np.unique(folder)}

@@ -4,7 +4,8 @@
 
 Scores the validation tenth of the iBUG training photos and writes data/measured/shipped.json: by region,
 by pose, by brightness of the cheeks, by confidence; with and without the mirror image and a second pass on a
-re-centred crop; and averaged with a second net, if one is named. About a minute.
+re-centred crop; and averaged with a second net, if one is named. All of these on the labels' side (`label_offset.md`), as the
+dataset has it; what `predict` says has none, and stands beside them. About a minute.
 """
 
 import argparse
@@ -58,18 +59,21 @@ def main() -> None:
     train, faces = (IBugFaces(options.real, split, crop=crop) for split in ("train", "val"))
     truth = faces.truth
     in_crops, sure = both_ways(run, np.array(faces.images))
-    found = faces.to_image(in_crops)
-    again = box_around(found, run.convention)
+    plain = faces.to_image(in_crops)
+    found = run.on_labels_side(plain)
+    again = box_around(plain, run.convention)
     pictures = [read_gray(faces.folder / name) for name in faces.names]
-    second = crop.to_image(both_ways(run, np.stack([crop.cut(p, b) for p, b in zip(pictures, again)]))[0], again)
+    cut_again = np.stack([crop.cut(picture, box) for picture, box in zip(pictures, again)])
+    second = run.on_labels_side(crop.to_image(both_ways(run, cut_again)[0], again))
+    predicted = np.array([face.landmarks for face in landmarks_in_boxes(pictures, faces.boxes, run)])
     ways = {"mean shape in the box": faces.to_image(np.repeat(mean_shape(train.landmarks)[None], len(faces), 0)),
             "one look": faces.to_image(run.predict(faces)), "averaged with the mirror image": found,
             "second pass on a re-centred crop": second, "both passes averaged": (found + second) / 2,
-            "as `predict` looks": np.array([face.landmarks for face in landmarks_in_boxes(pictures, faces.boxes, run)])}
+            "as `predict` looks, on the labels' side": run.on_labels_side(predicted), "as `predict` looks": predicted}
     if options.second:
         other = load_weights(options.second)
         its = IBugFaces(options.real, "val", crop=other.recipe.crop)
-        theirs = its.to_image(both_ways(other, np.array(its.images))[0])
+        theirs = other.on_labels_side(its.to_image(both_ways(other, np.array(its.images))[0]))
         ways |= {"second net alone": theirs, "two nets averaged": (found + theirs) / 2}
     errors = nme(found, truth, IBUG_68)
     quarters = np.array_split(np.argsort(sure), 4)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import gaussian_filter
 
 
 def _resize(field: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -17,6 +16,8 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> np.n
 
 def clutter(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """A random out-of-focus backdrop, linear (3, h, w): planes, boxes, discs and texture."""
+    from scipy.ndimage import gaussian_filter
+
     h, w = size[0] // 2, size[1] // 2                       # out of focus, so half the size is enough
     saturation = rng.beta(1.2, 3)
 

@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib import cbook
-from skimage import data as skimage_data
 
 from ..errors import DatasetError
 from ..folders import PERSONAL
@@ -18,6 +16,10 @@ def free_portraits() -> dict[str, np.ndarray]:
     Eileen Collins (NASA, public domain, in scikit-image), Grace Hopper (U.S. Navy, public domain, in
     matplotlib), and both in one picture, since a photo may show several people.
     """
+    # Here, since both take long to load.
+    from matplotlib import cbook
+    from skimage import data as skimage_data
+
     collins = skimage_data.astronaut()[:, :, :3]
     hopper = read_photo(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))[: len(collins)]
     return {"Eileen Collins": collins, "Grace Hopper": hopper, "both": np.hstack([collins, hopper])}

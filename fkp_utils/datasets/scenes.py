@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
-from scipy.optimize import linear_sum_assignment
-from skimage import data as skimage_data
 from tqdm.auto import tqdm
 
 from ..folders import MEASURED
@@ -38,6 +36,8 @@ BACKDROPS = ("brick", "chelsea", "coffee", "coins", "grass", "motorcycle_left", 
 
 @cache
 def _backdrops() -> list[np.ndarray]:
+    from skimage import data as skimage_data
+
     folder = Path(skimage_data.__file__).parent
     return [np.asarray(Image.open(next(folder.glob(f"{name}.*"))).convert("L")) for name in BACKDROPS]
 
@@ -139,6 +139,8 @@ def matched(found: np.ndarray, true: np.ndarray, reach: float = 1 / 3, ratio: fl
     Its centre is at most `reach` sides away and its size within a factor of `ratio`; each once, as many as possible, and of
     all ways to pair these the one with the least sum of distances in sides.
     """
+    from scipy.optimize import linear_sum_assignment
+
     answer = np.full(len(true), -1)
     side = 2 * np.linalg.norm(true[:, 1] - true[:, 0], axis=-1)
     distance = np.linalg.norm(true[:, None, 0] - found[None, :, 0], axis=-1) / side[:, None]

@@ -7,12 +7,14 @@ mateuszbuda/brain-segmentation-pytorch, with a 7x7 output layer. All take float 
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .._torchvision import models
+if TYPE_CHECKING:
+    from torchvision.models import ResNet
 
 
 class _PlainNet(nn.Module):
@@ -63,8 +65,11 @@ class FaceNet(_PlainNet):
         self.fc2 = nn.Linear(500, 2 * n_landmarks)
 
 
-def keypoint_resnet18(n_landmarks: int = 68) -> models.ResNet:
+def keypoint_resnet18(n_landmarks: int = 68) -> "ResNet":
     """ResNet-18 with one input channel: (b, 1, h, w) -> (b, 2 * n_landmarks)."""
+    # Here, since it takes longer to load than all else together.
+    from .._torchvision import models
+
     net = models.resnet18(num_classes=2 * n_landmarks)
     net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=2, bias=False)
     return net

@@ -1,16 +1,16 @@
 """A net together with all that its answers need: how pictures are cut and scaled, and how outputs become landmarks."""
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..augment import to_float
+from ..augment import moved_aside, to_float
 from ..datasets import FaceDataset, registered
 from ..landmarks import Convention
 from .models import he_init, make_net
@@ -92,12 +92,22 @@ class Trained:
     target: Target
     recipe: Recipe
     convention: Convention
-    history: pd.DataFrame = field(default_factory=pd.DataFrame)
+    history: Any = None                            # pd.DataFrame, see `fit`; None where a file holds the weights alone
 
     @property
     def best_epoch(self) -> int:
-        """Epoch (from 1) with the smallest validation error."""
+        """Epoch (from 1) with the smallest validation error; ValueError for a net from a file, which does not say."""
+        if self.history is None:
+            raise ValueError(f"{self.recipe.title}: no history of its training, only its weights")
         return int(self.history.val_error.idxmin()) + 1
+
+    def on_labels_side(self, landmarks: np.ndarray) -> np.ndarray:
+        """Landmarks (N, n, 2) moved to the side of what they mark where the labels lie that the net learned from.
+
+        For scores on their dataset alone: to the eye the landmarks are then a little beside the features (`augment.flip`).
+        """
+        offset = self.recipe.augment.flip_offset
+        return moved_aside(landmarks, self.convention, offset) if offset else landmarks
 
     @property
     def heatmap_target(self) -> Heatmaps:

@@ -1,11 +1,6 @@
 """Every figure of the course. Functions take arrays, return a matplotlib Figure and save nothing."""
 
-from .base import DPI, Figure
-from .charts import (
-    ablation, calibration, compare_recipes, error_by_view, error_curves, loss_curves, recipes_compared, region_bars,
-    trade_off, transfer)
-from .faces import (
-    error_details, extremes, face_grid, face_with_options, found_in_scenes, heatmap_details, heatmap_overlay,
-    numbered_landmarks, ranked_faces, show_face, superimpose)
-from .nets import feature_maps, filters, network, strongest_filters
-from .photos import drawn_on, photo_figure, photo_with_points, teaser
+import lazy_loader
+
+# What each module gives stands in __init__.pyi; it is loaded where it is first used, and matplotlib with it.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

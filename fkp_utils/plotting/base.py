@@ -13,7 +13,6 @@ from ..marks import mark
 from ..palette import GRID, INK, SERIES, SOFT
 
 DPI = 110                            # of a figure on screen
-LONGEST = 65_500                     # pixels of a JPEG's sides; matplotlib draws a few more
 
 
 class Figure(figure.Figure):

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 
 from .. import plotting
-from ..augment import flip
+from ..augment import flip, moved_aside
 from ..datasets.images import read_photo
 from ..detection import find_faces
 from ..landmarks import Convention, box_corners, upright_boxes
@@ -77,6 +76,9 @@ def check_reads_faces(run: Trained) -> None:
 def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks of crops, the mean of what the net says of each and of its mirror image.
 
+    Of a picture's mirror image it says the mirrored landmarks, whatever side the labels have that the net learned from
+    (`augment.flip`); `Trained.on_labels_side` moves them there.
+
     Parameters
     ----------
     run : trained net
@@ -93,11 +95,12 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parts = min(len(looks), -(-looks.numel() // PIXELS_AT_ONCE))
         answers = [run.landmarks(some) for some in looks.tensor_split(parts)]
         straight, mirrored = torch.cat(answers).chunk(2)
-        _, mirrored = flip(images, mirrored, images.new_ones(len(images), dtype=torch.bool), run.convention,
-                           run.recipe.augment.flip_offset)
+        _, mirrored = flip(images, mirrored, images.new_ones(len(images), dtype=torch.bool), run.convention)
         found = (straight + mirrored) / 2
+        offset = run.recipe.augment.flip_offset
+        apart = straight - (moved_aside(mirrored, run.convention, 2 * offset) if offset else mirrored)
         scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
-        sure = torch.exp(-CONFIDENCE_DECAY * (straight - mirrored).norm(dim=-1) / scale).mean(1)
+        sure = torch.exp(-CONFIDENCE_DECAY * apart.norm(dim=-1) / scale).mean(1)
     return found.numpy(), sure.numpy()
 
 
@@ -270,12 +273,12 @@ def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
                              [face.roll for face in faces], faces[0].convention if faces else None)
 
 
-def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> Figure:
+def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> "plotting.Figure":
     """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
     return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found")
 
 
-def compared(photo: str | Path | np.ndarray, run: Trained, limit: float = 10.0) -> tuple[Figure, str]:
+def compared(photo: str | Path | np.ndarray, run: Trained, limit: float = 10.0) -> tuple["plotting.Figure", str]:
     """What a net says of the faces of a photo, and beside it, or below, what the shipped weights say in the same boxes.
 
     Returns the figure, and a judgement of each face in words: right where its landmarks lie at most `limit` percent of the

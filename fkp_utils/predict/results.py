@@ -9,13 +9,12 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from ..files import replacing, write_json
 from ..marks import COLUMNS, mark, mark_of
 from ..nets.weights import sha256
-from ..plotting.base import LONGEST
+from ..plotting.drawing import LONGEST
 from .faces import Face, drawn
 
 
@@ -111,6 +110,8 @@ def places(photos: Sequence[Path], out: Path | None, how: dict) -> list[Result]:
 
 def read_table(path: Path) -> dict[str, list[dict]]:
     """The rows of each photo in a table of ours; ValueError for another file, which must not be written over."""
+    import pandas as pd
+
     try:
         table = pd.read_csv(path, encoding_errors="surrogateescape", float_precision="round_trip", dtype={"photo": str},
                             keep_default_na=False)               # a photo may be called 007, or NA
@@ -125,6 +126,8 @@ def read_table(path: Path) -> dict[str, list[dict]]:
 
 def update_table(path: Path, photos: dict[str, list[dict]]) -> None:
     """Write the rows of photos, those of others stay; whole or not at all; names that are not UTF-8 as the bytes they are."""
+    import pandas as pd
+
     rows = [{**row, "photo": name} for name, some in {**read_table(path), **photos}.items() for row in some]
     with replacing(path) as beside:
         pd.DataFrame(rows, columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")

@@ -18,13 +18,13 @@ import numpy as np
 _BENCH = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(_BENCH.parent), str(_BENCH / "real_photos")]
 
-from label_offset import in_frame_of_eyes, without_a_side  # noqa: E402
+from label_offset import in_frame_of_eyes  # noqa: E402
 
 from fkp_utils.datasets import IBugFaces  # noqa: E402  (found beside this file)
 from fkp_utils.landmarks import IBUG_68  # noqa: E402
 from fkp_utils.metrics import nme  # noqa: E402
 from fkp_utils.nets.weights import load_weights  # noqa: E402
-from fkp_utils.predict import WEIGHTS  # noqa: E402
+from fkp_utils.predict import WEIGHTS, both_ways  # noqa: E402
 
 FAR = .25
 
@@ -38,7 +38,7 @@ def main() -> None:
     turns = {file: facts["turn"] for file, facts in json.loads((root / "facts.json").read_text()).items()}
     run = load_weights(WEIGHTS)
     faces = IBugFaces(folder, "all", crop=run.recipe.crop)
-    found = without_a_side(run, faces)
+    found, _ = both_ways(run, np.array(faces.images))
     print(f"NME of the shipped net: {np.mean(nme(found, faces.landmarks, IBUG_68)):.2f} %, "
           f"median {np.median(nme(found, faces.landmarks, IBUG_68)):.2f} %, {len(faces)} faces")
     moved = 100 * in_frame_of_eyes(found - faces.landmarks, faces.landmarks)
