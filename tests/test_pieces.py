@@ -15,6 +15,7 @@ from fkp_utils.landmarks import NOSE
 from fkp_utils.nets.models import NoseNet
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import Coordinates
+from fkp_utils.pieces import training
 from fkp_utils.training.loop import Trainer
 
 
@@ -126,11 +127,11 @@ def test_steps_that_are_right(yours):
 
 
 @pytest.mark.parametrize("yours, said", [
-    (lambda *given: None, "not yet"), (pieces._without_zero, "still there"), (cleared_too_soon, "do not move"),
-    (pieces._no_step, "do not move"), (pieces._step_first, "before its own"),
-    (lambda m, o, x, t: by_hand(m, o, x, t) * t.numel(), "the sum of the squares"), (pieces._loss_of(F.l1_loss), "absolute"),
-    (pieces._loss_of(lambda a, b: F.mse_loss(a, b).sqrt()), "root"), (pieces._loss_of(F.smooth_l1_loss), "first loss"),
-    (pieces._loss_of(lambda a, b: (a - b).square().sum(1).mean()), "half of that"),
+    (lambda *given: None, "not yet"), (training._without_zero, "still there"), (cleared_too_soon, "do not move"),
+    (training._no_step, "do not move"), (training._step_first, "before its own"),
+    (lambda m, o, x, t: by_hand(m, o, x, t) * t.numel(), "the sum of the squares"), (training._loss_of(F.l1_loss), "absolute"),
+    (training._loss_of(lambda a, b: F.mse_loss(a, b).sqrt()), "root"), (training._loss_of(F.smooth_l1_loss), "first loss"),
+    (training._loss_of(lambda a, b: (a - b).square().sum(1).mean()), "half of that"),
     (lambda m, o, x, t: by_hand(m, torch.optim.SGD(m.parameters(), 0.1), x, t), "weights after"),
     (lambda m: 1, "raises TypeError")])
 def test_steps_that_are_wrong(yours, said):

@@ -1,0 +1,7 @@
+"""Checks for the pieces that the notebooks ask for, one module a part of the course.
+
+As in `exercises`, a check says right, not yet, or wrong, and for the usual mistakes which one; it never raises.
+"""
+
+from .nets import check_net, check_nose_net
+from .training import check_dataset, check_epoch, check_step, check_validation, matched, training_step, when_right
