@@ -76,8 +76,8 @@ def _by_the_batch(recipe, model, train, val):
     return recipe, model, train, val
 
 
-_NO_BETTER, _LEARNS = "no better than the mean shape", "far below the mean shape"
-_KEPT, _FAR = "each layer keeps a tenth or more of the spread before it", "faces far from the mean shape are worst"
+_NO_BETTER, _FAR = "no better than the mean shape", "faces far from the mean shape are worst"
+_KEPT = "each layer keeps as much of the spread as in any fresh net of its kind"
 FAULTS = {                                                # "" where a probe shows now this, now that
     "targets in pixels": Fault(_in_pixels, (_NO_BETTER, "it cannot", _KEPT, _FAR)),
     "collapsed initial weights": Fault(_collapsed, (
@@ -86,7 +86,7 @@ FAULTS = {                                                # "" where a probe sho
         "as far below the mean shape on validation faces as on training faces", "it can", _KEPT, "")),
     "left and right not exchanged": Fault(_not_exchanged, (_NO_BETTER, "it can", _KEPT, "")),
     "heatmaps of sum one": Fault(_faint, ("far worse than the mean shape", "it cannot", _KEPT, "all are wrong")),
-    "clipped boxes": Fault(_clipped, (_LEARNS, "it can", _KEPT, "faces whose box leaves the picture are worst")),
+    "clipped boxes": Fault(_clipped, ("below the mean shape", "it can", _KEPT, "faces whose box leaves the picture are worst")),
     "batch norm left in train mode": Fault(_by_the_batch, ("one face at a time gets other answers", "", _KEPT, ""))}
 
 

@@ -42,8 +42,9 @@ def test_seeds_in_a_row_draw_all_faults_and_each_always_the_same(few):
 def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(few):
     patient = Patient(*few, "collapsed initial weights")
     assert patient.diagnose("collapsed initial weights") == "right"
-    assert patient.diagnose("targets in pixels") == ("no: look at `spread` again. With targets in pixels it would say: "
-                                                     "each layer keeps a tenth or more of the spread before it. Does it?")
+    assert patient.diagnose("targets in pixels") == (
+        "no: look at `spread` again. With targets in pixels it would say: "
+        "each layer keeps as much of the spread as in any fresh net of its kind. Does it?")
     assert "look at `baseline`" in patient.diagnose("validation persons in training")
     assert patient.diagnose("bad luck").startswith("no such fault; there are: targets in pixels, collapsed")
 
@@ -134,7 +135,8 @@ def test_the_spread_shows_it(noses):
         spread = list(noses[fault].spread().values())
         return [behind / before for before, behind in pairwise(spread)]
 
-    assert min(kept("")) > 0.1 < min(kept("targets in pixels")) and max(kept("collapsed initial weights")) < 0.1
+    assert min(kept("")) > 0.3 and kept("") == kept("targets in pixels") == kept("validation persons in training")
+    assert max(kept("collapsed initial weights")) < 0.1
 
 
 @pytest.mark.training
