@@ -31,7 +31,7 @@ Parts = tuple[Recipe, nn.Module, FaceDataset, FaceDataset]
 class Fault:
     """What is done wrong, and what each probe then shows, in words that two faults share where it shows the same.
 
-    change : (recipe, untrained net, training faces, validation faces) -> the same, as the fault makes them
+    change : (recipe, untrained net, faces to learn from, faces to answer for) -> the same, as the fault makes them
     """
 
     change: Callable[[Recipe, nn.Module, FaceDataset, FaceDataset], Parts]
@@ -66,7 +66,7 @@ def _faint(recipe, model, train, val):
 
 
 def _clipped(recipe, model, train, val):
-    return recipe, model, *(with_clipped_boxes(faces) if isinstance(faces, IBugFaces) else faces for faces in (train, val))
+    return recipe, model, train, with_clipped_boxes(val) if isinstance(val, IBugFaces) else val
 
 
 def _by_the_batch(recipe, model, train, val):
@@ -117,8 +117,7 @@ class Patient:
         self._fault, self._checkpoints = fault, checkpoints
         self._recipe = replace(recipe, title=f"patient {zlib.crc32(fault.encode()):x}", limit=None)
         self._healthy = train.first(min(len(train), recipe.limit or len(train))), val
-        _, _, train, self.val = self._made(self._recipe, *self._healthy)
-        self.train = train.first(len(self._healthy[0]))       # without what leaked into it
+        self.train, self.val = (self._made(self._recipe, faces, faces)[3] for faces in self._healthy)     # as it is asked
         self.run = self._trained(self._recipe, *self._healthy)
 
     def _made(self, recipe: Recipe, train: FaceDataset, val: FaceDataset) -> Parts:

@@ -258,7 +258,9 @@ def when_right(checks: Sequence[tuple[Callable[..., Verdict], Any]], train: Call
 
 
 def matched(yours: list[tuple[float, float]] | None, history, factor: float = 1.5) -> Verdict:
-    """Whether the last validation loss lies within a factor of that of `fit`'s history: random starts differ, recipes do not.
+    """Whether the validation loss lies within a factor of that of `fit`'s history: random starts differ, recipes do not.
+
+    It is the mean of the last three epochs: from one to the next it jumps, with small batches by a half.
 
     yours : (training loss, validation loss) of each epoch; None where the pieces are not right yet
     """
@@ -266,7 +268,7 @@ def matched(yours: list[tuple[float, float]] | None, history, factor: float = 1.
         return Verdict("not yet: without your pieces there is nothing to compare")
     if len(yours) != len(history):
         return Verdict(f"wrong: {len(yours)} epochs, not {len(history)}")
-    mine, theirs = yours[-1][1], float(history.val_loss.iloc[-1])
-    numbers = f"your validation loss is {mine:.3g}, the course's {theirs:.3g}, {mine / theirs:.2f} times"
+    mine, theirs = sum(loss for _, loss in yours[-3:]) / len(yours[-3:]), float(history.val_loss[-3:].mean())
+    numbers = f"in the last epochs your validation loss is {mine:.3g}, the course's {theirs:.3g}, {mine / theirs:.2f} times"
     near = 1 / factor < mine / theirs < factor
     return Verdict(f"right: {numbers}" if near else f"wrong: {numbers}; within {factor:g} is wanted")
