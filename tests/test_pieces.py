@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -240,3 +241,19 @@ def test_each_folded_answer_is_right_in_its_cell_and_the_empty_cell_is_not_yet()
             exec(block, names)
             said.append(eval(check.source, names))
     assert said == ["right"] * len(said) and len(said) == 7
+
+
+@pytest.mark.parametrize("losses, said", [
+    ([9.0, 1.0, 2.0, 3.0], "right: in the last epochs your validation loss is 2, the course's 2, 1.00 times"),
+    ([9.0, 3.0, 3.0, 3.0], "wrong: in the last epochs your validation loss is 3, the course's 2, 1.50 times; within 1.5 "
+                           "is wanted"),
+    ([2.0, 2.0, 2.0], "wrong: 3 epochs, not 4")])
+def test_two_trainings_are_compared_by_the_mean_of_their_last_three_epochs(losses, said):
+    history = pd.DataFrame({"val_loss": [7.0, 3.0, 2.0, 1.0]})
+    assert pieces.matched([(0.0, loss) for loss in losses], history) == said
+
+
+def test_nothing_is_compared_before_the_pieces_are_right(capsys):
+    assert pieces.when_right([(pieces.check_step, lambda *given: None)], lambda: [(0.0, 1.0)]) is None
+    assert "First make these right:" in capsys.readouterr().out
+    assert pieces.matched(None, pd.DataFrame({"val_loss": [1.0]})).startswith("not yet")

@@ -268,7 +268,7 @@ def matched(yours: list[tuple[float, float]] | None, history, factor: float = 1.
         return Verdict("not yet: without your pieces there is nothing to compare")
     if len(yours) != len(history):
         return Verdict(f"wrong: {len(yours)} epochs, not {len(history)}")
-    mine, theirs = sum(loss for _, loss in yours[-3:]) / len(yours[-3:]), float(history.val_loss[-3:].mean())
+    mine, theirs = sum(loss for _, loss in yours[-3:]) / len(yours[-3:]), float(history.val_loss.iloc[-3:].mean())
     numbers = f"in the last epochs your validation loss is {mine:.3g}, the course's {theirs:.3g}, {mine / theirs:.2f} times"
     near = 1 / factor < mine / theirs < factor
     return Verdict(f"right: {numbers}" if near else f"wrong: {numbers}; within {factor:g} is wanted")
