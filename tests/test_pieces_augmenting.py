@@ -1,4 +1,4 @@
-"""Checks of Part 2's pieces: right answers in several styles pass, usual mistakes are named, the notebook's own answers pass."""
+"""Checks of Part 2's pieces: right answers in several styles pass, usual mistakes are named, the notebook's answers pass."""
 
 import ast
 import copy
@@ -131,7 +131,8 @@ def test_warps_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_warp(yours)), pieces.check_warp(yours)
 
 
-def in_torch(images, landmarks, matrix, shift, order=("x", "y"), less=1.0, align=False, plus=1.0, padding="border", first=False):
+def in_torch(images, landmarks, matrix, shift, order=("x", "y"), less=1.0, align=False, plus=1.0, padding="border",
+             first=False):
     """The answer with what a mistake in grid_sample's units changes."""
     h, w = images.shape[-2:]
     centre = torch.tensor([w - 1, h - 1]) / 2
@@ -148,7 +149,7 @@ def in_torch(images, landmarks, matrix, shift, order=("x", "y"), less=1.0, align
 
 
 @pytest.mark.parametrize("change, said", [
-    ({"order": ("y", "x")}, "x and y of the picture's points are exchanged"), ({"plus": 0.0}, "the picture is half a pixel off"),
+    ({"order": ("y", "x")}, "x and y of the picture's points are exchanged"), ({"plus": 0.0}, "picture is half a pixel off"),
     ({"plus": 0.0, "less": 0.0}, "goes with align_corners=True"), ({"align": True}, "goes with align_corners=False"),
     ({"padding": "zeros"}, "beyond its border"), ({"first": True}, "before the turn"), ({}, "^right$")])
 def test_mistakes_in_the_units_of_grid_sample(change, said):
@@ -209,11 +210,14 @@ def test_initial_weights_that_are_right(yours):
 
 
 @pytest.mark.parametrize("yours, said", [
-    (drawn(lambda n, out, c: (1 / n) ** 0.5), "the 2 is left out"), (drawn(lambda n, out, c: (2 / out) ** 0.5), "not of outputs"),
-    (drawn(lambda n, out, c: (2 / (n + out)) ** 0.5), "Glorot"), (drawn(lambda n, out, c: (2 / c) ** 0.5), "not channels alone"),
+    (drawn(lambda n, out, c: (1 / n) ** 0.5), "the 2 is left out"),
+    (drawn(lambda n, out, c: (2 / out) ** 0.5), "not of outputs"),
+    (drawn(lambda n, out, c: (2 / (n + out)) ** 0.5), "Glorot"),
+    (drawn(lambda n, out, c: (2 / c) ** 0.5), "not channels alone"),
     (drawn(lambda n, out, c: 2 / n), "is the variance"), (drawn(last=None), "the last layer's standard deviation is 0.2"),
-    (drawn(bias=lambda b: None), "biases"), (drawn(draw=lambda w, std: nn.init.constant_(w, std)), "all filters learn the same"),
-    (drawn(draw=lambda w, std: w.data.uniform_(0, std * 12**0.5)), "mean zero"), (drawn(lambda *n: 0.3), "for n = 100 it is 0.3"),
+    (drawn(bias=lambda b: None), "biases"), (drawn(lambda *n: 0.3), "for n = 100 it is 0.3"),
+    (drawn(draw=lambda w, std: nn.init.constant_(w, std)), "all filters learn the same"),
+    (drawn(draw=lambda w, std: w.data.uniform_(0, std * 12**0.5)), "mean zero"),
     (lambda model: None, "not yet"), (lambda model: he_init(copy.deepcopy(model)), "not yet"), (lambda: 1, "raises TypeError"),
     (lambda model: [nn.init.normal_(p, std=0.1) for p in model.parameters()], "batch normalisation")])
 def test_initial_weights_that_are_wrong(yours, said):
