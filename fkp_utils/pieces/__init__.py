@@ -3,5 +3,6 @@
 As in `exercises`, a check says right, not yet, or wrong, and for the usual mistakes which one; it never raises.
 """
 
+from .augmenting import check_average, check_he, check_matrix, check_warp
 from .nets import check_net, check_nose_net
 from .training import check_dataset, check_epoch, check_step, check_validation, matched, training_step, when_right
