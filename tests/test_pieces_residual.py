@@ -82,12 +82,14 @@ def without(name):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda channels: None, "not yet"), (lambda channels: nn.Module(), "not yet"), (lambda channels: 7, "no torch.nn.Module"),
-    (changed(axes=(2, 3)), "of each picture"), (changed(axes=(0,)), "each pixel"), (changed(axes=(1, 2, 3)), "over its channels"),
+    (changed(axes=(2, 3)), "of each picture"), (changed(axes=(0,)), "each pixel"),
+    (changed(axes=(1, 2, 3)), "over its channels"),
     (changed(axes=(0, 1, 2, 3)), "one mean of all channels"), (changed(batch=False), "not the running ones"),
     (changed(batch=True), "in evaluation the running mean"), (changed(update=False), "are not updated"),
     (changed(update=True), "move in evaluation"), (changed(graph=True), "every step's graph"),
     (changed(share=0.9), "0.9 of the old"), (changed(share=1), "replaces"), (changed(minus=0), "unbiased one"),
-    (changed(cut=True), "gradients flow"), (changed(buffers=False), "`running_mean` is missing, or not made by `register_buffer`"),
+    (changed(cut=True), "gradients flow"),
+    (changed(buffers=False), "`running_mean` is missing, or not made by `register_buffer`"),
     (without("weight"), "`weight` is missing"), (without("running_var"), "`running_var` is missing"),
     (changed(join=lambda x, m, v, g, b: g * (x - m) / (v.sqrt() + 1e-5) + b), "inside of the root"),
     (changed(join=lambda x, m, v, g, b: g * (x - m) / (v * 120 / 119 + 1e-5).sqrt() + b), "biased one, divided by n"),
@@ -125,9 +127,10 @@ class ShortcutFirst(nn.Module):
     def __init__(self, channels, features, stride):
         super().__init__()
         same = stride == 1 and channels == features
-        self.shortcut = nn.Identity() if same else nn.Sequential(nn.Conv2d(channels, features, 1, stride, bias=False), Norm(features))
-        self.layers = nn.Sequential(nn.Conv2d(channels, features, 3, stride, 1, bias=False), Norm(features), nn.ReLU(inplace=True),
-                                    nn.Conv2d(features, features, 3, 1, 1, bias=False), Norm(features))
+        self.shortcut = nn.Identity() if same else nn.Sequential(
+            nn.Conv2d(channels, features, 1, stride, bias=False), Norm(features))
+        self.layers = nn.Sequential(nn.Conv2d(channels, features, 3, stride, 1, bias=False), Norm(features),
+                                    nn.ReLU(inplace=True), nn.Conv2d(features, features, 3, 1, 1, bias=False), Norm(features))
 
     def forward(self, x):
         return torch.relu(self.shortcut(x) + self.layers(x))
@@ -137,7 +140,8 @@ def block(**mistake):
     return lambda *how: Block(*how, **mistake)
 
 
-@pytest.mark.parametrize("yours", [Block, ShortcutFirst, pieces.basic_block, block(norm=Norm), lambda *how: Block(*how).train()])
+@pytest.mark.parametrize("yours", [Block, ShortcutFirst, pieces.basic_block, block(norm=Norm),
+                                   lambda *how: Block(*how).train()])
 def test_blocks_that_are_right(yours):
     assert pieces.check_residual_block(yours) == "right"
 
@@ -145,7 +149,8 @@ def test_blocks_that_are_right(yours):
 @pytest.mark.parametrize("yours, said", [
     (lambda *how: None, "not yet"), (lambda *how: nn.Module(), "not yet"), (lambda *how: 7, "a int"),
     (block(join=lambda y, x: y.relu() + x), "before the addition, and none after"),
-    (block(join=lambda y, x: (y.relu() + x).relu()), "before the addition, too"), (block(join=lambda y, x: y.relu()), "no shortcut"),
+    (block(join=lambda y, x: (y.relu() + x).relu()), "before the addition, too"),
+    (block(join=lambda y, x: y.relu()), "no shortcut"),
     (block(join=lambda y, x: (y + x.relu()).relu()), "on the shortcut"), (block(join=lambda y, x: y + x), "after the addition"),
     (block(inner=lambda y: y), "between the convolutions"), (block(second=2), r"both convolutions.*6 channels to 9, stride 2"),
     (block(side=1), r"not on the shortcut\?"), (block(bias=True), "8 weights and biases, not 6"),
@@ -173,9 +178,9 @@ def test_squares_that_are_right(yours):
     (lambda b, m, s: None, "not yet"), (lambda b, m, s: square_of(b, 1 / m, s), "wrong way"),
     (lambda b, m, s: square_of(b, 2 * m - 1, s), "whole side"),
     (lambda b, m, s: square_of((b[0], b[1] + (0.5 + s) * (b[3] - b[2]), b[2], b[2]), m, s), "the width is taken"),
-    (lambda b, m, s: square_of((b[0] + b[2] / 2 - b[3] / 2, b[1], b[3], b[3]), m, s), "the height is taken"),
+    (lambda b, m, s: square_of((b[0] + b[2] / 2 - b[3] / 2, b[1], b[3], b[3]), m, s), "right in 3 of 5 cases"),
     (lambda b, m, s: np.add(square_of(b, m, s), (0.5, 0.5, 0)), "half a pixel"), (lambda b, m, s: square_of(b, m, -s), "is up"),
-    (lambda b, m, s: square_of(b, m, 0), "shift is forgotten"), (lambda b, m, s: b, r"shape \(4,\), not \(3,\)"),
+    (lambda b, m, s: square_of(b, m, 0), "the same for every `shift`"), (lambda b, m, s: b, r"shape \(4,\), not \(3,\)"),
     (lambda b, m, s: (0, 0, 1), "a constant"), (lambda b: 1, "raises TypeError")])
 def test_squares_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_square(yours)), pieces.check_square(yours)
@@ -186,8 +191,12 @@ def to_crop(points, square, size):
     return (points - 0.5 - np.array(square[:2])) / (square[2] / size) - 0.5
 
 
-@pytest.mark.parametrize("yours", [to_crop, lambda p, q, s: torch.tensor([[(x - q[0]) * s / q[2] - 0.5, (y - q[1]) * s / q[2] - 0.5]
-                                                                          for x, y in p])])
+def point_by_point(points, square, size):
+    left, top, side = square
+    return torch.tensor([[(x - left) * size / side - 0.5, (y - top) * size / side - 0.5] for x, y in points])
+
+
+@pytest.mark.parametrize("yours", [to_crop, point_by_point])
 def test_ways_into_the_crop_that_are_right(yours):
     assert pieces.check_to_crop(yours) == "right"
 
@@ -210,6 +219,13 @@ def test_the_right_crop_is_the_packages():
     np.testing.assert_allclose(to_crop(np.array([[59.5, 67.5]]), square, 50), [[24.5, 24.5]])
     crop = Crop(1.5, 0.1, 50).to_crop(np.array([[[59.5, 67.5]]]), np.array([[10.0, 20, 100, 80]]))
     np.testing.assert_allclose(crop, [[[24.5, 24.5]]])
+
+
+@pytest.mark.parametrize("check, right", zip(CHECKS, (nn.BatchNorm2d, pieces.basic_block, square_of, to_crop)))
+def test_other_seeds_ask_for_other_numbers(check, right):
+    for seed in (1, 2, 3):
+        assert check(right, seed=seed) == "right"
+        assert check(lambda *given: None, seed=seed).startswith("not yet")
 
 
 @pytest.mark.parametrize("check", CHECKS)
