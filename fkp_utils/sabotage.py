@@ -1,10 +1,11 @@
 """Trainings with a fault in them, handed over without a name, and four probes to find it.
 
-The probes are those that help with any training: compare with the mean shape; let the net learn 16 faces by heart; look at how
-large the signal is in each layer; and ask whose errors are large. Karpathy, "A recipe for training neural networks", 2019.
+The probes help with any training: compare with the mean shape; let the net learn 16 faces by heart; see how much of the
+faces' differences each layer keeps; and ask whose errors are large. Karpathy, "A recipe for training neural networks", 2019.
 """
 
 import copy
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,24 +13,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from .augment import to_float
-from .datasets import FaceDataset, IBugFaces
+from .augment import Augment, to_float
+from .datasets import FaceDataset, IBugFaces, IMMFaces
 from .datasets.crop import clip_boxes
 from .datasets.images import read_gray
 from .exercises import Verdict
-from .metrics import mean_shape, point_errors, region_errors
+from .metrics import mean_shape, nme, point_errors, region_errors
 from .nets.recipe import Recipe
 from .nets.trained import Trained, new_model
 from .training.loop import fit
 
 PROBES = ("baseline", "overfit", "spread", "errors")
+Parts = tuple[Recipe, nn.Module, FaceDataset, FaceDataset]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done wrong, and what each probe then shows, in words that two faults share where it shows the same."""
+    """What is done wrong, and what each probe then shows, in words that two faults share where it shows the same.
 
-    change: Callable[[Recipe, nn.Module, FaceDataset, FaceDataset], tuple[Recipe, nn.Module, FaceDataset, FaceDataset]]
+    change : (recipe, untrained net, training faces, validation faces) -> the same, as the fault makes them
+    """
+
+    change: Callable[[Recipe, nn.Module, FaceDataset, FaceDataset], Parts]
     shows: tuple[str, str, str, str]                      # of `PROBES`
 
 
@@ -45,13 +50,15 @@ def _collapsed(recipe, model, train, val):
 
 
 def _leaked(recipe, model, train, val):
-    return recipe, model, joined(train, val), val
+    if train is val:                                      # to be learned by heart
+        return recipe, model, train, val
+    both = {name: np.concatenate([getattr(train, name), getattr(val, name)]) for name in ("images", "landmarks")}
+    return recipe, model, changed(train, names=[*train.names, *val.names], **both), val
 
 
 def _not_exchanged(recipe, model, train, val):
-    flipped = copy.copy(train)
-    flipped.convention = replace(train.convention, flip=tuple(range(train.convention.size)))
-    return replace(recipe, augment=replace(recipe.augment, flip=0.5)), model, flipped, val
+    convention = replace(train.convention, flip=tuple(range(train.convention.size)))
+    return replace(recipe, augment=replace(recipe.augment, flip=0.5)), model, changed(train, {"convention": convention}), val
 
 
 def _faint(recipe, model, train, val):
@@ -59,91 +66,115 @@ def _faint(recipe, model, train, val):
 
 
 def _clipped(recipe, model, train, val):
-    return recipe, model, with_clipped_boxes(train), val
+    return recipe, model, *(with_clipped_boxes(faces) if isinstance(faces, IBugFaces) else faces for faces in (train, val))
 
 
-FAULTS = {
-    "targets in pixels": Fault(_in_pixels, (
-        "worse than the mean shape", "it cannot", "it stays as large", "all are wrong")),
+def _by_the_batch(recipe, model, train, val):
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):             # without running averages it normalises by the batch, always
+            layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None
+    return recipe, model, train, val
+
+
+_NO_BETTER, _LEARNS = "no better than the mean shape", "far below the mean shape"
+_KEPT, _FAR = "each layer keeps a tenth or more of the spread before it", "faces far from the mean shape are worst"
+FAULTS = {                                                # "" where a probe shows now this, now that
+    "targets in pixels": Fault(_in_pixels, (_NO_BETTER, "it cannot", _KEPT, _FAR)),
     "collapsed initial weights": Fault(_collapsed, (
-        "about the mean shape", "it cannot", "it shrinks from layer to layer", "those far from the mean are wrong")),
+        _NO_BETTER, "", "each layer keeps less than a tenth of the spread before it", _FAR)),
     "validation persons in training": Fault(_leaked, (
-        "as good on validation as on training", "it can", "it stays as large", "none stand out")),
-    "left and right not exchanged": Fault(_not_exchanged, (
-        "between the mean shape and a good net", "it cannot, of mirrored faces", "it stays as large",
-        "what lies far from the middle is worst")),
-    "heatmaps of sum one": Fault(_faint, (
-        "worse than the mean shape", "it cannot", "its last layer answers with next to nothing", "all are wrong")),
-    "clipped boxes": Fault(_clipped, (
-        "between the mean shape and a good net", "it can", "it stays as large", "faces at the picture's edge are worst"))}
+        "as far below the mean shape on validation faces as on training faces", "it can", _KEPT, "")),
+    "left and right not exchanged": Fault(_not_exchanged, (_NO_BETTER, "it can", _KEPT, "")),
+    "heatmaps of sum one": Fault(_faint, ("far worse than the mean shape", "it cannot", _KEPT, "all are wrong")),
+    "clipped boxes": Fault(_clipped, (_LEARNS, "it can", _KEPT, "faces whose box leaves the picture are worst")),
+    "batch norm left in train mode": Fault(_by_the_batch, ("one face at a time gets other answers", "", _KEPT, ""))}
 
 
-class Joined(FaceDataset):
-    """The faces of two datasets, one after the other."""
-
-    def __init__(self, first: FaceDataset, second: FaceDataset):
-        self.convention = first.convention
-        self.images = np.concatenate([first.images, second.images])
-        self.landmarks = np.concatenate([first.landmarks, second.landmarks])
-        self.names = [*first.names, *second.names]
-
-
-def joined(first: FaceDataset, second: FaceDataset) -> FaceDataset:
-    """Two datasets as one."""
-    return Joined(first, second)
+def changed(faces: FaceDataset, of_class: dict | None = None, **attributes) -> FaceDataset:
+    """A copy of a dataset with other attributes, and others of its class."""
+    other = copy.copy(faces)
+    other.__class__ = type(type(faces).__name__, (type(faces),), of_class or {})
+    vars(other).update(attributes)
+    return other
 
 
 def with_clipped_boxes(faces: IBugFaces) -> FaceDataset:
     """The faces cut out by what of their boxes lies on the picture, their landmarks as if by the whole boxes."""
-    cut, clipped = copy.copy(faces), clip_boxes(faces.boxes, faces.sizes)
-    cut.images = np.stack([faces.crop.cut(read_gray(faces.folder / name), box) for name, box in zip(faces.names, clipped)])
-    return cut
+    boxes = clip_boxes(faces.boxes, faces.sizes)
+    images = np.array(faces.images)
+    for k in np.flatnonzero((boxes != faces.boxes).any(1)):
+        images[k] = faces.crop.cut(read_gray(faces.folder / faces.names[k]), boxes[k])
+    return changed(faces, images=images)
 
 
 class Patient:
     """A training that runs and does not do what it should. What is wrong with it? `diagnose` says whether you are right.
 
-    recipe, train, val : of the training as it should be; fault : one of `FAULTS`
+    recipe, train, val : of the training as it should be; fault : one of `FAULTS`, or none
     """
 
-    def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str, checkpoints=None):
-        self._fault, self._recipe, self._checkpoints = fault, recipe, checkpoints
-        self.train, self.val = train, val
-        self.run = self._trained(train, val)
+    def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str = "", checkpoints=None):
+        self._fault, self._checkpoints = fault, checkpoints
+        self._recipe = replace(recipe, title=f"patient {zlib.crc32(fault.encode()):x}", limit=None)
+        self._healthy = train.first(min(len(train), recipe.limit or len(train))), val
+        _, _, train, self.val = self._made(self._recipe, *self._healthy)
+        self.train = train.first(len(self._healthy[0]))       # without what leaked into it
+        self.run = self._trained(self._recipe, *self._healthy)
 
-    def _trained(self, train: FaceDataset, val: FaceDataset, **changes) -> Trained:
-        recipe = replace(self._recipe, title="patient", **changes)
-        recipe, model, train, val = FAULTS[self._fault].change(recipe, new_model(recipe), train, val)
-        return fit(model, train, val, recipe, self._checkpoints)
+    def _made(self, recipe: Recipe, train: FaceDataset, val: FaceDataset) -> Parts:
+        model = new_model(recipe)
+        return FAULTS[self._fault].change(recipe, model, train, val) if self._fault else (recipe, model, train, val)
+
+    def _trained(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, **after) -> Trained:
+        recipe, model, train, val = self._made(recipe, train, val)
+        return fit(model, train, val, replace(recipe, **after), self._checkpoints, progress=False)    # a bar counts the faces
 
     def baseline(self) -> dict[str, float]:
-        """Mean distance in pixels: of the mean shape, and of the net's answers for training and validation faces."""
-        guess = np.repeat(mean_shape(self.train.landmarks)[None], len(self.val), 0)
-        return {"mean shape": float(point_errors(guess, self.val.landmarks).mean()),
-                "training faces": float(point_errors(self.run.predict(self.train), self.train.landmarks).mean()),
-                "validation faces": float(point_errors(self.run.predict(self.val), self.val.landmarks).mean())}
+        """Mean distance in pixels from the truth: of the mean shape, and of the net's answers.
 
-    def overfit(self, count: int = 16, epochs: int = 60) -> dict[str, float]:
-        """Mean distance in pixels after so many epochs with the first faces alone: of their mean shape, and of the net."""
-        few = self.train.first(count)
-        run = self._trained(few, few, epochs=epochs, batch=min(self._recipe.batch, 4))
-        guess = np.repeat(mean_shape(few.landmarks)[None], len(few), 0)
-        return {"mean shape": float(point_errors(guess, few.landmarks).mean()),
-                "the net": float(point_errors(run.predict(few), few.landmarks).mean())}
+        Spread is the standard deviation in pixels over the validation faces: 0 is one answer for all of them.
+        """
+        guess, found = mean_shape(self.train.landmarks)[None].repeat(len(self.val), 0), self.run.predict(self.val)
+        return {"mean shape": distance(guess, self.val), "training faces": distance(self.run.predict(self.train), self.train),
+                "validation faces": distance(found, self.val),
+                "one face at a time": distance(self.run.predict(self.val, 1), self.val),
+                "spread of the answers": float(found.std(0).mean()),
+                "spread of the truth": float(np.nanstd(self.val.landmarks, 0).mean())}
+
+    def overfit(self, count: int = 16, epochs: int | None = None) -> dict[str, float]:
+        """Mean distance in pixels after a training with the first faces alone, unchanged: of their mean shape, and of the net.
+
+        By default it looks at as many pictures as the whole training did, so that it takes about as long.
+        """
+        few = self._healthy[0].first(count)
+        recipe = replace(self._recipe, batch=min(self._recipe.batch, 4),
+                         epochs=epochs or max(1, self._recipe.epochs * len(self.train) // len(few)))
+        run = self._trained(recipe, few, few, augment=Augment())
+        few = self._made(recipe, few, few)[3]
+        return {"mean shape": distance(mean_shape(few.landmarks)[None].repeat(len(few), 0), few),
+                "the net": distance(run.predict(few), few)}
 
     def spread(self) -> dict[str, float]:
         """Standard deviation over faces of each layer's answers, on average over its numbers, before training."""
-        model = FAULTS[self._fault].change(self._recipe, new_model(self._recipe), self.train, self.val)[1]
-        return layer_spread(model, self.val)
+        return layer_spread(self._made(self._recipe, *self._healthy)[1], self.val)
 
     def errors(self) -> dict[str, float]:
-        """Mean NME in percent by region of the face; of one landmark, the mean distance in pixels by view."""
-        found = self.run.predict(self.val)
-        if self.val.convention.eye_corners is None:
-            views = np.array([self.val.view(k) for k in range(len(self.val))])
+        """Of validation faces: mean distance in pixels by view, of one landmark; else NME in percent by region of the face.
+
+        Where faces have boxes, also the mean NME of all faces whose box leaves the picture, and of the others.
+        """
+        found, convention = self.run.predict(self.val), self.val.convention
+        if convention.eye_corners is None:
+            views = np.array([self.val.view(k) if isinstance(self.val, IMMFaces) else 0 for k in range(len(self.val))])
             far = point_errors(found, self.val.landmarks).mean(1)
             return {f"view {view}": float(far[views == view].mean()) for view in np.unique(views)}
-        return region_errors(found, self.val.landmarks, self.val.convention)
+        groups = region_errors(found, self.val.landmarks, convention)
+        if not isinstance(self.val, IBugFaces) or not isinstance(self.train, IBugFaces):
+            return groups
+        sets = (self.train, self.val)
+        far = np.concatenate([nme(self.run.predict(faces), faces.landmarks, convention) for faces in sets])
+        over = np.concatenate([(clip_boxes(faces.boxes, faces.sizes) != faces.boxes).any(1) for faces in sets])
+        return groups | {"box leaves the picture": float(far[over].mean()), "box inside": float(far[~over].mean())}
 
     def diagnose(self, fault: str) -> Verdict:
         """Right, or which probe speaks against it."""
@@ -152,9 +183,14 @@ class Patient:
         if fault == self._fault:
             return Verdict("right")
         for probe, here, there in zip(PROBES, FAULTS[self._fault].shows, FAULTS[fault].shows):
-            if here != there:
+            if here and there and here != there:
                 return Verdict(f"no: look at `{probe}` again. With {fault} it would say: {there}. Does it?")
         return Verdict("no")
+
+
+def distance(predicted: np.ndarray, faces: FaceDataset) -> float:
+    """Mean distance in pixels of landmarks (N, n, 2) from the true ones, of all that are known."""
+    return float(np.nanmean(point_errors(predicted, faces.landmarks)))
 
 
 def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> dict[str, float]:
@@ -178,5 +214,6 @@ def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> dict[
 
 def hand_over(recipe: Recipe, train: FaceDataset, val: FaceDataset, faults: tuple[str, ...], seed: int = 0,
               checkpoints=None) -> Patient:
-    """A training with one of the faults, drawn by `seed`."""
-    return Patient(recipe, train, val, faults[int(np.random.default_rng(seed).integers(len(faults)))], checkpoints)
+    """A training with one of the faults, drawn by `seed`; seeds in a row draw all of them, in an order of no meaning."""
+    order = np.random.default_rng(0).permutation(len(faults))
+    return Patient(recipe, train, val, faults[order[seed % len(faults)]], checkpoints)

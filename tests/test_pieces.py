@@ -1,7 +1,9 @@
 """The checks of the pieces that notebooks ask for: right answers in several styles pass, each usual mistake is named."""
 
 import re
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -219,3 +221,22 @@ def test_nothing_that_a_student_writes_stops_the_notebook(check):
         raise NotImplementedError
     assert check(exits).startswith("wrong: it raises SystemExit") and check(unwritten) == "not yet"
     assert check(lambda *given: ...).startswith(("not yet", "wrong"))
+
+
+def test_each_folded_answer_is_right_in_its_cell_and_the_empty_cell_is_not_yet():
+    """With what is imported and answered before it; an answer stands below its check, the check below its exercise."""
+    path = Path(__file__).parents[1] / "notebooks" / "1_nose_tip.ipynb"
+    cells, names, said = nbformat.read(path, 4).cells, {}, []
+    for cell in cells:
+        if cell.cell_type == "code" and "from fkp_utils" in cell.source:
+            imports = [line for line in cell.source.splitlines() if line.startswith(("import ", "from "))]
+            exec("\n".join(imports), names)
+    for exercise, check, answer in zip(cells, cells[1:], cells[2:]):
+        if answer.source.startswith("<details><summary>Answer</summary>"):
+            exec(exercise.source, names)
+            assert eval(check.source, names).startswith(("not yet", "wrong")), exercise.source
+            [block] = re.findall(r"```python\n(.*?)```", answer.source, flags=re.S)
+            assert block.splitlines()[0] == exercise.source.splitlines()[0]
+            exec(block, names)
+            said.append(eval(check.source, names))
+    assert said == ["right"] * len(said) and len(said) == 7

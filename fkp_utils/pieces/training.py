@@ -236,7 +236,7 @@ def check_validation(yours: Callable[..., Any]) -> Verdict:
             return "wrong: the model is in training mode: `model.eval()`, since some layers do something else in training"
         if model.recorded != {False}:
             return "wrong: gradients are recorded, which costs memory and time: `torch.no_grad()`"
-        if float(model.weight) != 0:
+        if float(model.weight.detach()) != 0:
             return "wrong: the weights have changed; validation only looks"
         squares = np.array([(0.1 * k) ** 2 / 2 for k in range(10)])
         if close(float(loss), squares.mean()):

@@ -1,0 +1,144 @@
+"""Sabotaged trainings: each probe shows what `FAULTS` says of it, and a diagnosis is answered."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fkp_utils import sabotage
+from fkp_utils.augment import Augment
+from fkp_utils.datasets import FaceDataset, IBugFaces, IMMNoses
+from fkp_utils.landmarks import IMM_58
+from fkp_utils.nets.models import NoseNet
+from fkp_utils.profiles import recipe
+from fkp_utils.sabotage import FAULTS, PROBES, Patient
+
+NOSES = replace(recipe("quick", "nose_improved"), epochs=16, batch=4, lr=1e-3, ema=0.0, augment=Augment())
+
+
+def test_two_faults_never_show_the_same():
+    """Else a wrong diagnosis could not be told what speaks against it."""
+    for name, fault in FAULTS.items():
+        for other, its in FAULTS.items():
+            differ = [probe for probe, a, b in zip(PROBES, fault.shows, its.shows) if a and b and a != b]
+            assert differ or name == other, f"{name} and {other}"
+
+
+@pytest.fixture
+def few(toy):
+    return replace(NOSES, epochs=1), toy(12), toy(8, seed=1)
+
+
+def test_seeds_in_a_row_draw_all_faults_and_each_always_the_same(few):
+    names = ("targets in pixels", "collapsed initial weights", "validation persons in training")
+    drawn = [sabotage.hand_over(*few, names, seed) for seed in (4, 5, 6)]
+    assert {next(name for name in names if patient.diagnose(name) == "right") for patient in drawn} == set(names)
+    assert sabotage.hand_over(*few, names, 5).baseline() == drawn[1].baseline()
+
+
+def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(few):
+    patient = Patient(*few, "collapsed initial weights")
+    assert patient.diagnose("collapsed initial weights") == "right"
+    assert patient.diagnose("targets in pixels") == ("no: look at `spread` again. With targets in pixels it would say: "
+                                                     "each layer keeps a tenth or more of the spread before it. Does it?")
+    assert "look at `baseline`" in patient.diagnose("validation persons in training")
+    assert patient.diagnose("bad luck").startswith("no such fault; there are: targets in pixels, collapsed")
+
+
+def test_nothing_that_is_handed_over_is_changed(few):
+    _, train, val = few
+    before = [train.images.copy(), train.landmarks.copy(), val.images.copy(), val.landmarks.copy(), train.convention]
+    for fault in FAULTS:
+        if fault != "heatmaps of sum one":
+            Patient(*few, fault)
+    after = [train.images, train.landmarks, val.images, val.landmarks, train.convention]
+    assert all(np.array_equal(a, b) for a, b in zip(before[:4], after[:4])) and after[4] is before[4]
+
+
+def test_validation_faces_leak_into_training_and_into_nothing_else(few):
+    recipe, train, val = few
+    _, _, leaked, same = FAULTS["validation persons in training"].change(recipe, None, train, val)
+    assert len(leaked) == 20 and leaked.names == train.names + val.names and same is val
+    assert np.array_equal(leaked.images[12:], val.images) and np.array_equal(leaked.landmarks[:12], train.landmarks)
+    assert len(Patient(*few, "validation persons in training").train) == 12
+
+
+def test_a_mirror_image_that_exchanges_nothing_keeps_numbers_where_they_are():
+    class Faces(FaceDataset):
+        convention = IMM_58
+
+    made, _, faces, _ = FAULTS["left and right not exchanged"].change(NOSES, None, Faces(), None)
+    images, points = torch.zeros(1, 1, 6, 9), torch.arange(116.).reshape(1, 58, 2)
+    _, mirrored = replace(made.augment, flip=1)(images, points, faces.convention)
+    assert torch.equal(mirrored[0, :, 1], points[0, :, 1]) and torch.equal(mirrored[0, :, 0], 8 - points[0, :, 0])
+    assert Faces.convention is IMM_58
+
+
+def test_batch_norm_left_in_train_mode_answers_by_the_batch():
+    """Of two numbers 1 and 3 it makes -1 and 1, whatever the running averages were: (1 - 2) / 1, (3 - 2) / 1."""
+    net = nn.Sequential(nn.BatchNorm2d(1))
+    FAULTS["batch norm left in train mode"].change(NOSES, net, None, None)
+    answer = net.eval()(torch.tensor([1., 3.])[:, None, None, None])
+    torch.testing.assert_close(answer.flatten(), torch.tensor([-1., 1.]), atol=1e-4, rtol=0)
+
+
+def test_a_clipped_box_changes_only_faces_whose_box_leaves_the_picture(embedded):
+    faces = IBugFaces(embedded, "train", crop=recipe("quick", "resnet").crop)
+    left, top, right, bottom = faces.boxes[:, 0], faces.boxes[:, 1], *(faces.boxes[:, :2] + faces.boxes[:, 2:]).T
+    leaves = (left < 0) | (top < 0) | (right > faces.sizes[:, 0]) | (bottom > faces.sizes[:, 1])
+    cut = sabotage.with_clipped_boxes(faces)
+    assert 0 < leaves.sum() < len(faces)
+    assert ((cut.images != faces.images).any((1, 2)) == leaves).all() and cut.landmarks is faces.landmarks
+
+
+def test_spread_is_the_deviation_over_faces_by_numpy(toy):
+    net = nn.Sequential(nn.Conv2d(1, 2, 3))
+    faces = toy(20, size=(8, 9))
+    with torch.no_grad():
+        answers = net(torch.from_numpy(faces.images[:16, None]).float() / 255 - 0.5).numpy()
+    assert sabotage.layer_spread(net, faces) == {"0": pytest.approx(answers.std(0, ddof=1).mean(), rel=1e-4)}
+
+
+@pytest.fixture(scope="module")
+def noses(embedded):
+    faces = [IMMNoses(embedded, split, size=NoseNet.size) for split in ("train", "val")]
+    return {fault: Patient(NOSES, *faces, fault) for fault in
+            ("", "targets in pixels", "collapsed initial weights", "validation persons in training")}
+
+
+@pytest.mark.training
+def test_the_baseline_shows_it(noses):
+    shown = {fault: patient.baseline() for fault, patient in noses.items()}
+    share = {fault: {what: number / found["mean shape"] for what, number in found.items()} for fault, found in shown.items()}
+    assert share[""]["validation faces"] < 0.6 and shown[""]["training faces"] < shown[""]["validation faces"]
+    assert share["targets in pixels"]["validation faces"] > 0.9 < share["collapsed initial weights"]["validation faces"]
+    leaked = shown["validation persons in training"]
+    assert leaked["validation faces"] <= leaked["training faces"]
+    assert shown["collapsed initial weights"]["spread of the answers"] < 0.1 < 2 < shown[""]["spread of the answers"]
+    assert all(found["one face at a time"] == pytest.approx(found["validation faces"], rel=1e-3) for found in shown.values())
+
+
+@pytest.mark.training
+def test_a_healthy_net_learns_16_faces_by_heart_and_one_with_targets_in_pixels_does_not(noses):
+    share = {fault: patient.overfit() for fault, patient in noses.items() if fault != "collapsed initial weights"}
+    share = {fault: found["the net"] / found["mean shape"] for fault, found in share.items()}
+    assert share[""] < 0.1 > share["validation persons in training"] and share["targets in pixels"] > 0.3
+
+
+@pytest.mark.training
+def test_the_spread_shows_it(noses):
+    def kept(fault):
+        spread = list(noses[fault].spread().values())
+        return [behind / before for before, behind in pairwise(spread)]
+
+    assert min(kept("")) > 0.1 < min(kept("targets in pixels")) and max(kept("collapsed initial weights")) < 0.1
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("fault", ["targets in pixels", "collapsed initial weights"])
+def test_turned_faces_lie_far_from_the_mean_and_are_worst(noses, fault):
+    found = noses[fault].errors()
+    assert min(found["view 3"], found["view 4"]) > max(found[f"view {k}"] for k in (1, 2, 5, 6))
