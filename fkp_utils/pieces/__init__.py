@@ -3,5 +3,6 @@
 As in `exercises`, a check says right, not yet, or wrong, and for the usual mistakes which one; it never raises.
 """
 
+from .heatmaps import check_convolutions, check_cross_entropy, check_level
 from .nets import check_net, check_nose_net
 from .training import check_dataset, check_epoch, check_step, check_validation, matched, training_step, when_right
