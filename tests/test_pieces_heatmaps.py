@@ -84,7 +84,8 @@ def test_the_packages_cross_entropy_is_pytorchs():
 
 def convolutions(channels, features, order="cnrcnr", bias=False, padding=1):
     inputs = iter((channels, features))
-    make = {"c": lambda: nn.Conv2d(next(inputs), features, 3, padding=padding, bias=bias), "n": lambda: nn.BatchNorm2d(features),
+    make = {"c": lambda: nn.Conv2d(next(inputs), features, 3, padding=padding, bias=bias),
+            "n": lambda: nn.BatchNorm2d(features),
             "r": nn.ReLU}
     return nn.Sequential(*(make[kind]() for kind in order))
 
