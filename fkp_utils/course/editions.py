@@ -33,8 +33,13 @@ with redirect_stderr(StringIO()):                         # nbgrader takes a war
     ### END HIDDEN TESTS'''
 
 
-def _defined(code: str) -> set[str]:
-    return set(re.findall(r"^(?:def|class)\s+(\w+)", code, re.M))
+def _defined(code: str) -> list[str]:
+    return re.findall(r"^(?:def|class)\s+(\w+)", code, re.M)
+
+
+def _asked(cell: NotebookNode) -> list[str]:
+    """What a cell asks for: names of functions and classes."""
+    return (_defined(cell.source) or ["its `...`"]) if cell.cell_type == "code" and HOLE.search(cell.source) else []
 
 
 def solved(cell: str, answer: str) -> str:
@@ -74,18 +79,17 @@ def _mark(cell: NotebookNode, grade_id: str, **kind) -> NotebookNode:
 def teachers(notebook: NotebookNode) -> NotebookNode:
     """The teacher's edition; ValueError names a cell whose exercise has no answer or no check."""
     book, cells, points = deepcopy(notebook), [], dict[str, int]()
-    asked = {name: number for number, cell in enumerate(book.cells) if cell.cell_type == "code" and HOLE.search(cell.source)
-             for name in _defined(cell.source) or {"its `...`"}}
+    asked = {name for cell in book.cells for name in _asked(cell)}
     answers = {name: block for cell in book.cells if cell.cell_type == "markdown" for folded in FOLDED.findall(cell.source)
                for block in BLOCK.findall(folded) for name in _defined(block)}
-    tests = [_tested(cell.source, set(asked)) if cell.cell_type == "code" else None for cell in book.cells]
+    tests = [_tested(cell.source, asked) if cell.cell_type == "code" else None for cell in book.cells]
     for number, (cell, test) in enumerate(zip(book.cells, tests)):
         if cell.cell_type == "markdown":
-            cells += _without_answers(cell, set(asked))
+            cells += _without_answers(cell, asked)
             continue
         cell.outputs, cell.execution_count = [], None
         cells.append(cell)
-        if own := [name for name in asked if asked[name] == number]:
+        if own := _asked(cell):
             if not (filled := solved(cell.source, answers.get(own[0], ""))):
                 raise ValueError(f"cell {number}: {own[0]} has no folded answer that is the cell with lines for each `...`")
             if alone := set(own) - {other[1] for other in tests[number:] if other}:
@@ -95,7 +99,7 @@ def teachers(notebook: NotebookNode) -> NotebookNode:
             _mark(cell, own[0], solution=True)
         elif test:
             cell.source = test[0]
-            _mark(cell, f"test-{test[1]}", grade=True, locked=True, points=points[test[1]])
+            _mark(cell, f"test-{test[1]}", grade=True, locked=True, points=points.get(test[1], 0))
     ids = [cell.metadata.nbgrader.grade_id for cell in cells if "nbgrader" in cell.metadata]
     if twice := {one for one in ids if ids.count(one) > 1}:
         raise ValueError(f"asked for or checked more than once: {min(twice)}")
@@ -106,7 +110,7 @@ def teachers(notebook: NotebookNode) -> NotebookNode:
 def _without_answers(cell: NotebookNode, names: set[str]) -> list[NotebookNode]:
     """A text cell without folded answers; those in words become a cell to write in, without points, which a teacher reads."""
     parts = [part for folded in FOLDED.findall(cell.source) for part in re.split(r"^(?=\*\*\d+\.\*\*)", folded, flags=re.M)]
-    told = [part.strip() for part in parts if part.strip() and not _defined("\n".join(BLOCK.findall(part))) & names]
+    told = [part.strip() for part in parts if part.strip() and not names & {*_defined("\n".join(BLOCK.findall(part)))}]
     written = nbformat.v4.new_markdown_cell("\n\n".join(told), id=f"{cell.id}-answers")
     cell.source = FOLDED.sub("", cell.source).strip()
     return [cell] * bool(cell.source) + [_mark(written, written.id, grade=True, solution=True, points=0)] * bool(told)
