@@ -37,14 +37,14 @@ def write(folder: Path, notebooks: list[Path]) -> list[str]:
         points = [cell.metadata.nbgrader.points for cell in book.cells if cell.metadata.get("nbgrader", {}).get("locked")]
         lines.append(f"{path.stem}: {len(points)} tests, {sum(points)} points")
         made |= {Path("source", path.stem): book, Path("release", path.stem): students(book)}
+    moved: list[tuple[Path, Path]] = []
     with locked(folder / "editions"):
         shutil.rmtree(new, ignore_errors=True)                # of a run that was killed
-        for place, book in made.items():
-            (new / place).mkdir(parents=True)
-            nbformat.write(book, new / place / f"{place.name}.ipynb")
-            shutil.copy(NOTEBOOKS / "words.md", new / place)  # to which notebooks link
-        moved: list[tuple[Path, Path]] = []
         try:
+            for place, book in made.items():
+                (new / place).mkdir(parents=True)
+                nbformat.write(book, new / place / f"{place.name}.ipynb")
+                shutil.copy(NOTEBOOKS / "words.md", new / place)              # to which notebooks link
             for place in [place for place in made if _files(folder / place) != _files(new / place)]:
                 for old, there in ((folder / place, before / place), (new / place, folder / place)):
                     if os.path.lexists(old):
@@ -56,7 +56,7 @@ def write(folder: Path, notebooks: list[Path]) -> list[str]:
                 os.rename(there, old)
             raise
         finally:
-            shutil.rmtree(new)
+            shutil.rmtree(new, ignore_errors=True)
     return [*lines, *[f"what was there is in {before}"] * before.exists()]
 
 
