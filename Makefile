@@ -12,10 +12,10 @@ export PYTHONPATH := $(CURDIR)
 UNIT_TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n logical --dist loadfile tests
 
 .DEFAULT_GOAL := help
-.PHONY: help figures notebooks test check bench lab reset data site serve clean
+.PHONY: help figures notebooks test check bench lab reset assignment data site serve clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  TORCH=cpu: PyTorch without CUDA, 2 GB of packages instead of 6 (Linux)"
 	@echo "  PROFILE=quick|full (now $(PROFILE)); DATA=folder with the real datasets (now $(or $(DATA),the embedded faces))"
 
@@ -47,6 +47,9 @@ lab: $(READY) ## open the notebooks in JupyterLab
 reset: $(READY) ## bring the notebooks back to how they came (says what goes, and asks)
 	@$(BIN)/python -m fkp_utils.course.reset
 
+assignment: $(READY) ## write a class's editions of the notebooks for nbgrader (COURSE=folder, else build/assignment)
+	@$(BIN)/python -m fkp_utils.course.assignment $(if $(COURSE),"$(COURSE)")
+
 data: $(READY) ## download the official datasets (ACCEPT_TERMS=1 accepts their terms)
 	@$(BIN)/python -m fkp_utils.datasets.download
 
@@ -57,8 +60,8 @@ site: $(READY) ## render the page again and make its demo (needs npm)
 serve: ## show the website on http://localhost:8000
 	@$(PYTHON) -m fkp_utils.website.serve
 
-clean: ## remove what can be made again; checkpoints of trainings, copies in build/before_reset and data/personal stay
+clean: ## remove what can be made again; checkpoints of trainings, copies in build/before_reset, build/assignment and data/personal stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache
-	[ ! -d build ] || find build \( -name before_reset -o -name checkpoints \) -prune -o ! -type d -exec rm -f {} +
+	[ ! -d build ] || find build \( -name before_reset -o -name assignment -o -name checkpoints \) -prune -o ! -type d -exec rm -f {} +
 	[ ! -d build ] || find build -depth -type d -empty -exec rmdir {} +
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -138,9 +138,9 @@ def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[s
     return Verdict(f"wrong: {why}in {place} it says {found[k][at]:.6g}, not {expected[k][at]:.6g}")
 
 
-def _faces(count: int, n: int = 68) -> np.ndarray:
-    """Made-up landmarks, (count, n, 2), in pixels of a picture of 200x160; others for each count and n."""
-    return np.random.default_rng((count, n)).uniform((20, 10), (180, 150), (count, n, 2))
+def _faces(count: int, n: int = 68, seed: int = 0) -> np.ndarray:
+    """Made-up landmarks, (count, n, 2), in pixels of a picture of 200x160; others for each count, n and seed."""
+    return np.random.default_rng((count, n, seed)).uniform((20, 10), (180, 150), (count, n, 2))
 
 
 def mean_baseline(train: np.ndarray, count: int) -> np.ndarray:
@@ -148,9 +148,10 @@ def mean_baseline(train: np.ndarray, count: int) -> np.ndarray:
     return np.repeat(train.mean(0)[None], count, 0)
 
 
-def check_mean_baseline(yours: Answer) -> Verdict:
+def check_mean_baseline(yours: Answer, seed: int = 0) -> Verdict:
     """your_baseline(train (N, n, 2), count) -> (count, n, 2): the answer that looks at no picture."""
-    return check(yours, mean_baseline, [(_faces(5, 3), 2), (_faces(5, 3), 4), (_faces(4, 1), 4), (_faces(1, 7), 1)], {
+    cases = [(_faces(n, size, seed), count) for n, size, count in ((5, 3, 2), (5, 3, 4), (4, 1, 4), (1, 7, 1))]
+    return check(yours, mean_baseline, cases, {
         "one mean of all landmarks; each landmark has its own": lambda t, c: np.broadcast_to(t.mean((0, 1)), (c, *t.shape[1:])),
         "x and y were averaged together": lambda t, c: np.broadcast_to(t.mean((0, 2))[:, None], (c, *t.shape[1:])),
         "the mean shape once; it is wanted for each of `count` faces": lambda t, c: t.mean(0),
@@ -167,9 +168,9 @@ def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
     return field
 
 
-def check_receptive_field(yours: Answer) -> Verdict:
+def check_receptive_field(yours: Answer, seed: int | None = None) -> Verdict:
     """your_field(layers) -> pixels; layers are (kernel, stride), pooling is one of them: NoseNet has [(5, 1), (2, 2)] * 3."""
-    new = [[(k, s) for k, s in net] for net in np.random.default_rng().integers((1, 1), (8, 4), (3, 4, 2)).tolist()]
+    new = [[(k, s) for k, s in net] for net in np.random.default_rng(seed).integers((1, 1), (8, 4), (3, 4, 2)).tolist()]
     cases = [(layers,) for layers in ([(5, 1), (2, 2)] * 3, [(3, 1)], [(7, 2), (3, 2), (3, 1)], *new)]
     return check(yours, receptive_field, cases, {
         "the strides were left out: behind a stride of 2 each step is two pixels": lambda ls: 1 + sum(k - 1 for k, s in ls),
@@ -185,9 +186,9 @@ def flipped(landmarks: np.ndarray, width: int, order: Sequence[int]) -> np.ndarr
     return (landmarks * [-1, 1] + [width - 1, 0])[list(order)]
 
 
-def check_flip(yours: Answer, convention: Convention = IBUG_68) -> Verdict:
+def check_flip(yours: Answer, convention: Convention = IBUG_68, seed: int = 0) -> Verdict:
     """your_flip(landmarks (n, 2), width, order) -> (n, 2)."""
-    [face], [few] = _faces(1, convention.size), _faces(1, 7)
+    [face], [few] = _faces(1, convention.size, seed), _faces(1, 7, seed)
     cases = [(face, 200, convention.flip), (face, 97, convention.flip), (face, 200, tuple(range(len(face))[::-1])),
              (few, 64, (4, 3, 2, 1, 0, 6, 5))]
     return check(yours, flipped, cases, {
@@ -207,10 +208,11 @@ def nme(predicted: np.ndarray, truth: np.ndarray, corners: tuple[int, int]) -> n
     return 100 * np.linalg.norm(predicted - truth, axis=-1).mean(1) / scale
 
 
-def check_nme(yours: Answer) -> Verdict:
+def check_nme(yours: Answer, seed: int = 0) -> Verdict:
     """your_nme(predicted (N, n, 2), truth (N, n, 2), (left, right) outer eye corners) -> (N,) in percent."""
+    faces = {(n, size): _faces(n, size, seed) for n, size in ((3, 68), (2, 50), (1, 68))}
     cases = [(t + np.random.default_rng(1).normal(0, 4, t.shape), t, corners) for t, corners in (
-        (_faces(3), (36, 45)), (_faces(3), (30, 8)), (_faces(2, 50), (47, 2)), (_faces(1), (36, 45)))]
+        (faces[3, 68], (36, 45)), (faces[3, 68], (30, 8)), (faces[2, 50], (47, 2)), (faces[1, 68], (36, 45)))]
 
     def eyes(points, c):
         return np.linalg.norm(points[:, c[0]] - points[:, c[1]], axis=-1)
@@ -236,9 +238,9 @@ def to_image(points: np.ndarray, square: tuple[float, float, float], size: int) 
     return (points + 0.5) * side / size + [left, top]
 
 
-def check_to_image(yours: Answer) -> Verdict:
+def check_to_image(yours: Answer, seed: int = 0) -> Verdict:
     """your_to_image(points (n, 2), (left, top, side), size) -> (n, 2) in pixels of the photo."""
-    cases = [(_faces(1, n)[0], square, size) for n, square, size in (
+    cases = [(_faces(1, n, seed)[0], square, size) for n, square, size in (
         (5, (30.0, 12.0, 300.0), 100), (5, (30.0, 12.0, 300.0), 224), (5, (-7.5, 3.0, 64.0), 224), (1, (8.0, -9.5, 90.0), 128))]
     return check(yours, to_image, cases, {
         "half a pixel off: pixel centres are integers, edges lie half a pixel outside": lambda p, q, s: p * q[2] / s + q[:2],
@@ -256,10 +258,11 @@ def cosine_rate(step: int, steps: int, peak: float, warmup: int) -> float:
     return peak * 0.5 * (1 + cos(pi * (step - warmup) / (steps - warmup)))
 
 
-def check_schedule(yours: Answer) -> Verdict:
+def check_schedule(yours: Answer, seed: int = 0) -> Verdict:
     """your_rate(step, steps, peak, warmup) -> learning rate: 0 at step 0, `peak` at step `warmup`, 0 at `steps`."""
-    cases = [*((step, 100, 0.01, 10) for step in (0, 3, 10, 11, 40, 55, 99, 100)), (40, 150, 0.01, 10), (40, 100, 0.002, 10),
-             (40, 100, 0.01, 25)]
+    n, w = 100 + 30 * seed, 10 + seed
+    cases = [*((step, n, 0.01, w) for step in (0, 3, w, w + 1, 40, 55, n - 1, n)), (40, n + 50, 0.01, w),
+             (40, n, 0.002, w), (40, n, 0.01, 25)]
 
     def late(formula: Answer) -> Answer:
         return lambda k, n, p, w: p * k / w if k < w else formula(k, n, p, w)
@@ -281,9 +284,9 @@ def gaussians(points: np.ndarray, size: tuple[int, int], sigma: float) -> np.nda
     return np.exp(-square / (2 * sigma**2))
 
 
-def check_gaussians(yours: Answer) -> Verdict:
+def check_gaussians(yours: Answer, seed: int = 0) -> Verdict:
     """your_gaussians(points (n, 2), (h, w), sigma) -> (n, h, w), each with a peak of 1, without a loop."""
-    cases = [(np.random.default_rng(n).uniform(4, 16, (n, 2)), size, sigma) for n, size, sigma in (
+    cases = [(np.random.default_rng((n, seed)).uniform(4, 16, (n, 2)), size, sigma) for n, size, sigma in (
         (3, (20, 28), 2.0), (3, (24, 20), 2.0), (3, (20, 28), 1.3), (1, (24, 20), 1.3), (6, (30, 33), 1.7))]
     return check(yours, gaussians, cases, {
         "x and y are exchanged: points are (x, y), arrays are [row, column]": lambda p, s, g: gaussians(p[:, ::-1], s, g),
@@ -307,9 +310,9 @@ def soft_argmax(logits: np.ndarray) -> np.ndarray:
     return _mean_position(np.exp(logits - logits.max((1, 2), keepdims=True)))
 
 
-def check_soft_argmax(yours: Answer) -> Verdict:
+def check_soft_argmax(yours: Answer, seed: int = 0) -> Verdict:
     """your_soft_argmax(logits (n, h, w)) -> (n, 2): (x, y), between pixels."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     cases = [(9 * gaussians(rng.uniform(3, 9, (n, 2)), size, 2.0) + rng.normal(0, 1, (n, *size)),)
              for n, size in ((3, (16, 20)), (1, (13, 11)), (2, (18, 12)))]
 
@@ -328,9 +331,9 @@ def check_soft_argmax(yours: Answer) -> Verdict:
         "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
 
 
-def check_submission_order(yours: Answer) -> Verdict:
+def check_submission_order(yours: Answer, seed: int = 0) -> Verdict:
     """your_values(landmarks (N, 68, 2)) -> (N * 136,): face by face, landmark by landmark, x before y."""
-    return check(yours, lambda landmarks: landmarks.reshape(-1), [(_faces(count),) for count in (2, 1, 3)], {
+    return check(yours, lambda landmarks: landmarks.reshape(-1), [(_faces(count, 68, seed),) for count in (2, 1, 3)], {
         "all x of a face, then all y: they alternate": lambda p: p.transpose(0, 2, 1).reshape(-1),
         "y before x": lambda p: p[..., ::-1].reshape(-1),
         "landmark by landmark through all faces: a face's values belong together": lambda p: p.transpose(1, 0, 2).reshape(-1),
@@ -338,10 +341,10 @@ def check_submission_order(yours: Answer) -> Verdict:
         "still a table: one value a row is wanted": lambda p: p.reshape(len(p), -1)})
 
 
-def check_mae(yours: Answer) -> Verdict:
+def check_mae(yours: Answer, seed: int = 0) -> Verdict:
     """your_mae(predicted (N, n, 2), truth (N, n, 2)) -> pixels."""
-    cases = [(t + np.random.default_rng(seed).normal(0.5, 4, t.shape), t)
-             for seed, t in ((1, _faces(3)), (2, _faces(3)), (3, _faces(1, 5)))]
+    cases = [(t + np.random.default_rng(number).normal(0.5, 4, t.shape), t)
+             for number, t in enumerate((_faces(3, 68, seed), _faces(3, 68, seed), _faces(1, 5, seed)), 1)]
     return check(yours, mae, cases, {
         "the mean distance: the score takes x and y one by one": lambda p, t: np.linalg.norm(p - t, axis=-1).mean(),
         "squared, not absolute": lambda p, t: np.square(p - t).mean(),

@@ -12,7 +12,7 @@ from ..nets.models import NoseNet
 
 
 def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
-              mistakes: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]]) -> Verdict:
+              mistakes: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]], seed: int = 0) -> Verdict:
     """Compare what `yours` builds with a net, weight by weight, and then their answers for random pictures of `size` (c, h, w).
 
     mistakes : what is wrong -> how the right net's layers then answer
@@ -32,7 +32,7 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
         if len(shapes) != len(wanted):
             return f"wrong: it has {len(shapes)} weights and biases, not {len(wanted)}"
         net.load_state_dict(dict(zip([name for name, _ in net.named_parameters()], right.parameters())), strict=False)
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         images = torch.rand(3, *size, generator=generator) - 0.5
         with torch.no_grad():
             found, expected = net.eval()(images), right.eval()(images)
@@ -63,10 +63,10 @@ def _same(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def check_nose_net(yours: Callable[[], nn.Module]) -> Verdict:
+def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:
     """YourNoseNet(): three convolutions of 12 filters of 5x5, each with ReLU and 2x2 max-pooling; then 288 -> 100 -> 2."""
     with torch.random.fork_rng():
-        torch.manual_seed(1)
+        torch.manual_seed(1 + seed)
         right = NoseNet()
     return check_net(yours, right, (1, *NoseNet.size), {
         "there is a ReLU on the answer: an offset may be negative": lambda net, x: nose_net(net, x, last=F.relu),
@@ -77,4 +77,4 @@ def check_nose_net(yours: Callable[[], nn.Module]) -> Verdict:
         "there is a sigmoid on the answer; nothing is wanted there": lambda net, x: nose_net(net, x, last=torch.sigmoid),
         "there is a tanh on the answer; nothing is wanted there": lambda net, x: nose_net(net, x, last=torch.tanh),
         "there is a softmax on the answer; coordinates are no probabilities":
-            lambda net, x: nose_net(net, x, last=lambda y: y.softmax(1))})
+            lambda net, x: nose_net(net, x, last=lambda y: y.softmax(1))}, seed)

@@ -14,13 +14,13 @@ from ..exercises import Verdict, close, said_of
 NOT_YET = Verdict("not yet: your function returns nothing")
 
 
-def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset]) -> Verdict:
+def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int = 0) -> Verdict:
     """YourFaces(images uint8 (N, h, w), landmarks (N, 1, 2) in pixels): its length, and its items.
 
     An item is a float picture (1, h, w) in [-0.5, 0.5] and its target (2,): x and y as shares of width and height, of which the
     centre of the first pixel is half a pixel.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (4, 6, 9), np.uint8)
     landmarks = rng.uniform(0, 5, (4, 1, 2)).astype(np.float32)
     picture = images[2].astype(np.float32) / 255 - 0.5
@@ -112,9 +112,9 @@ def _loss_of(measure):
     return step
 
 
-def check_step(yours: Callable[..., Any]) -> Verdict:
+def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_step(model, optimizer, images (b, 1, h, w), targets (b, 2)) -> loss: two steps' losses and weights are compared."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     batches = [(torch.rand(5, 1, 3, 4, generator=generator) - 0.5, torch.rand(5, 2, generator=generator)) for _ in range(2)]
 
     def after(step) -> tuple[list, torch.Tensor]:
@@ -174,21 +174,24 @@ class _Seen(nn.Module):
 
 
 class _Numbered(Dataset):
-    """Ten faces: picture k is full of k, its target is (0.1 * k, k)."""
+    """Ten faces, or more: picture k is full of k, its target is (0.1 * k, k)."""
+
+    def __init__(self, count: int = 10):
+        self.count = count
 
     def __len__(self):
-        return 10
+        return self.count
 
     def __getitem__(self, k):
-        if not 0 <= k < 10:
+        if not 0 <= k < self.count:
             raise IndexError(k)
         return torch.full((1, 2, 2), float(k)), torch.tensor([0.1 * k, float(k)])
 
 
-def check_epoch(yours: Callable[..., Any]) -> Verdict:
+def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_epoch(model, optimizer, faces, batch) -> mean loss: every face once, in another order each time."""
     def judge() -> str:
-        orders, model, faces = [], _Seen().eval(), _Numbered()
+        orders, model, faces, count = [], _Seen().eval(), _Numbered(10 + 4 * seed), 10 + 4 * seed
         for _ in range(3):
             optimizer = torch.optim.SGD(model.parameters(), 0.0)          # so that the losses are those of fixed weights
             model.batches = []
@@ -197,17 +200,17 @@ def check_epoch(yours: Callable[..., Any]) -> Verdict:
                 return NOT_YET if not model.batches else "wrong: it returns nothing; the mean loss is wanted"
             orders.append(model.batches)
         flat = [[k for batch in order for k in batch] for order in orders]
-        if sorted(flat[0]) != list(range(10)):
-            missing = sorted(set(range(10)) - set(flat[0]))
-            return (f"wrong: {len(missing)} of 10 faces are left out: the last batch is smaller, but it counts" if missing else
-                    "wrong: some faces are shown more than once in an epoch")
-        if [len(batch) for batch in orders[0]] != [4, 4, 2]:
-            return f"wrong: the batches hold {[len(batch) for batch in orders[0]]} faces, not [4, 4, 2]"
+        if sorted(flat[0]) != list(range(count)):
+            missing = sorted(set(range(count)) - set(flat[0]))
+            return (f"wrong: {len(missing)} of {count} faces are left out: the last batch is smaller, but it counts"
+                    if missing else "wrong: some faces are shown more than once in an epoch")
+        if [len(batch) for batch in orders[0]] != (sizes := [4] * (count // 4) + [2]):
+            return f"wrong: the batches hold {[len(batch) for batch in orders[0]]} faces, not {sizes}"
         if flat[0] == flat[1] == flat[2]:
             return "wrong: the order is the same in every epoch: shuffle"
         if model.trained != {True}:
             return "wrong: the model is not in training mode: `model.train()`"
-        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(10)])
+        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(count)])
         batch_means = np.mean([squares[batch].mean() for batch in orders[-1]])
         if close(float(loss), squares.mean()):
             return "right"
@@ -222,23 +225,23 @@ def check_epoch(yours: Callable[..., Any]) -> Verdict:
     return said_of(judge)
 
 
-def check_validation(yours: Callable[..., Any]) -> Verdict:
+def check_validation(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_validation(model, faces, batch) -> mean loss: without gradients, in evaluation mode, weights as they were."""
     def judge() -> str:
-        model, faces = _Seen().train(), _Numbered()
+        model, faces, count = _Seen().train(), _Numbered(10 + 4 * seed), 10 + 4 * seed
         loss = yours(model, faces, 4)
         if loss is None or loss is ...:
             return NOT_YET if not model.batches else "wrong: it returns nothing; the mean loss is wanted"
         flat = sorted(k for batch in model.batches for k in batch)
-        if flat != list(range(10)):
-            return f"wrong: it shows {len(flat)} faces, {len(set(flat))} different ones, of 10"
+        if flat != list(range(count)):
+            return f"wrong: it shows {len(flat)} faces, {len(set(flat))} different ones, of {count}"
         if model.trained != {False}:
             return "wrong: the model is in training mode: `model.eval()`, since some layers do something else in training"
         if model.recorded != {False}:
             return "wrong: gradients are recorded, which costs memory and time: `torch.no_grad()`"
         if float(model.weight.detach()) != 0:
             return "wrong: the weights have changed; validation only looks"
-        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(10)])
+        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(count)])
         if close(float(loss), squares.mean()):
             return "right"
         if close(float(loss), np.mean([squares[batch].mean() for batch in model.batches])):
