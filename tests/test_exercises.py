@@ -867,21 +867,33 @@ def _blocks(text):
     return re.findall(r"```python\n(.*?)```", text, flags=re.S)
 
 
+def _exercises(path):
+    """Of each exercise its cell, its check's, and its printed answer: below the check, or at the end, in the same order."""
+    cells = nbformat.read(path, 4).cells
+    at_the_end = iter(_blocks(_parts(path)[2]))
+    for cell, check, below in zip(cells, cells[1:], cells[2:]):
+        if check.cell_type == "code" and check.source.startswith(("exercises.check_", "pieces.check_")):
+            if below.source.startswith("<details><summary>Answer</summary>"):
+                [block] = _blocks(below.source)
+            else:
+                block = next(at_the_end)
+            yield cell, check, block
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_answer_that_a_notebook_prints_is_right_in_its_cell(path):
-    """With the names that are imported there, and no others: nothing of the notebook runs."""
-    code, checks, answers = _parts(path)
-    blocks = _blocks(answers)
-    assert len(checks) == len(blocks) == 2
-    for at, block in zip(checks, blocks):
-        names = _imported(code[:at])
-        cell = code[at - 1].source
-        assert cell.endswith("    ...") and block.startswith(cell.removesuffix("    ..."))      # what stands there, and more
-        for source, said in ((cell, "not yet: your function returns nothing"), (block, "right")):
-            exec(source, names)
-            assert eval(code[at].source, names) == said
-        [output] = code[at].outputs
-        assert output.data["text/plain"] == "not yet: your function returns nothing"
+    """With what is imported there and the answers before it, and no others: nothing else of the notebook runs."""
+    names, asked = _imported(_parts(path)[0]), list(_exercises(path))
+    assert len(asked) >= 2
+    for cell, check, block in asked:
+        assert cell.source.endswith("    ...") and block.startswith(cell.source.splitlines()[0])
+        exec(cell.source, names)
+        empty = str(eval(check.source, names))
+        assert empty.startswith(("not yet", "wrong: it raises"))
+        [output] = check.outputs
+        assert output.data["text/plain"] == empty
+        exec(block, names)
+        assert eval(check.source, names) == "right"
 
 
 def test_the_checks_are_those_of_the_notebooks():
@@ -904,7 +916,7 @@ def test_code_in_questions_and_answers_uses_what_its_notebook_has(path):
             known |= {node.id} if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else set()
             known |= {node.arg} if isinstance(node, ast.arg) else set()
     cells = nbformat.read(path, 4).cells
-    start = next(k for k, cell in enumerate(cells) if cell.source.startswith("## Exercises"))
+    start = next(k for k, cell in enumerate(cells) if cell.source.startswith(("## Exercises", "## Questions")))
     text = "\n".join(cell.source for cell in cells[start:] if cell.cell_type == "markdown")
     snippets = re.findall(r"(?<!`)`([^`]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.S))
     assert snippets

@@ -14,9 +14,10 @@ from ..exercises import Answer, Verdict, check, close, said_of
 from .training import NOT_YET
 
 
-def check_matrix(yours: Answer) -> Verdict:
+def check_matrix(yours: Answer, seed: int = 0) -> Verdict:
     """your_matrix(degrees (b,), factor (b,)) -> (b, 2, 2): clockwise on the screen, where y points down."""
-    cases = [(torch.tensor(a), torch.tensor(f)) for a, f in (([20.0, -35, 90], [1.1, 0.9, 1]), ([7.0], [1.2]), ([7.0], [2.0]))]
+    turns = (([20.0, -35, 90], [1.1, 0.9, 1]), ([7.0], [1.2]), ([7.0], [2.0]))
+    cases = [(torch.tensor(a) + 3 * seed, torch.tensor(f)) for a, f in turns]
     return check(yours, turn_and_scale, cases, {
         "it turns the other way; y points down: clockwise is [[cos, -sin], [sin, cos]]": lambda a, f: turn_and_scale(-a, f),
         "degrees were taken for radians": lambda a, f: turn_and_scale(torch.rad2deg(a), f),
@@ -58,10 +59,10 @@ WARPS: dict[str, dict[str, Any]] = {
     "beyond its border the picture is grey: padding_mode=\"border\"": {"padding_mode": "zeros"}}
 
 
-def check_warp(yours: Callable[..., Any]) -> Verdict:
+def check_warp(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_warp(images (b, 1, h, w), landmarks (b, n, 2), matrix (b, 2, 2), shift (b, 2) in pixels) -> images, landmarks."""
     def judge() -> str:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(seed)
         given = (torch.rand(3, 1, 9, 14, generator=generator) - 0.5, torch.rand(3, 5, 2, generator=generator) * 8,
                  turn_and_scale(torch.tensor([20.0, -35.0, 8.0]), torch.tensor([1.15, 0.85, 1.05])),
                  torch.tensor([[1.3, -0.6], [-1.7, 0.4], [0.7, 1.1]]))
@@ -92,11 +93,11 @@ STDS: dict[str, Callable[[int, int, int], float]] = {              # of (inputs 
     "wrong: 2 / n is the variance; the standard deviation is its root": lambda n, out, channels: 2 / n}
 
 
-def check_he(yours: Callable[[nn.Module], Any]) -> Verdict:
+def check_he(yours: Callable[[nn.Module], Any], seed: int = 0) -> Verdict:
     """your_he(model): weights drawn anew in place, of standard deviation sqrt(2 / n), in the last layer 0.01; biases zero."""
     def judge() -> str:
         with torch.random.fork_rng():
-            torch.manual_seed(3)
+            torch.manual_seed(3 + seed)
             layers = (nn.Conv2d(4, 40, 5), nn.Conv2d(40, 10, 3), nn.Linear(250, 40), nn.Linear(40, 100))
             before = copy.deepcopy(model := nn.Sequential(norm := nn.BatchNorm2d(4), *layers))
             yours(model)
@@ -123,15 +124,17 @@ AVERAGES: dict[str, Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]]
     "wrong: the live weights count 1 - decay, not in full": lambda a, m, d: d * a + m}
 
 
-def check_average(yours: Callable[[nn.Module, nn.Module, float], Any]) -> Verdict:
+def check_average(yours: Callable[[nn.Module, nn.Module, float], Any], seed: int = 0) -> Verdict:
     """your_average(average, model, decay): weights and running means of `average` move towards those of `model`, in place."""
+    decay = 0.7 + 0.1 * seed
+
     def judge() -> str:
         model, average = (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)) for _ in "ab")
-        for seed, net in enumerate((model, average.requires_grad_(False)), 1):
+        for at, net in enumerate((model, average.requires_grad_(False)), 1):
             for x in net.state_dict().values():
-                x.copy_(torch.linspace(10 * seed, 10 + seed**3, x.numel()).reshape(x.shape))
+                x.copy_(torch.linspace(10 * at, 10 + at**3, x.numel()).reshape(x.shape))
         live, start = (copy.deepcopy(net.state_dict()) for net in (model, average))
-        yours(average, model, 0.7)
+        yours(average, model, decay)
         found = average.state_dict()
         if any(not torch.equal(x, live[name]) for name, x in model.state_dict().items()):
             return "wrong: the live weights have changed; training goes on with them"
@@ -140,8 +143,9 @@ def check_average(yours: Callable[[nn.Module, nn.Module, float], Any]) -> Verdic
         if any(p.requires_grad for p in average.parameters()):
             return "wrong: gradients are recorded through the average: `torch.no_grad()`"
         said = next((what for what, rule in AVERAGES.items() if all(
-            close(found[name], rule(start[name], live[name], 0.7)) for name in ("0.weight", "0.bias"))), "")
-        if said == "right" and not close(found["1.running_mean"], 0.7 * start["1.running_mean"] + 0.3 * live["1.running_mean"]):
+            close(found[name], rule(start[name], live[name], decay)) for name in ("0.weight", "0.bias"))), "")
+        means = decay * start["1.running_mean"] + (1 - decay) * live["1.running_mean"]
+        if said == "right" and not close(found["1.running_mean"], means):
             return "wrong: buffers such as running means are left out, or only copied; `state_dict()` has them, too"
         if said == "right" and int(found["1.num_batches_tracked"]) not in (10, 20):
             return "wrong: a counter, a buffer of whole numbers, is averaged; leave it, or copy it"

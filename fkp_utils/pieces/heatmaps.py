@@ -29,9 +29,9 @@ WRONG_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {        #
     "the sign: a logarithm of a probability is negative, a loss is not": lambda z, t, m: -_loss(z, t)}
 
 
-def check_cross_entropy(yours: Callable[[Tensor, Tensor], Any]) -> Verdict:
+def check_cross_entropy(yours: Callable[[Tensor, Tensor], Any], seed: int = 0) -> Verdict:
     """your_cross_entropy(logits (b, n, h, w), maps (b, n, h, w) >= 0) -> scalar: its value and its gradient are compared."""
-    generator, cases = torch.Generator().manual_seed(0), []
+    generator, cases = torch.Generator().manual_seed(seed), []
     for b, n, h, w, size in ((2, 3, 12, 16, 2), (3, 1, 9, 11, 2), (1, 2, 10, 9, 200)):
         points = 3 + torch.rand(b, n, 2, generator=generator) * torch.tensor([w - 7, h - 7])
         logits = (size * torch.randn(b, n, h, w, generator=generator)).requires_grad_()
@@ -78,17 +78,17 @@ class _AsRun(nn.Module):
         return self.net(x)
 
 
-def _right(width: int) -> UNet:
+def _right(width: int, seed: int = 0) -> UNet:
     """A small U-Net of whose weights each one shows in the answers, those of batch normalisation, too."""
     with torch.random.fork_rng():
-        torch.manual_seed(1)
+        torch.manual_seed(1 + seed)
         net = UNet(1, 3, width)
         for weight in net.parameters():
             nn.init.kaiming_normal_(weight) if weight.dim() == 4 else nn.init.uniform_(weight, -0.5, 1.5)
     return net
 
 
-def check_convolutions(yours: Callable[[int, int], nn.Module]) -> Verdict:
+def check_convolutions(yours: Callable[[int, int], nn.Module], seed: int = 0) -> Verdict:
     """your_convolutions(channels, features): twice a 3x3 convolution, batch normalisation, ReLU; the picture keeps its size."""
     def through(*layers: int) -> Callable[[Any, Tensor], Tensor]:
         return lambda net, x: nn.Sequential(*(net[k] for k in layers))(x)
@@ -105,7 +105,8 @@ def check_convolutions(yours: Callable[[int, int], nn.Module]) -> Verdict:
             return "wrong: there is no batch normalisation; one goes after each convolution"
         if any(isinstance(layer, nn.Conv2d) and layer.bias is not None for layer in layers):
             return "wrong: a convolution has a bias, which batch normalisation subtracts again: bias=False"
-        return check_net(lambda: _AsRun(net, torch.zeros(1, 1, 8, 8)), _right(4).get_submodule("encoder1"), (1, 8, 8), mistakes)
+        right = _right(4, seed).get_submodule("encoder1")
+        return check_net(lambda: _AsRun(net, torch.zeros(1, 1, 8, 8)), right, (1, 8, 8), mistakes)
 
     return said_of(judge)
 
@@ -120,7 +121,7 @@ def _unet(net: Any, x: Tensor, join: Callable[[Tensor, Tensor], Tensor], pool: C
     return net.conv(x) if k == 1 else x
 
 
-def check_level(yours: Callable[[int, int, nn.Module], nn.Module]) -> Verdict:
+def check_level(yours: Callable[[int, int, nn.Module], nn.Module], seed: int = 0) -> Verdict:
     """YourLevel(channels, features, below): convolutions, below at half the size, up, with the skip through convolutions."""
     def joined(*parts: int, **how: Any) -> Callable[[Any, Tensor], Tensor]:
         return lambda net, x: _unet(net, x, lambda *both: torch.cat([both[k] for k in parts], 1), **how)
@@ -131,7 +132,7 @@ def check_level(yours: Callable[[int, int, nn.Module], nn.Module]) -> Verdict:
 
     def judge() -> str:
         seen: list[tuple[int, ...]] = []
-        below, right = nn.Conv2d(4, 8, 1, bias=False), _right(2)
+        below, right = nn.Conv2d(4, 8, 1, bias=False), _right(2, seed)
         nn.init.zeros_(below.weight)                              # it says nothing: what the answer tells, the skip has told
         below.register_forward_pre_hook(lambda layer, given: seen.append(tuple(given[0].shape[1:])))
         level = yours(3, 4, below)

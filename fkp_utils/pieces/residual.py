@@ -50,7 +50,7 @@ _NORMS: dict[str, dict[str, Any]] = {
 def _seen(net: Any, layer: Callable[[torch.Tensor], Any], seed: int) -> list[Any]:
     """What a layer answers in training, its running statistics, a gradient, the answers in evaluation, the statistics after."""
     generator = torch.Generator().manual_seed(seed)
-    level, size = torch.tensor([2, -1, 0.5])[:, None, None], torch.tensor([3, 1, 0.01])[:, None, None]
+    level, size = torch.tensor([2, -1, 0.05])[:, None, None], torch.tensor([3, 1, 0.01])[:, None, None]
     x, other, slope = ((torch.randn(4, 3, 5, 6, generator=generator) * size + level).requires_grad_() for _ in range(3))
     for numbers, value in ((net.weight, [1.5, 0.5, 2]), (net.bias, [0.1, -0.2, 0.3])):
         numbers.data = torch.tensor(value).view_as(numbers)
