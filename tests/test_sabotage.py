@@ -46,6 +46,7 @@ def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(few):
         "no: look at `spread` again. With targets in pixels it would say: "
         "each layer keeps as much of the spread as in any fresh net of its kind. Does it?")
     assert "look at `baseline`" in patient.diagnose("validation persons in training")
+    assert all(patient.diagnose(nothing).startswith("not yet") for nothing in (..., "...", "", None))
     assert patient.diagnose("bad luck").startswith("no such fault; there are: targets in pixels, collapsed")
 
 
