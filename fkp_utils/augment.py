@@ -72,14 +72,15 @@ def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor, con
         raise ValueError(f"{landmarks.shape[1]} landmarks, but convention {convention.name!r} has {convention.size}")
     order = torch.tensor(convention.flip, device=landmarks.device)
     mirrored = landmarks[:, order] * landmarks.new_tensor([-1, 1]) + landmarks.new_tensor([images.shape[-1] - 1, 0])
-    if offset:
-        mirrored = moved_aside(mirrored, convention, 2 * offset)
+    mirrored = moved_aside(mirrored, convention, 2 * offset)
     return (torch.where(which[:, None, None, None], images.flip(-1), images),
             torch.where(which[:, None, None], mirrored, landmarks))
 
 
 def moved_aside(landmarks: Points, convention: Convention, offset: float) -> Points:
-    """Landmarks (b, n, 2) moved to the face's image-right by a share of the inter-ocular distance."""
+    """Landmarks (b, n, 2) moved to the face's image-right by a share of the inter-ocular distance; none needs no eyes."""
+    if not offset:
+        return landmarks
     if convention.eye_corners is None:
         raise ValueError(f"convention {convention.name!r} has no eye corners, of whose distance {offset:g} is a share")
     left, right = (landmarks[:, k, None] for k in convention.eye_corners)

@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import combinations
 from math import cos, pi, prod, sqrt
 from traceback import TracebackException
@@ -22,6 +23,7 @@ from .landmarks import IBUG_68, Convention
 from .metrics import mae
 
 Answer = Callable[..., Any]
+NOT_YET = "not yet: your function returns nothing"
 
 
 def close(a: Any, b: Any, tolerance: float = 1e-4) -> bool:
@@ -89,7 +91,6 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
     return len(many) > len(few) or len(own) > len(set(own)) or bool(named & {"map", "starmap", "vectorize", "frompyfunc"})
 
 
-@np.errstate(all="ignore")
 def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer], tolerance: float = 1e-4,
           loops: bool = True) -> Verdict:
     """Compare a function with the right one on some cases (tuples of arguments), and with wrong ones, by what is wrong.
@@ -97,30 +98,27 @@ def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[s
     They are asked again with new numbers, so that no list of answers is right. Without `loops`, a function that has one is
     wrong; the last case must then be larger than the first.
     """
-    def close(a, b):
-        return a.shape == b.shape and np.allclose(a, b, rtol=tolerance, atol=tolerance)
+    return said_of(lambda: _judged(yours, right, cases, mistakes, partial(close, tolerance=tolerance), loops))
+
+
+@np.errstate(all="ignore")
+def _judged(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer],
+            close: Callable[[Any, Any], bool], loops: bool) -> str:
     rng, expected = np.random.default_rng(), _answers(right, cases)
     new = [tuple(x * rng.uniform(0.9, 1.1, np.shape(x)) if isinstance(x, float | np.ndarray) else x for x in c) for c in cases]
-    try:
-        found = _answers(yours, cases)
-        fits = list(map(close, found, expected))
-        if not any(answer.size for answer in found):
-            return Verdict("not yet: your function returns nothing")
-        if all(fits) and not all(map(close, _answers(yours, [*cases, *new]), [*expected, *_answers(right, new)])):
-            return Verdict("wrong: right at first, but not for other numbers, or when asked again: is a constant in the code?")
-        if all(fits):
-            return Verdict("right" if loops or not _loops(yours, cases[0], cases[-1]) else
-                           "wrong: the values are right, but there is a loop; broadcasting does without")
-    except NotImplementedError:
-        return Verdict("not yet")
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:                       # whatever a beginner's code can raise, and str(error) again
-        return Verdict(f"wrong: it raises {type(error).__name__}: {TracebackException(type(error), error, None)}")
+    found = _answers(yours, cases)
+    fits = list(map(close, found, expected))
+    if not any(answer.size for answer in found):
+        return NOT_YET
+    if all(fits) and not all(map(close, _answers(yours, [*cases, *new]), [*expected, *_answers(right, new)])):
+        return "wrong: right at first, but not for other numbers, or when asked again: is a constant in the code?"
+    if all(fits):
+        return ("right" if loops or not _loops(yours, cases[0], cases[-1]) else
+                "wrong: the values are right, but there is a loop; broadcasting does without")
     for what, wrong in mistakes.items():
         with suppress(Exception):                        # such as asking for a landmark that not every case has
             if all(map(close, found, _answers(wrong, cases))):
-                return Verdict(f"wrong: {what}")
+                return f"wrong: {what}"
     ignored = []
     for k, name in enumerate(inspect.signature(right).parameters):
         pairs = [(a, b) for a, b in combinations(range(len(cases)), 2) if not close(expected[a], expected[b]) and all(
@@ -131,11 +129,11 @@ def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[s
     k = fits.index(False)
     if found[k].shape != expected[k].shape:
         shape = f"the shape {found[k].shape}" if found[k].size else "nothing"
-        return Verdict(f"wrong: {why}in case {k + 1} it returns {shape}, not {expected[k].shape}")
+        return f"wrong: {why}in case {k + 1} it returns {shape}, not {expected[k].shape}"
     off = np.nan_to_num(np.abs(found[k] - expected[k]), nan=np.inf)
     at = tuple(map(int, np.unravel_index(off.argmax(), off.shape)))
     place = f"case {k + 1} at {at}" if at else f"case {k + 1}"
-    return Verdict(f"wrong: {why}in {place} it says {found[k][at]:.6g}, not {expected[k][at]:.6g}")
+    return f"wrong: {why}in {place} it says {found[k][at]:.6g}, not {expected[k][at]:.6g}"
 
 
 def _faces(count: int, n: int = 68, seed: int = 0) -> np.ndarray:

@@ -85,8 +85,8 @@ def on_labels_side(landmarks: np.ndarray, run: Trained, faces: IBugFaces) -> np.
 
     300-W's lie to one side of what they mark, and in the set's own mirrored copies, which their names tell, to the other.
     """
-    copies = faces.mirrored[:, None, None]
-    return np.where(copies, 2 * landmarks - run.on_labels_side(landmarks), run.on_labels_side(landmarks))
+    aside = run.on_labels_side(landmarks) - landmarks
+    return landmarks + np.where(faces.mirrored[:, None, None], -aside, aside)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from scipy.ndimage import center_of_mass
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from test_project import PROJECT
+from toy import raises
 
 from fkp_utils import detection, exercises
 from fkp_utils.datasets import Crop
@@ -779,12 +780,6 @@ class Odd:
     __hash__ = None
 
 
-def _raises(error):
-    def raising(*given):
-        raise error
-    return raising
-
-
 def _endless(*given):
     return _endless(*given)
 
@@ -798,13 +793,13 @@ def _endless_list(*given):
 @pytest.mark.parametrize("name", sorted(CHECKS))
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: ..., "not yet"), (lambda *given: None, "not yet"), (lambda: 1, "wrong: it raises TypeError"),
-    (_raises(NotImplementedError()), "not yet"), (lambda *given: [], "not yet"),
+    (raises(NotImplementedError()), "not yet"), (lambda *given: [], "not yet"),
     (lambda *given: 1 / 0, "wrong: it raises ZeroDivisionError"), (lambda *given: np.full((7, 7), np.nan), "wrong"),
     (lambda *given: "text", "wrong"), (lambda *given: Odd(), "wrong"), (lambda *given: [Odd()], "wrong"),
     (lambda *given: np.array([Odd()], dtype=object), "wrong"), (lambda *given: sys.exit(), "wrong: it raises SystemExit"),
-    (_raises(GeneratorExit()), "wrong: it raises GeneratorExit"), (_raises(BaseException()), "wrong: it raises BaseException"),
-    (_raises(Silent()), "wrong: it raises Silent"), (_raises(StopIteration()), "wrong: it raises StopIteration"),
-    (_raises(AssertionError("a")), "wrong: it raises AssertionError: a"), (_endless, "wrong: it raises RecursionError"),
+    (raises(GeneratorExit()), "wrong: it raises GeneratorExit"), (raises(BaseException()), "wrong: it raises BaseException"),
+    (raises(Silent()), "wrong: it raises Silent"), (raises(StopIteration()), "wrong: it raises StopIteration"),
+    (raises(AssertionError("a")), "wrong: it raises AssertionError: a"), (_endless, "wrong: it raises RecursionError"),
     (_endless_list, "wrong: it raises RecursionError"), (5, "wrong: it raises TypeError"), (..., "wrong: it raises TypeError"),
     (None, "wrong: it raises TypeError"), (lambda *given: [1, [2, 3]], "wrong"), (lambda *given: np.zeros((0, 3)), "not yet"),
     (lambda *given: given, "wrong"), (lambda *given: (1 / 0 for _ in "x"), "wrong: it raises ZeroDivisionError"),
@@ -815,7 +810,7 @@ def test_nothing_stops_the_notebook(name, yours, said):
 
 def test_the_users_own_interruption_goes_through():
     with pytest.raises(KeyboardInterrupt):
-        exercises.check_mae(_raises(KeyboardInterrupt()))
+        exercises.check_mae(raises(KeyboardInterrupt()))
 
 
 def test_an_error_that_comes_late_stops_nothing():

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
+from toy import raises
 
 from fkp_utils import pieces
 from fkp_utils.datasets.base import FaceDataset
@@ -130,8 +131,8 @@ def test_steps_that_are_right(yours):
 
 
 @pytest.mark.parametrize("yours, said", [
-    (lambda *given: None, "not yet"), (training._without_zero, "still there"), (cleared_too_soon, "do not move"),
-    (training._no_step, "do not move"), (training._step_first, "before its own"),
+    (lambda *given: None, "not yet"), (training._step_of("backward", "step"), "still there"), (cleared_too_soon, "do not move"),
+    (training._step_of("clear", "backward"), "do not move"), (training._step_of("step", "clear", "backward"), "before its own"),
     (lambda m, o, x, t: by_hand(m, o, x, t) * t.numel(), "the sum of the squares"), (training._loss_of(F.l1_loss), "absolute"),
     (training._loss_of(lambda a, b: F.mse_loss(a, b).sqrt()), "root"), (training._loss_of(F.smooth_l1_loss), "first loss"),
     (training._loss_of(lambda a, b: (a - b).square().sum(1).mean()), "half of that"),
@@ -215,11 +216,7 @@ def test_validations(yours, said):
 @pytest.mark.parametrize("check", [pieces.check_nose_net, pieces.check_dataset, pieces.check_step, pieces.check_epoch,
                                    pieces.check_validation])
 def test_nothing_that_a_student_writes_stops_the_notebook(check):
-    def exits(*given):
-        raise SystemExit("enough")
-
-    def unwritten(*given):
-        raise NotImplementedError
+    exits, unwritten = raises(SystemExit("enough")), raises(NotImplementedError())
     assert check(exits).startswith("wrong: it raises SystemExit") and check(unwritten) == "not yet"
     assert check(lambda *given: ...).startswith(("not yet", "wrong"))
 

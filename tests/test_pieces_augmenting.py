@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from scipy.ndimage import affine_transform
 from test_project import PROJECT
 from torch import nn
+from toy import raises
 
 from fkp_utils import augment, pieces
 from fkp_utils.nets.models import he_init
@@ -302,11 +303,7 @@ CHECKS = [pieces.check_matrix, pieces.check_warp, pieces.check_he, pieces.check_
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_nothing_that_a_student_writes_stops_the_notebook(check):
-    def exits(*given):
-        raise SystemExit("enough")
-
-    def unwritten(*given):
-        raise NotImplementedError
+    exits, unwritten = raises(SystemExit("enough")), raises(NotImplementedError())
     assert check(exits).startswith("wrong: it raises SystemExit") and check(unwritten) == "not yet"
     assert check(lambda *given: ...).startswith("not yet")
     for odd in (5, None, lambda *given: 7, lambda *given: (1, 2), lambda *given: "text"):

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from test_project import PROJECT
 from torch import nn
+from toy import raises
 
 from fkp_utils import exercises, pieces
 from fkp_utils.nets.heatmaps import gaussian_heatmaps
@@ -168,11 +169,7 @@ def test_levels_that_are_wrong(yours, said):
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_nothing_that_a_student_writes_stops_the_notebook(check):
-    def exits(*given):
-        raise SystemExit("enough")
-
-    def unwritten(*given):
-        raise NotImplementedError
+    exits, unwritten = raises(SystemExit("enough")), raises(NotImplementedError())
     assert check(exits).startswith("wrong: it raises SystemExit") and check(unwritten) == "not yet"
     assert check(lambda *given: "a word").startswith(("not yet", "wrong"))
 

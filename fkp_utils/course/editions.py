@@ -8,6 +8,7 @@ import ast
 import hashlib
 import re
 from copy import deepcopy
+from functools import cache
 
 import nbformat
 from nbformat import NotebookNode
@@ -56,6 +57,14 @@ def solved(cell: str, answer: str) -> str:
     return "".join(text + new for text, new in zip(parts[::2], [*filled, ""])) if any(filled) else ""
 
 
+@cache
+def _seeded() -> set[str]:
+    """Names of the checks that take a seed; read, not imported, since PyTorch takes seconds to load."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in [PACKAGE / "exercises.py", *PACKAGE.glob("pieces/*.py")]]
+    return {node.name for tree in trees for node in tree.body
+            if isinstance(node, ast.FunctionDef) and "seed" in [word.arg for word in node.args.args]}
+
+
 def _tested(source: str, names: set[str]) -> tuple[str, str] | None:
     """The test in place of a cell that ends with a check of one of these exercises, and which."""
     body = ast.parse(re.sub(r"(?m)^[%!].*", "", source)).body
@@ -63,10 +72,8 @@ def _tested(source: str, names: set[str]) -> tuple[str, str] | None:
     if not isinstance(call, ast.Call) or not (check := ast.unparse(call.func).split(".")[-1]).startswith("check_"):
         return None
     checked, visible = [word.id for word in call.args if isinstance(word, ast.Name) and word.id in names], ast.unparse(call)
-    for path in [PACKAGE / "exercises.py", *PACKAGE.glob("pieces/*.py")]:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name == check and "seed" in [word.arg for word in node.args.args]:
-                call.keywords = [ast.keyword("seed", ast.Name("other"))]
+    if check in _seeded():
+        call.keywords = [ast.keyword("seed", ast.Name("other"))]
     return (TEST.format(visible, ast.unparse(call)), checked[0]) if checked else None
 
 

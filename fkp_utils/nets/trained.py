@@ -106,8 +106,7 @@ class Trained:
 
         For scores on their dataset alone: to the eye the landmarks are then a little beside the features (`augment.flip`).
         """
-        offset = self.recipe.augment.flip_offset
-        return moved_aside(landmarks, self.convention, offset) if offset else landmarks
+        return moved_aside(landmarks, self.convention, self.recipe.augment.flip_offset)
 
     @property
     def heatmap_target(self) -> Heatmaps:

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..augment import turn_and_scale, warp
-from ..exercises import Answer, Verdict, check, close, said_of
-from .training import NOT_YET
+from ..exercises import NOT_YET, Answer, Verdict, check, close, said_of
 
 
 def check_matrix(yours: Answer, seed: int = 0) -> Verdict:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..exercises import Verdict, close, said_of
+from ..exercises import NOT_YET, Verdict, close, said_of
 from ..nets.heatmaps import gaussian_heatmaps
 from ..nets.models import UNet
 from ..nets.targets import Heatmaps
@@ -41,7 +41,7 @@ def check_cross_entropy(yours: Callable[[Tensor, Tensor], Any], seed: int = 0) -
     def judge() -> str:
         losses: list[Any] = [yours(logits * 1, maps.clone()) for logits, maps, _ in cases]
         if any(loss is None or loss is ... for loss in losses):
-            return "not yet: your function returns nothing"
+            return NOT_YET
         if shape := tuple(torch.as_tensor(losses[0]).shape):
             return f"wrong: it returns the shape {shape}; one number is wanted, the mean over all maps"
         fits = [close(loss, expected) for loss, (_, _, expected) in zip(losses, cases)]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..datasets.crop import Crop
 from ..exercises import Answer, Verdict, check, close, said_of
 from .nets import check_net
 
@@ -137,8 +138,7 @@ def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int 
 def check_square(yours: Answer, seed: int = 0) -> Verdict:
     """your_square(box (left, top, width, height), margin, shift) -> (left, top, side)."""
     def square(box, margin, shift):
-        side = margin * box[2:].max()
-        return np.append(box[:2] + box[2:] / 2 - 0.5 + [0, shift * box[3]] - side / 2, side)
+        return Crop(margin, shift).squares(box[None])[0]
     wide, high = np.array([10.0, 20, 100, 80 - seed]), np.array([-5.0, 20, 60, 90 + seed])
     return check(yours, square, [(wide, 1.4, 0.1), (high, 1.4, 0.1), (wide, 1.7, 0.1), (high, 1.4, 0.3), (high, 1.0, 0.0)], {
         "the margin the wrong way: times, not divided by": lambda b, m, s: square(b, 1 / m, s),

@@ -9,9 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..exercises import Verdict, close, said_of
-
-NOT_YET = Verdict("not yet: your function returns nothing")
+from ..exercises import NOT_YET, Verdict, close, said_of
 
 
 def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int = 0) -> Verdict:
@@ -80,36 +78,19 @@ def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, images: to
     return loss.detach()
 
 
-def _without_zero(model, optimizer, images, targets):
-    loss = F.mse_loss(model(images), targets)
-    loss.backward()
-    optimizer.step()
-    return loss
-
-
-def _no_step(model, optimizer, images, targets):
-    loss = F.mse_loss(model(images), targets)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
-
-
-def _step_first(model, optimizer, images, targets):
-    loss = F.mse_loss(model(images), targets)
-    optimizer.step()
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
-
-
-def _loss_of(measure):
+def _step_of(*calls: str, measure: Callable = F.mse_loss) -> Callable[..., torch.Tensor]:
+    """A step that does some of "clear", "backward" and "step", in this order; for its usual mistakes."""
     def step(model, optimizer, images, targets):
         loss = measure(model(images), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        does = {"clear": optimizer.zero_grad, "backward": loss.backward, "step": optimizer.step}
+        for call in calls:
+            does[call]()
         return loss
     return step
+
+
+def _loss_of(measure: Callable) -> Callable[..., torch.Tensor]:
+    return _step_of("clear", "backward", "step", measure=measure)
 
 
 def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
@@ -127,9 +108,11 @@ def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
 
     mistakes = {
-        "the gradients of the step before are still there: `optimizer.zero_grad()` before `backward`": _without_zero,
-        "the weights do not move: `optimizer.step()` comes after `backward`, before gradients are cleared": _no_step,
-        "the step comes before its own gradients": _step_first,
+        "the gradients of the step before are still there: `optimizer.zero_grad()` before `backward`":
+            _step_of("backward", "step"),
+        "the weights do not move: `optimizer.step()` comes after `backward`, before gradients are cleared":
+            _step_of("clear", "backward"),
+        "the step comes before its own gradients": _step_of("step", "clear", "backward"),
         "the sum of the squares, not their mean": _loss_of(lambda a, b: F.mse_loss(a, b, reduction="sum")),
         "the absolute difference, not its square": _loss_of(F.l1_loss),
         "the root of the mean square": _loss_of(lambda a, b: F.mse_loss(a, b).sqrt()),
@@ -188,6 +171,22 @@ class _Numbered(Dataset):
         return torch.full((1, 2, 2), float(k)), torch.tensor([0.1 * k, float(k)])
 
 
+_BATCHES_ALIKE = "the mean of the batches' means counts the faces of the small batch more; weigh by their number"
+
+
+def _said_of_mean(loss: float, batches: list[list[int]], mistakes: dict[str, Callable[[list], Any]] | None = None) -> str:
+    """Whether a loss is the mean over the faces that `_Seen`, with the weight 0, was shown; or which mean of batches it is."""
+    squares = [[(0.1 * k) ** 2 / 2 for k in batch] for batch in batches]
+    means, mean = [float(np.mean(batch)) for batch in squares], float(np.mean(np.concatenate(squares)))
+    if close(loss, mean):
+        return "right"
+    usual: dict[str, Callable[[list], Any]] = {_BATCHES_ALIKE: np.mean, **(mistakes or {})}
+    for what, wrong in usual.items():
+        if close(loss, wrong(means)):
+            return f"wrong: {what}"
+    return f"wrong: the mean loss is {loss:.6g}, not {mean:.6g}"
+
+
 def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_epoch(model, optimizer, faces, batch) -> mean loss: every face once, in another order each time."""
     def judge() -> str:
@@ -210,17 +209,9 @@ def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             return "wrong: the order is the same in every epoch: shuffle"
         if model.trained != {True}:
             return "wrong: the model is not in training mode: `model.train()`"
-        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(count)])
-        batch_means = np.mean([squares[batch].mean() for batch in orders[-1]])
-        if close(float(loss), squares.mean()):
-            return "right"
-        if close(float(loss), batch_means):
-            return "wrong: the mean of the batches' means counts the faces of the small batch more; weigh by their number"
-        if close(float(loss), squares[orders[-1][-1]].mean()):
-            return "wrong: it returns the last batch's loss, not the epoch's mean"
-        if close(float(loss), sum(squares[batch].mean() for batch in orders[-1])):
-            return "wrong: it returns the sum of the batches' losses, not the mean over the faces"
-        return f"wrong: the mean loss is {float(loss):.6g}, not {squares.mean():.6g}"
+        return _said_of_mean(float(loss), orders[-1], {
+            "it returns the last batch's loss, not the epoch's mean": lambda means: means[-1],
+            "it returns the sum of the batches' losses, not the mean over the faces": sum})
 
     return said_of(judge)
 
@@ -241,12 +232,7 @@ def check_validation(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             return "wrong: gradients are recorded, which costs memory and time: `torch.no_grad()`"
         if float(model.weight.detach()) != 0:
             return "wrong: the weights have changed; validation only looks"
-        squares = np.array([(0.1 * k) ** 2 / 2 for k in range(count)])
-        if close(float(loss), squares.mean()):
-            return "right"
-        if close(float(loss), np.mean([squares[batch].mean() for batch in model.batches])):
-            return "wrong: the mean of the batches' means counts the faces of the small batch more; weigh by their number"
-        return f"wrong: the mean loss is {float(loss):.6g}, not {squares.mean():.6g}"
+        return _said_of_mean(float(loss), model.batches)
 
     return said_of(judge)
 

@@ -97,8 +97,7 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         straight, mirrored = torch.cat(answers).chunk(2)
         _, mirrored = flip(images, mirrored, images.new_ones(len(images), dtype=torch.bool), run.convention)
         found = (straight + mirrored) / 2
-        offset = run.recipe.augment.flip_offset
-        apart = straight - (moved_aside(mirrored, run.convention, 2 * offset) if offset else mirrored)
+        apart = straight - moved_aside(mirrored, run.convention, 2 * run.recipe.augment.flip_offset)
         scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
         sure = torch.exp(-CONFIDENCE_DECAY * apart.norm(dim=-1) / scale).mean(1)
     return found.numpy(), sure.numpy()
