@@ -159,6 +159,7 @@ def by_numpys_old_generator(errors, seed, draws):
     return np.quantile([errors[np.random.choice(len(errors), len(errors))].mean() for _ in range(draws)], [0.025, 0.975]) + 1
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")      # scipy's of a single draw
 @pytest.mark.parametrize("yours", [pieces.bootstrap_interval, photo_by_photo, by_torch, by_scipy, by_numpys_old_generator])
 def test_intervals_that_are_right(yours):
     for seed in (0, 1, 2):
