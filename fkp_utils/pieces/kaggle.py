@@ -120,8 +120,7 @@ def check_interval(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             return f"wrong: it returns the shape {found.shape}; two numbers are wanted, the lower and the upper end"
         if np.abs(found - right).max() > near:
             named = [what for what, ways in wrong.items() if min(np.abs(found - ends).max() for ends in ways()) <= near]
-            low = bool(means.min() <= found.min() <= found.max() < middle)
-            named += ["both ends are below the mean: np.percentile takes 2.5 and 97.5"] * low
+            named += ["too low: np.percentile takes 2.5 and 97.5"] * bool(means.min() <= found.min() <= found.max() < middle)
             return f"wrong: {[*named, f'it says {found.round(3).tolist()}, not about {right.round(3).tolist()}'][0]}"
         once, again, other, one = (np.array(yours(errors.copy(), *how)) for how in ((5, 50), (5, 50), (6, 50), (5, 1)))
         said = {"asked again it says something else: make its generator from the seed": (once != again).any(),
