@@ -226,3 +226,12 @@ def test_the_wheel_has_every_package():
     listed = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {path.parent.relative_to(PROJECT) for path in PACKAGE.rglob("*.py")}
     assert {name for name in listed if ".data." not in name} == {".".join(folder.parts) for folder in folders}
+
+
+@pytest.mark.parametrize("notebook", sorted((PROJECT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_what_makes_the_page_is_folded_at_the_end_of_a_section(notebook):
+    cells = nbformat.read(notebook, 4).cells
+    for cell, after in zip(cells, cells[1:]):
+        if cell.cell_type == "code" and re.search(r"\breport\.", cell.source):
+            assert cell.metadata.tags == ["report"] and cell.metadata.jupyter.source_hidden, cell.source
+            assert after.cell_type == "markdown" and after.source.startswith("#"), f"a section ends with\n{cell.source}"

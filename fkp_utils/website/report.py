@@ -33,8 +33,8 @@ class Report:
         self.content: dict[str, Any] = {"part": part, "profile": profile, "data": data, "figures": {}, "models": {},
                                         "recipes": {}, "rows": [], "numbers": {}}
 
-    def figure(self, name: str, fig: Figure, caption: str) -> Figure:
-        """Save a figure as `name`.jpg, a chart as `name`.svg, too, and give it back; the caption is also its alt text."""
+    def figure(self, name: str, fig: Figure, caption: str) -> None:
+        """Save a figure as `name`.jpg, a chart as `name`.svg, too; the caption is also its alt text."""
         path = self.out / f"{name}.jpg"
         kind = "photos" if any(ax.images for ax in fig.axes) else "lines"
         with replacing(path) as beside:
@@ -42,7 +42,6 @@ class Report:
         if kind == "lines":
             write_text(path.with_suffix(".svg"), themed(fig, name))
         self.content["figures"][name] = caption
-        return fig
 
     def picture(self, name: str, image: np.ndarray, caption: str, quality: int = 85) -> None:
         """Save an array of pixels, uint8 (h, w) or (h, w, 3), as `name`.jpg."""
@@ -50,13 +49,11 @@ class Report:
             Image.fromarray(image).save(beside, format="jpeg", quality=quality)
         self.content["figures"][name] = caption
 
-    def model(self, model: nn.Module, size: tuple[int, int]) -> Figure:
-        """Record a net's layer list and number of weights; return the drawing of its stages for pictures of `size`."""
+    def model(self, model: nn.Module, size: tuple[int, int]) -> None:
+        """Record a net's layer list and number of weights, and draw its stages for pictures of `size`."""
         name = type(model).__name__
         self.content["models"][name] = {"layers": repr(model), "parameters": count_parameters(model)}
-        drawing = network(stages(model, size))
-        write_text(self.out / f"{name}.svg", themed(drawing, name))
-        return drawing
+        write_text(self.out / f"{name}.svg", themed(network(stages(model, size)), name))
 
     def numbers(self, name: str, content: Any) -> None:
         """Hand numbers to the page's script, by name, as a line of JSON; floats are best rounded."""
