@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections import Counter
 from importlib.metadata import packages_distributions, version
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -231,7 +232,7 @@ def test_the_wheel_has_every_package():
 @pytest.mark.parametrize("notebook", sorted((PROJECT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_what_makes_the_page_is_folded_at_the_end_of_a_section(notebook):
     cells = nbformat.read(notebook, 4).cells
-    for cell, after in zip(cells, cells[1:]):
+    for cell, after in pairwise(cells):
         if cell.cell_type == "code" and re.search(r"\breport\.", cell.source):
             assert cell.metadata.tags == ["report"] and cell.metadata.jupyter.source_hidden, cell.source
             assert after.cell_type == "markdown" and after.source.startswith("#"), f"a section ends with\n{cell.source}"
