@@ -8,6 +8,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.figure import Figure
 from nbclient import NotebookClient
 from PIL import Image
 
@@ -40,6 +42,15 @@ FIGURES = {
     "calibration": lambda: plotting.calibration(RNG.random(90), RNG.uniform(2, 20, 90)),
     "by view": lambda: plotting.error_by_view(ERRORS, list("aabbcc"), "px"),
 }
+
+
+def test_a_figure_in_a_notebook_says_in_words_what_it_shows():
+    shell = DisplayFormatter()
+    shell.formatters["image/jpeg"].for_type(Figure, lambda fig: b"pixels")
+    _, told = shell.format(FIGURES["compare"]())
+    assert told["image/jpeg"]["alt"].startswith("px") and {"a", "b"} < set(told["image/jpeg"]["alt"].split(", "))
+    _, told = shell.format(plotting.face_grid(IMAGES[:2], titles=["35-6f", "34-2m"]))
+    assert told["image/jpeg"]["alt"] == "2 pictures, 35-6f, 34-2m"
 
 
 @pytest.mark.parametrize("name", FIGURES)

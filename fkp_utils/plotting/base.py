@@ -37,6 +37,23 @@ class Figure(figure.Figure):
             how["pil_kwargs"] = {**mark(ending, {}), **how.get("pil_kwargs", {})}
         super().savefig(fname, **how)
 
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+        """No pictures, which formatters make, but what nbconvert's HTML says in their place: `described`."""
+        return {}, {kind: {"alt": described(self)} for kind in ("image/jpeg", "image/png")}
+
+
+def described(fig: figure.Figure) -> str:
+    """What a figure shows, in words: of pictures their number and titles, of charts title, axes and series."""
+    words = [fig.get_suptitle()] if fig.get_suptitle() else []
+    pictures = [ax for ax in fig.axes if ax.images]
+    if pictures:
+        words.append(", ".join([f"{len(pictures)} picture{'s' * (len(pictures) > 1)}",
+                                *(ax.get_title() for ax in pictures if ax.get_title())]))
+    for ax in (ax for ax in fig.axes if ax.axison and not ax.images):
+        series = [label for label in ax.get_legend_handles_labels()[1] if not label.startswith("_")]
+        words.append(", ".join(filter(None, [ax.get_title(), " over ".join(filter(None, [ax.get_ylabel(), ax.get_xlabel()])), *series])))
+    return "; ".join(filter(None, words)) or "a drawing"
+
 
 def subplots(width: float, height: float, rows: int = 1, columns: int = 1, **how) -> tuple[Figure, Any]:
     """As pyplot's, which would keep every figure in memory: a figure, in inches, and its axes."""
