@@ -51,7 +51,8 @@ def described(fig: figure.Figure) -> str:
                                 *(ax.get_title() for ax in pictures if ax.get_title())]))
     for ax in (ax for ax in fig.axes if ax.axison and not ax.images):
         series = [label for label in ax.get_legend_handles_labels()[1] if not label.startswith("_")]
-        words.append(", ".join(filter(None, [ax.get_title(), " over ".join(filter(None, [ax.get_ylabel(), ax.get_xlabel()])), *series])))
+        axes = " over ".join(filter(None, [ax.get_ylabel(), ax.get_xlabel()]))
+        words.append(", ".join(filter(None, [ax.get_title(), axes, *series])))
     return "; ".join(filter(None, words)) or "a drawing"
 
 
