@@ -62,8 +62,8 @@ def write(folder: Path, notebooks: list[Path]) -> list[str]:
 
 def main() -> int:
     """Command line; 0 when both editions are written."""
-    parser = command.parser("course.assignment", __doc__)
-    parser.add_argument("folder", nargs="?", default=BUILD / "assignment", help="the course (default: build/assignment)",
+    parser = command.parser("course.assignment", __doc__, "cs180")
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", default=BUILD / "assignment", help="the course (default: build/assignment)",
                         type=lambda text: command.writable(text, folder=True))
     folder = parser.parse_args().folder
     return command.run("assignment", lambda: print(*write(folder, sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))), folder, sep="\n"))

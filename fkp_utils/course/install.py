@@ -23,6 +23,7 @@ from .. import command
 from ..folders import REQUIREMENTS
 
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"          # as pytorch.org/get-started has it
+TORCH = ("default", "cpu")
 TRIED = "3.11 and 3.12"
 PYTHON = "Scripts/python" if os.name == "nt" else "bin/python"
 # With these, packages go elsewhere or nowhere, or are looked for there.
@@ -93,9 +94,9 @@ def install(folder: Path, torch: str, run: Callable[..., subprocess.CompletedPro
 
 def main() -> int:
     """Command line; 0 when installed, 1 where that is not possible, 130 when interrupted."""
-    parser = command.parser("course.install", __doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--torch", choices=("default", "cpu"), default="default")
+    parser = command.parser("course.install", __doc__, ".venv --torch cpu")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="the environment; what is there already is brought up to date")
+    parser.add_argument("--torch", choices=TORCH, default=TORCH[0], help="cpu: PyTorch without CUDA, 2 GB instead of 6 (Linux)")
     options = parser.parse_args()
     return command.run("install", lambda: install(options.folder, options.torch), "interrupted; the same command goes on",
                        (*command.FAILURES, subprocess.CalledProcessError))

@@ -131,7 +131,9 @@ def vendor(folder: Path) -> None:
 
 def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
-    site = Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE
+    parser = command.parser("website.demo", __doc__, "", "build/website")
+    parser.add_argument("site", nargs="?", metavar="FOLDER", type=Path, default=WEBSITE, help="the site (default: website/)")
+    site = parser.parse_args().site
 
     def job() -> None:
         run = load_weights(predict.SMALL)

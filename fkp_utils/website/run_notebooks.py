@@ -139,11 +139,14 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
 
 def main() -> int:
     """Command line; 0 when the site is ready, 1 after a failure or a difference with --check, 2 for wrong arguments."""
-    parser = command.parser("website.run_notebooks", __doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
-    parser.add_argument("--data", default=None, help="folder with real data (default: the embedded faces)")
-    parser.add_argument("--site", type=Path, help="default: website/, or build/website for data of your own")
+    parser = command.parser("website.run_notebooks", __doc__, "", "--profile smoke notebooks/1_nose_tip.ipynb",
+                            "--profile full --data data")
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", type=Path, default=sorted(NOTEBOOKS.glob("[0-9]*.ipynb")),
+                        help="those to run (default: all five)")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick", help="how long to train (default: %(default)s)")
+    parser.add_argument("--data", metavar="FOLDER", help="folder with the real datasets (default: the embedded faces)")
+    parser.add_argument("--site", metavar="FOLDER", type=Path,
+                        help="where figures go (default: website/, or build/website for data of your own)")
     parser.add_argument("--store", action="store_true", help="keep the outputs in the notebooks (embedded faces only)")
     parser.add_argument("--check", action="store_true", help="fail when a number or a figure differs from what is stored")
     arguments = parser.parse_args()

@@ -35,8 +35,9 @@ def server(port: int = 0, site: Path = WEBSITE) -> ThreadingHTTPServer:
 
 def main() -> int:
     """Command line; serves until Ctrl-C."""
-    parser = command.parser("website.serve", __doc__)
-    parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, help="0: any that is free")
+    parser = command.parser("website.serve", __doc__, "", "8080")
+    parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, metavar="PORT",
+                        help="of this machine; 0 is any that is free (default: %(default)s)")
     port = parser.parse_args().port
 
     def job() -> None:
