@@ -38,7 +38,7 @@ def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
         raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of faces, not what was given")
     with replacing(path) as beside:
         pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(
-            beside, index=False, lineterminator="\n")
+            beside, index=False, lineterminator="\n", encoding="utf-8")
     return Path(path)
 
 
@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: predict every test face with trained weights, write and check the submission."""
     parser = command.parser("kaggle", "Writes a submission with trained weights.", "--out submission.csv",
                             "--data data --weights mine.safetensors")
-    parser.add_argument("--data", metavar="FOLDER", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--data", metavar="FOLDER",
+                        help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--weights", metavar="FILE", default=WEIGHTS,
                         help="a .safetensors file of this project (default: %(default)s)")
     parser.add_argument("--out", metavar="FILE", type=command.writable, default="submission.csv",

@@ -121,7 +121,8 @@ def _run(options: argparse.Namespace) -> int:
         first, second = [find(read_photo(path), path, options.size) for path in found]
         write(frames(first, second, options.frames), options.out)
         names = " turned into ".join(Path(path).name for path in options.photos)
-        print(f"{options.out}: {names} and back, {options.size}x{options.size} pixels, {options.out.stat().st_size / 1e6:.1f} MB")
+        megabytes = options.out.stat().st_size / 1e6
+        print(f"{options.out}: {names} and back, {options.size}x{options.size} pixels, {megabytes:.1f} MB")
         return 0
     faces = []
     for path in tqdm(photos, "finding faces", disable=None):
@@ -145,7 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="the result: a .gif, .webp or .mp4, with --mean a .jpg or .png")
     parser.add_argument("--frames", metavar="N", type=int, default=25,
                         help="pictures from the first face to the second (default: %(default)s)")
-    parser.add_argument("--size", metavar="N", type=int, default=360, help="pixels of the result's sides (default: %(default)s)")
+    parser.add_argument("--size", metavar="N", type=int, default=360,
+                        help="the result's sides in pixels (default: %(default)s)")
     options = parser.parse_args(arguments)
     if bool(options.mean) == bool(options.photos) or (options.photos and len(options.photos) != 2):
         parser.error("give two photos, or --mean with a folder")

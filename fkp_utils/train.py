@@ -80,8 +80,8 @@ def described(profile: str) -> str:
 
 def told(title: str, effort: dict, best: int, found: dict[str, float], baseline: dict[str, float]) -> str:
     """A training's end as one sentence: each measure of its net, and of the mean shape."""
-    forms = {"pixels": "{:.1f} px of 640x480", "nme": "NME {:.2f} %", "mae": "MAE {:.2f} px", "found": "{:.1f} % of faces found",
-             "wrong": "{:.1f} wrong ones in 100 faces"}
+    forms = {"pixels": "{:.1f} px of 640x480", "nme": "NME {:.2f} %", "mae": "MAE {:.2f} px",
+             "found": "{:.1f} % of faces found", "wrong": "{:.1f} wrong ones in 100 faces"}
     ours, mean = (", ".join(form.format(scores[name]) for name, form in forms.items() if name in scores)
                   for scores in (found, baseline))
     took = f"{effort['epochs']} epochs in {effort['minutes']:g} minutes"
@@ -132,7 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action=_List, nargs=0, help="describe the recipes as --profile full has them, and end")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="full",
                         help="how long and how large: smoke takes two epochs, to try it (default: %(default)s)")
-    parser.add_argument("--data", metavar="FOLDER", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--data", metavar="FOLDER",
+                        help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
     parser.add_argument("--start", metavar="FILE", help="weights of the same net to start from")
     parser.add_argument("--out", metavar="FILE", type=command.writable, help="write the weights here (.safetensors)")
     parser.add_argument("--record", metavar="FILE", type=command.writable,

@@ -35,10 +35,12 @@ def test_trains_scores_and_writes_weights(name, measures, embedded, tmp_path, ca
 
 
 def test_a_training_ends_in_a_sentence_with_the_numbers():
-    said = train.told("Part 1", {"epochs": 25, "minutes": 2.0}, 24, {"mse": 0.1, "pixels": 28.44}, {"mse": 0.2, "pixels": 47.36})
+    found, mean = {"mse": 0.1, "pixels": 28.44}, {"mse": 0.2, "pixels": 47.36}
+    said = train.told("Part 1", {"epochs": 25, "minutes": 2.0}, 24, found, mean)
     assert said == ("Part 1: 28.4 px of 640x480 on the validation faces, the mean shape 47.4 px of 640x480; "
                     "25 epochs in 2 minutes, the best was number 24.")
-    assert "NME 4.79 %, MAE 3.92 px on" in train.told("Part 3", {"epochs": 1, "minutes": 0.1}, 1, {"nme": 4.79, "mae": 3.92}, {})
+    said = train.told("Part 3", {"epochs": 1, "minutes": 0.1}, 1, {"nme": 4.79, "mae": 3.92}, {"nme": 24.36, "mae": 10.39})
+    assert "NME 4.79 %, MAE 3.92 px on" in said and "mean shape NME 24.36 %, MAE 10.39 px;" in said
 
 
 def test_recipes_are_described(capsys):
@@ -50,7 +52,8 @@ def test_recipes_are_described(capsys):
 
 
 def test_a_training_whose_weights_are_not_kept_says_how_to_keep_them(embedded, tmp_path, capsys):
-    assert train.main(["nose", "--profile", "smoke", "--data", str(embedded), "--epochs", "1", "--checkpoints", str(tmp_path)]) == 0
+    arguments = ["nose", "--profile", "smoke", "--data", str(embedded), "--epochs", "1", "--checkpoints", str(tmp_path)]
+    assert train.main(arguments) == 0
     assert "--out FILE.safetensors" in capsys.readouterr().out
 
 
