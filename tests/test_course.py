@@ -303,6 +303,18 @@ def test_make_clean_leaves_the_only_copies_of_somebodys_work(tmp_path):
     assert subprocess.run(["make", "-C", str(tmp_path), "clean"], capture_output=True).returncode == 0
 
 
+@pytest.mark.parametrize("user, given, starts", [(0, [], False), (0, ["--allow-root"], True), (1000, [], True)])
+def test_lab_opens_the_first_notebook_and_advises_root(monkeypatch, capsys, user, given, starts):
+    started = []
+    monkeypatch.setattr(lab.os, "geteuid", lambda: user, raising=False)
+    monkeypatch.setattr(lab.LabApp, "launch_instance", started.extend)
+    monkeypatch.setattr(sys, "argv", ["lab", *given])
+    assert lab.main() == (0 if starts else 1) and bool(started) == starts
+    assert ("--allow-root" in capsys.readouterr().err) != starts
+    assert (f"--LabApp.default_url=/lab/tree/{lab.FIRST}" in started) == starts
+    assert (PROJECT / "notebooks" / lab.FIRST).is_file()
+
+
 def test_saved_notebooks_keep_pictures_and_lose_dead_widgets():
     picture = {"image/png": base64.b64encode(b"png").decode(), lab.WIDGET: {"model_id": "1"}, "text/plain": "panel"}
     bar = {lab.WIDGET: {"model_id": "2"}, "text/plain": "100%"}

