@@ -12,26 +12,40 @@ from .errors import BusyError, DatasetError
 FAILURES = (DatasetError, BusyError, ValueError, FloatingPointError, OSError)
 
 
-def parser(name: str, about: str) -> argparse.ArgumentParser:
-    """What reads a command's arguments: `about` begins with the line that --help shows; no option may be abbreviated."""
+def parser(name: str, about: str, *examples: str) -> argparse.ArgumentParser:
+    """What reads a command's arguments: `about` begins with the line that --help shows; no option may be abbreviated.
+
+    Each of `examples` is a line of arguments; --help ends with them.
+    """
     _open_streams()
-    return argparse.ArgumentParser(f"python -m fkp_utils.{name}", description=about.splitlines()[0], allow_abbrev=False)
+    program = f"python -m fkp_utils.{name}"
+    shown = "\n".join(["examples:" if examples[1:] else "example:", *(f"  {program} {line}".rstrip() for line in examples)])
+    return argparse.ArgumentParser(program, description=about.splitlines()[0], epilog=shown, allow_abbrev=False,
+                                   formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def _open_streams() -> None:
     """Let closed ones (`2>&-`) lead nowhere, by the lowest free numbers: else the next file opened would get what they get."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))        # noqa: SIM115  until the end
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8", newline="\n"))        # noqa: SIM115  until the end
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
     """An argparse type: whole numbers from `least` to `most`."""
     def number(text: str) -> int:
-        if not least <= (value := int(text)) <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not from {least} to {most}")
-        return value
+        try:
+            if least <= (value := int(text)) <= most:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
     return number
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: 1 photo, 2 photos."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def writable(text: str, folder: bool = False) -> Path:

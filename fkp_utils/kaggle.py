@@ -37,7 +37,8 @@ def write_submission(path: str | Path, landmarks: np.ndarray) -> Path:
     if landmarks.shape[1:] != (N_POINTS, 2) or not landmarks.size or not np.isfinite(landmarks).all():
         raise ValueError(f"{path}: a submission holds finite landmarks (N, {N_POINTS}, 2) of faces, not what was given")
     with replacing(path) as beside:
-        pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(beside, index=False)
+        pd.DataFrame({"Id": np.arange(landmarks.size), "Predicted": landmarks.reshape(-1).round(3)}).to_csv(
+            beside, index=False, lineterminator="\n", encoding="utf-8")
     return Path(path)
 
 
@@ -91,10 +92,14 @@ def on_labels_side(landmarks: np.ndarray, run: Trained, faces: IBugFaces) -> np.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: predict every test face with trained weights, write and check the submission."""
-    parser = command.parser("kaggle", "Writes a submission with trained weights.")
-    parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
-    parser.add_argument("--weights", default=WEIGHTS, help="a .safetensors file of this project")
-    parser.add_argument("--out", type=command.writable, default="submission.csv")
+    parser = command.parser("kaggle", "Writes a submission with trained weights.", "--out submission.csv",
+                            "--data data --weights mine.safetensors")
+    parser.add_argument("--data", metavar="FOLDER",
+                        help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--weights", metavar="FILE", default=WEIGHTS,
+                        help="a .safetensors file of this project (default: %(default)s)")
+    parser.add_argument("--out", metavar="FILE", type=command.writable, default="submission.csv",
+                        help="the submission (default: %(default)s)")
     parser.add_argument("--labels-side", action="store_true", help="move the landmarks to the side of what they mark where "
                         "300-W's labels lie, in its mirrored copies to the other: a better score, no better landmarks")
     options = parser.parse_args(arguments)

@@ -117,8 +117,12 @@ def _run(options: argparse.Namespace) -> int:
     if any(options.out.exists() and options.out.samefile(path) for path in photos if Path(path).exists()):
         raise ValueError(f"{options.out}: is one of the photos; name another file for the result")
     if not options.mean:
-        first, second = (find(read_photo(path), path, options.size) for path in options.photos)
+        found = tqdm(options.photos, "finding faces", disable=None)
+        first, second = [find(read_photo(path), path, options.size) for path in found]
         write(frames(first, second, options.frames), options.out)
+        names = " turned into ".join(Path(path).name for path in options.photos)
+        megabytes = options.out.stat().st_size / 1e6
+        print(f"{options.out}: {names} and back, {options.size}x{options.size} pixels, {megabytes:.1f} MB")
         return 0
     faces = []
     for path in tqdm(photos, "finding faces", disable=None):
@@ -129,18 +133,21 @@ def _run(options: argparse.Namespace) -> int:
     if not faces:
         raise ValueError(f"{options.mean}: no photo with a face")
     write(to_bytes(mean_face(faces))[None], options.out)
-    print(f"{options.out}: the mean of {len(faces)} faces")
+    print(f"{options.out}: the mean of {command.counted(len(faces), 'face')}")
     return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when written, 1 for photos that cannot be used, 2 for wrong arguments, 130 when interrupted."""
-    parser = command.parser("morph", __doc__)
-    parser.add_argument("photos", nargs="*", help="two photos; the largest face of each is taken")
-    parser.add_argument("--mean", type=Path, help="instead of two photos: a folder whose faces are averaged")
-    parser.add_argument("--out", type=command.writable, required=True)
-    parser.add_argument("--frames", type=int, default=25)
-    parser.add_argument("--size", type=int, default=360, help="pixels of the result's sides")
+    parser = command.parser("morph", __doc__, "photo.jpg other.jpg --out morph.gif", "--mean holiday/ --out mean.jpg")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="two photos; the largest face of each is taken")
+    parser.add_argument("--mean", metavar="FOLDER", type=Path, help="instead of two photos: a folder whose faces are averaged")
+    parser.add_argument("--out", metavar="FILE", type=command.writable, required=True,
+                        help="the result: a .gif, .webp or .mp4, with --mean a .jpg or .png")
+    parser.add_argument("--frames", metavar="N", type=int, default=25,
+                        help="pictures from the first face to the second (default: %(default)s)")
+    parser.add_argument("--size", metavar="N", type=int, default=360,
+                        help="the result's sides in pixels (default: %(default)s)")
     options = parser.parse_args(arguments)
     if bool(options.mean) == bool(options.photos) or (options.photos and len(options.photos) != 2):
         parser.error("give two photos, or --mean with a folder")

@@ -17,6 +17,6 @@ def usable() -> int:
     """How many processors' time the process gets, as `nproc` says; no more than the quota of its container (cgroup v2)."""
     count = len(allowed())
     with suppress(OSError, ValueError):                       # no such file, or "max"
-        time, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        time, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split())
         count = min(count, max(1, math.ceil(time / period)))
     return count

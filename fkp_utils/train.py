@@ -1,5 +1,6 @@
 """Trains one recipe and keeps its weights.
 
+    python -m fkp_utils.train --list                                 what there is
     python -m fkp_utils.train RECIPE [--profile full] [--data FOLDER] [--start WEIGHTS]
                               [--out WEIGHTS.safetensors] [--record TABLE.json]
 
@@ -70,6 +71,23 @@ def record(path: Path, profile: str, rows: list[dict]) -> None:
         write_json(path, {**table, "rows": list(kept.values())})
 
 
+def described(profile: str) -> str:
+    """A profile's recipes, one a line: name, title, net, height x width of its pictures, epochs."""
+    rows = [(name, f"{row.title}: {row.net}, pictures of {row.size[0]}x{row.size[1]}, {row.epochs} epochs of {row.data}")
+            for name, row in PROFILES[profile].items()]
+    return "\n".join(f"{name:16}{words}" for name, words in rows)
+
+
+def told(title: str, effort: dict, best: int, found: dict[str, float], baseline: dict[str, float]) -> str:
+    """A training's end as one sentence: each measure of its net, and of the mean shape."""
+    forms = {"pixels": "{:.1f} px of 640x480", "nme": "NME {:.2f} %", "mae": "MAE {:.2f} px",
+             "found": "{:.1f} % of faces found", "wrong": "{:.1f} wrong ones in 100 faces"}
+    ours, mean = (", ".join(form.format(scores[name]) for name, form in forms.items() if name in scores)
+                  for scores in (found, baseline))
+    took = f"{effort['epochs']} epochs in {effort['minutes']:g} minutes"
+    return f"{title}: {ours} on the validation faces, the mean shape {mean}; {took}, the best was number {best}."
+
+
 def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     if options.record:
         record(options.record, options.profile, [])           # what is wrong with it is said before hours of training
@@ -93,24 +111,40 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
         again = f"python -m fkp_utils.train {options.recipe} --data DATA{extra}"
         record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
                                                  {"net": chosen.title, **effort, **found, "command": again}])
-    if options.out:
-        print(f"{options.out}: SHA-256 {digest}")
+    print(f"{options.out}: SHA-256 {digest}" if options.out else "the weights were not written: --out FILE.safetensors does")
+    print(told(chosen.title, effort, run.best_epoch, found, baseline))
     return 0
+
+
+class _List(argparse.Action):
+    """Ends the command with a list of recipes, as --help ends it."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        print(described("full"))
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when trained, 1 for data that cannot be read, 2 for wrong arguments, 130 when interrupted."""
-    parser = command.parser("train", __doc__)
-    parser.add_argument("recipe", choices=sorted(FULL))
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="full")
-    parser.add_argument("--data", help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
-    parser.add_argument("--start", help="weights of the same net to start from")
-    parser.add_argument("--out", type=command.writable, help="write the weights here (.safetensors)")
-    parser.add_argument("--record", type=command.writable, help="add the numbers to this table (data/measured/partN.json)")
-    parser.add_argument("--epochs", type=command.whole(1, 10**6), help="how many, instead of the recipe's number")
-    parser.add_argument("--batch", type=command.whole(1, 10**6), help="faces a step of all processes, instead of the recipe's")
-    parser.add_argument("--seed", type=command.whole(0, 2**32 - 1), help="of the random numbers, instead of the recipe's")
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    parser = command.parser("train", __doc__, "--list", "nose --profile smoke --out nose.safetensors",
+                            "pyramid_large --data data --start pyramid.safetensors --out large.safetensors")
+    parser.add_argument("recipe", metavar="RECIPE", choices=sorted(FULL), help="what to train; --list describes them")
+    parser.add_argument("--list", action=_List, nargs=0, help="describe the recipes as --profile full has them, and end")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="full",
+                        help="how long and how large: smoke takes two epochs, to try it (default: %(default)s)")
+    parser.add_argument("--data", metavar="FOLDER",
+                        help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--start", metavar="FILE", help="weights of the same net to start from")
+    parser.add_argument("--out", metavar="FILE", type=command.writable, help="write the weights here (.safetensors)")
+    parser.add_argument("--record", metavar="FILE", type=command.writable,
+                        help="add the numbers to this table (data/measured/partN.json)")
+    parser.add_argument("--epochs", metavar="N", type=command.whole(1, 10**6), help="how many, instead of the recipe's number")
+    parser.add_argument("--batch", metavar="N", type=command.whole(1, 10**6),
+                        help="faces a step of all processes, instead of the recipe's")
+    parser.add_argument("--seed", metavar="N", type=command.whole(0, 2**32 - 1),
+                        help="of the random numbers, instead of the recipe's")
+    parser.add_argument("--checkpoints", metavar="FOLDER", type=Path, default=CHECKPOINTS,
+                        help="where an interrupted training goes on from (default: the project's build/checkpoints)")
     options = parser.parse_args(arguments)
     if options.out and options.out.suffix != ".safetensors":
         parser.error(f"argument --out: weights are .safetensors files, not {options.out.name}")

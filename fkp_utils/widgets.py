@@ -45,7 +45,7 @@ PATIENCE = 0.3                           # seconds after which a panel says that
 
 
 def _blank() -> Figure:
-    """In the place of a picture that there is not, or not yet."""
+    """In the place of a picture that there is not, or not yet, where no widget can hide it."""
     return Figure((6, 0.3))
 
 
@@ -54,13 +54,13 @@ class Panel(ipw.VBox):
 
     Parameters
     ----------
-    draw : called with each control's value by name; returns a Figure
+    draw : called with each control's value by name; returns a Figure, or None where there is nothing to see
     controls : ipywidgets with a `value`, by the name of draw's argument
     """
 
     children: Sequence[ipw.Widget]
 
-    def __init__(self, draw: Callable[..., Figure], **controls: ipw.Widget):
+    def __init__(self, draw: Callable[..., Figure | None], **controls: ipw.Widget):
         self.draw, self.controls = draw, controls
         # The picture at its natural size, never stretched; smaller where the window is.
         natural = ipw.Layout(height="auto", max_width="100%", object_fit="contain", align_self="flex-start")
@@ -81,6 +81,8 @@ class Panel(ipw.VBox):
             timer.cancel()
             timer.join()
             self.busy.value = ""
+        self.picture.layout.display = None if fig else "none"
+        fig = fig or _blank()
         self.picture.layout.width = f"{round(fig.get_figwidth() * plotting.DPI)}px"
         self.picture.value = png(fig)
 
@@ -107,15 +109,19 @@ def dataset_browser(studio: IMMFaces, wild: IBugFaces) -> Panel:
     people = {number: k for k, number in enumerate(sorted({studio.person(i) for i in range(len(studio))}))}
     index = {(people[studio.person(i)], studio.view(i)): i for i in range(len(studio))}
 
-    def draw(convention, person, view, landmarks, numbers):
+    def draw(convention, person, view, face, landmarks, numbers):
         faces = studio if convention == 58 else wild
-        k = index[person - 1, view] if convention == 58 else ((person - 1) * 6 + view - 1) % len(wild)
+        k = index[person - 1, view] if convention == 58 else face - 1
+        for name, slider in sliders.items():                  # only those that this dataset has
+            slider.layout.display = None if (name == "face") == (convention == 68) else "none"
         return plotting.face_with_options(faces.images[k], faces.landmarks[k], faces.convention, landmarks, numbers,
                                           faces.names[k])
 
+    sliders = {"person": _slider(1, len(people), 1, "person"), "view": _slider(1, 6, 1, "view"),
+               "face": _slider(1, len(wild), 1, "face")}
     return Panel(draw, convention=ipw.Dropdown(options=[("58 (IMM)", 58), ("68 (iBUG)", 68)], description="landmarks"),
-                 person=_slider(1, len(people), 1, "person"), view=_slider(1, 6, 1, "view"),
-                 landmarks=ipw.Checkbox(True, description="show landmarks"), numbers=ipw.Checkbox(False, description="numbers"))
+                 **sliders, landmarks=ipw.Checkbox(True, description="show landmarks"),
+                 numbers=ipw.Checkbox(False, description="numbers"))
 
 
 def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
@@ -148,7 +154,7 @@ class LiveTraining(Panel):
         self.result: Trained | None = None
         self.error: BaseException | None = None
         self.button = ipw.Button(description="stop after this epoch", icon="stop", layout=ipw.Layout(width="max-content"))
-        super().__init__(lambda: _blank() if self.history is None else plotting.loss_curves(self.history, title=recipe.title))
+        super().__init__(lambda: None if self.history is None else plotting.loss_curves(self.history, title=recipe.title))
         self.children = [self.button, *self.children]
         self.button.on_click(lambda button: self.stop())
         self._thread = threading.Thread(target=self._run, args=(model, train, val, recipe, checkpoints), daemon=True)
@@ -232,7 +238,7 @@ def own_photo(example: np.ndarray) -> Panel:
             photo = read_photo(io.BytesIO(bytes(upload[0]["content"]))) if upload else example
         except DatasetError as error:
             panel.tell(f"{upload[0]['name']}: {str(error).partition(': ')[2]}")
-            return _blank()
+            return None
         faces = predict.landmarks(photo)
         if panel is not None:
             panel.tell(f"{len(faces)} face(s) found" + "".join(f", confidence {face.confidence:.2f}" for face in faces))

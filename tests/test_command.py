@@ -1,10 +1,12 @@
 """How every command begins and ends: numbers and files that are refused at once, exit codes, one line for what went wrong."""
 
 import argparse
+import importlib
 import os
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,49 @@ def test_no_option_may_be_abbreviated(capsys):
     assert "python -m fkp_utils.name" in told and "--bo" in told
     made = [path.name for path in (PROJECT / "fkp_utils").rglob("*.py") if "ArgumentParser(" in path.read_text()]
     assert sorted(made) == ["command.py"]
+
+
+COMMANDS = [".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in sorted((PROJECT / "fkp_utils").rglob("*.py"))
+            if "command.parser(" in path.read_text()]
+
+
+@pytest.fixture(params=COMMANDS)
+def parser(request, monkeypatch):
+    """The parser of each command."""
+    made = []
+
+    def keep(self, *arguments):
+        made.append(self)
+        raise SystemExit
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(argparse.ArgumentParser, "parse_args", keep)
+        importlib.import_module(request.param).main()
+    return made[0]
+
+
+def _all(parser):
+    """The parser, and those of its subcommands."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.values()
+
+
+def test_every_option_has_a_help_text_and_every_help_an_example_that_is_right(parser, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for each in _all(parser):
+        assert [action.dest for action in each._actions if not action.help] == [] and each.description, each.prog
+        head, *examples = each.epilog.splitlines()
+        assert head.startswith("example") and examples
+        for line in examples:
+            assert line.startswith(f"  {parser.prog}")
+            with pytest.raises(SystemExit) if "--list" in line else nullcontext():
+                parser.parse_args(shlex.split(line.removeprefix(f"  {parser.prog}")))
+        assert max(map(len, each.format_help().splitlines())) <= 128
+
+
+def test_a_thing_is_counted_in_the_singular():
+    assert [command.counted(number, "photo") for number in (0, 1, 2)] == ["0 photos", "1 photo", "2 photos"]
 
 
 @pytest.mark.parametrize("text, number", [("1", 1), ("7", 7), (" 3 ", 3)])

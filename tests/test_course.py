@@ -2,18 +2,22 @@
 
 import base64
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from test_project import PROJECT
 
-from fkp_utils.course import install, lab, reset
+from fkp_utils.course import __main__, install, lab, reset
 
 
 @pytest.mark.parametrize("torch, system, machine, needed", [
@@ -140,13 +144,98 @@ def test_packages_come_into_the_environment_whatever_pips_file_says(tmp_path, mo
 def test_make_passes_the_choice_of_pytorch_on(tmp_path, given, expected):
     done = subprocess.run(["make", "-n", "-C", str(PROJECT), "figures", f"VENV={tmp_path}/v", *given], capture_output=True,
                           text=True)
-    assert f"-m fkp_utils.course.install {tmp_path}/v --torch {expected}" in done.stdout
+    assert f'-m fkp_utils.course figures --venv "{tmp_path}/v" --torch {expected} --profile "quick"' in done.stdout
 
 
-def test_the_installer_needs_nothing_but_python():
+@pytest.mark.parametrize("module", ["course.install", "course", "website.serve"])
+def test_what_makes_the_environment_needs_nothing_but_python(module):
     """-S leaves site-packages out: importing anything that is not Python's own would fail."""
-    done = subprocess.run([sys.executable, "-S", "-m", "fkp_utils.course.install", "--help"], cwd=PROJECT, capture_output=True)
+    done = subprocess.run([sys.executable, "-S", "-m", f"fkp_utils.{module}", "--help"], cwd=PROJECT, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def _made_by_make(*given):
+    """The line that make would run for a target with these variables, without its Python."""
+    make = ["make", "-n", "-C", str(PROJECT), "PYTHON=python3", *given]
+    done = subprocess.run(make, capture_output=True, text=True, check=True)
+    [line] = [line for line in done.stdout.splitlines() if "fkp_utils.course" in line]
+    return shlex.split(line)[3:]
+
+
+@pytest.mark.parametrize("given, ran", [
+    (["figures"], [["-m", "fkp_utils.website.run_notebooks", "--profile", "quick"]]),
+    (["figures", "PROFILE=full", "DATA=my data", "CHECK=1"],
+     [["-m", "fkp_utils.website.run_notebooks", "--profile", "full", "--data", "my data", "--check"]]),
+    (["notebooks"], [["-m", "fkp_utils.website.run_notebooks", "--store"]]),
+    (["lab"], [["-m", "fkp_utils.course.lab"]]), (["lab", "ALLOW_ROOT=1"], [["-m", "fkp_utils.course.lab", "--allow-root"]]),
+    (["reset"], [["-m", "fkp_utils.course.reset"]]), (["data", "ACCEPT_TERMS=1"], [["-m", "fkp_utils.datasets.download"]]),
+    (["assignment", "COURSE=cs 180"], [["-m", "fkp_utils.course.assignment", "cs 180"]]),
+    (["site"], [["-m", "fkp_utils.website.page"], ["-m", "fkp_utils.website.demo"]]),
+    (["serve"], [["-m", "fkp_utils.website.serve"]])])
+def test_make_and_the_python_command_run_the_same(given, ran):
+    options = __main__._parser().parse_args(_made_by_make(*given))
+    assert __main__.jobs(options) == ran and options.venv == Path(".venv")
+    assert __main__.settings(options, ran[0]).get("ACCEPT_TERMS") == ("1" if "ACCEPT_TERMS=1" in given else None)
+
+
+def test_every_target_of_make_is_a_python_command_and_the_other_way_round():
+    [names] = re.findall(r"^TARGETS := (.*)$", (PROJECT / "Makefile").read_text(), re.M)
+    assert names.split() == list(__main__.ABOUT)
+    assert [Path(job[0]).stem for job in __main__.jobs(__main__._parser().parse_args(["bench"]))] == list(__main__.BENCHES)
+    assert all((PROJECT / "bench" / "speed" / f"{name}.py").is_file() for name in __main__.BENCHES)
+
+
+def test_unit_tests_take_a_thread_each_and_notebooks_all(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    options = __main__._parser().parse_args(["test"])
+    unit, notebooks = __main__.jobs(options)
+    assert [__main__.settings(options, job)["OMP_NUM_THREADS"] for job in (unit, notebooks)] == ["1", "2"]
+    assert __main__.jobs(__main__._parser().parse_args(["check"])) == [[*unit, "-m", "not training and not browser"]]
+
+
+def test_the_environment_is_made_where_it_is_not_there_or_older_than_the_requirements(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(install, "install", lambda folder, torch: (folder.mkdir(exist_ok=True), made.append(torch)))
+    monkeypatch.setattr(__main__, "REQUIREMENTS", tmp_path / "requirements.txt")
+    (tmp_path / "requirements.txt").write_text("one==1.0\n")
+    assert __main__._prepared(tmp_path / "v", "cpu") == tmp_path / "v" / install.PYTHON
+    __main__._prepared(tmp_path / "v", "cpu")
+    assert made == ["cpu"]
+    later = (tmp_path / "v" / ".installed").stat().st_mtime + 10
+    os.utime(tmp_path / "requirements.txt", (later, later))
+    __main__._prepared(tmp_path / "v", "default")
+    assert made == ["cpu", "default"]
+
+
+def test_a_target_ends_at_the_first_job_that_fails_and_its_python_is_the_environments(tmp_path, monkeypatch):
+    ran = []
+
+    def start(line, cwd, env):
+        ran.append(line)
+        return subprocess.Popen([sys.executable, "-c", f"raise SystemExit({len(ran) - 1})"])
+    monkeypatch.setattr(__main__, "_prepared", lambda folder, torch: folder / "python")
+    monkeypatch.setattr(__main__, "subprocess", SimpleNamespace(Popen=start, CalledProcessError=subprocess.CalledProcessError))
+    assert __main__.main(["bench", "--venv", str(tmp_path)]) == 1 and len(ran) == 2
+    assert [line[0] for line in ran] == [str(tmp_path / "python")] * 2
+    assert __main__.main(["serve"]) == 2 and ran[2][0] == sys.executable
+
+
+def test_ctrl_c_waits_until_the_job_has_ended_as_it_wants_to():
+    answers = iter([KeyboardInterrupt(), KeyboardInterrupt(), 130])
+
+    class Job:
+        def wait(self):
+            if isinstance(answer := next(answers), BaseException):
+                raise answer
+            return answer
+    assert __main__._wait(Job()) == 130
+    assert __main__._wait(subprocess.Popen(["sh", "-c", "kill -9 $$"])) == 137
+
+
+def test_an_older_python_is_told_which_one_is_needed(tmp_path):
+    code = "import sys; sys.version_info = (3, 10, 1)\nimport fkp_utils.course"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.startswith("Python 3.11 or later is needed") and done.stderr.count("\n") == 1
 
 
 def test_the_project_is_a_package_with_the_requirements_pins():
@@ -188,7 +277,11 @@ print(len(predict.landmarks(data.astronaut())), scenes.UNLABELLED.is_file(), len
 
 
 def test_make_clean_leaves_the_only_copies_of_somebodys_work(tmp_path):
-    shutil.copy(PROJECT / "Makefile", tmp_path)
+    parts = ["Makefile", *(f"fkp_utils/{name}.py" for name in ("__init__", "command", "errors", "folders")),
+             *(f"fkp_utils/course/{name}.py" for name in ("__init__", "__main__", "clean", "install"))]
+    for name in parts:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
     stays = ["build/before_reset/then/1_a.ipynb", "build/checkpoints/nosenet-1.pt", "build/full-data/checkpoints/a.pt",
              "data/personal/me.jpg", "data/weights/a.safetensors", "notebooks/1_a.ipynb", "data/imm_face_db/01-1m.asf",
              "data/embedded/README.md"]
@@ -197,13 +290,29 @@ def test_make_clean_leaves_the_only_copies_of_somebodys_work(tmp_path):
     for name in [*stays, *goes]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("work")
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "kept.txt").write_text("work")
+    (tmp_path / "build" / "link").symlink_to(tmp_path / "others")
+    stays.append("others/kept.txt")
     for _ in range(2):                                       # the second time there is nothing left to do
         done = subprocess.run(["make", "-C", str(tmp_path), "clean"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted([*stays, "Makefile"])
+        assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == sorted([*stays, *parts])
     assert not (tmp_path / "build/cache").exists()
     shutil.rmtree(tmp_path / "build")
     assert subprocess.run(["make", "-C", str(tmp_path), "clean"], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("user, given, starts", [(0, [], False), (0, ["--allow-root"], True), (1000, [], True)])
+def test_lab_opens_the_first_notebook_and_advises_root(monkeypatch, capsys, user, given, starts):
+    started = []
+    monkeypatch.setattr(lab.os, "geteuid", lambda: user, raising=False)
+    monkeypatch.setattr(lab.LabApp, "launch_instance", started.extend)
+    monkeypatch.setattr(sys, "argv", ["lab", *given])
+    assert lab.main() == (0 if starts else 1) and bool(started) == starts
+    assert ("--allow-root" in capsys.readouterr().err) != starts
+    assert (f"--LabApp.default_url=/lab/tree/{lab.FIRST}" in started) == starts
+    assert (PROJECT / "notebooks" / lab.FIRST).is_file()
 
 
 def test_saved_notebooks_keep_pictures_and_lose_dead_widgets():

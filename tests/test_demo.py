@@ -1,8 +1,10 @@
 """The browser demo's parts: the exported net, and libraries that are checked."""
 
+import base64
 import hashlib
+import io
 import json
-import shutil
+import tarfile
 
 import numpy as np
 import onnxruntime
@@ -20,7 +22,7 @@ from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained
 from fkp_utils.nets.weights import load_weights
-from fkp_utils.website import demo
+from fkp_utils.website import demo, npm
 
 pytestmark = pytest.mark.training
 
@@ -81,23 +83,65 @@ def test_the_committed_finder_is_the_shipped_one_for_pictures_of_any_size():
         assert np.abs(session.run(None, {"images": images.numpy()})[0] - expected).max() < 0.05
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
-def test_libraries_are_checked(tmp_path, monkeypatch):
-    package = tmp_path / "library"
-    package.mkdir()
-    (package / "package.json").write_text('{"name": "library", "version": "1.0.0"}')
-    (package / "code.js").write_text("let x = 1;")
-    monkeypatch.setattr(demo, "LIBRARIES", {str(package): {"code.js": hashlib.sha256(b"let x = 1;").hexdigest()}})
+@pytest.fixture
+def registry(tmp_path, monkeypatch):
+    """A function that puts a package with these words in code.js into a registry on this machine; its integrity."""
+    folder = tmp_path / "registry" / "@some" / "library" / "-"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", (tmp_path / "registry").as_uri())
+
+    def put(words):
+        with tarfile.open(folder / "library-1.0.0.tgz", "w:gz") as archive:
+            entry = tarfile.TarInfo("package/code.js")
+            entry.size = len(words)
+            archive.addfile(entry, io.BytesIO(words.encode()))
+        digest = hashlib.sha512((folder / "library-1.0.0.tgz").read_bytes()).digest()
+        return f"sha512-{base64.b64encode(digest).decode()}"
+    return put
+
+
+def test_libraries_are_checked(tmp_path, monkeypatch, registry):
+    """The package as a whole, and the file; without npm."""
+    name = "@some/library@1.0.0"
+    monkeypatch.setattr(demo, "INTEGRITY", {name: registry("let x = 1;")})
+    monkeypatch.setattr(demo, "LIBRARIES", {name: {"code.js": hashlib.sha256(b"let x = 1;").hexdigest()}})
+    monkeypatch.setenv("PATH", "")
     demo.vendor(tmp_path / "vendor")
     assert (tmp_path / "vendor" / "code.js").read_text() == "let x = 1;"
-    (package / "code.js").write_text("let x = 2;")
+    other = registry("let x = 2;")
     demo.vendor(tmp_path / "vendor")                                    # it is there: nothing is fetched
+    with pytest.raises(DatasetError, match=r"library@1\.0\.0: what came is not the package"):
+        demo.vendor(tmp_path / "elsewhere")
+    monkeypatch.setattr(demo, "INTEGRITY", {name: other})
     with pytest.raises(DatasetError, match=r"code\.js is not the file"):
         demo.vendor(tmp_path / "elsewhere")
     assert not list((tmp_path / "elsewhere").glob("*"))
 
 
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "LIBRARIES", {str(tmp_path / "nothing"): {"code.js": "0"}})
-    with pytest.raises(DatasetError, match="npm cannot get it"):
+def test_packages_lie_where_npm_looks_for_them(monkeypatch):
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", "https://a.example/npm/")
+    assert npm.address("onnxruntime-web@1.22.0") == "https://a.example/npm/onnxruntime-web/-/onnxruntime-web-1.22.0.tgz"
+    assert npm.address("@some/library@1.0.0") == "https://a.example/npm/@some/library/-/library-1.0.0.tgz"
+    assert set(demo.INTEGRITY) == set(demo.LIBRARIES)
+
+
+def test_the_registry_is_npms_or_named(tmp_path, monkeypatch):
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(DatasetError, match="install npm, or name one in NPM_CONFIG_REGISTRY"):
+        npm.address("a@1.0.0")
+    write_script(tmp_path / "npm", "echo https://b.example/npm/")
+    assert npm.address("a@1.0.0") == "https://b.example/npm/a/-/a-1.0.0.tgz"
+
+
+def write_script(path, line):
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch, registry):
+    monkeypatch.setattr(demo, "LIBRARIES", {"nothing@2.0.0": {"code.js": "0"}})
+    monkeypatch.setattr(demo, "INTEGRITY", {"nothing@2.0.0": "sha512-"})
+    with pytest.raises(DatasetError, match=r"nothing@2\.0\.0 cannot be had"):
         demo.vendor(tmp_path / "vendor")
+    assert not (tmp_path / "vendor").exists()

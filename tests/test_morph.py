@@ -96,12 +96,14 @@ def photos(tmp_path):
 
 
 @pytest.mark.training
-def test_command_writes_an_animation_there_and_back(photos):
+def test_command_writes_an_animation_there_and_back(photos, capsys):
     out = photos / "made" / "morph.gif"
     both = [str(photos / "Eileen.jpg"), str(photos / "Grace.jpg")]
     assert morph.main([*both, "--out", str(out), "--frames", "4", "--size", "64"]) == 0
     with Image.open(out) as animation:
         assert animation.size == (64, 64) and animation.n_frames >= 6
+    said = capsys.readouterr().out
+    assert said.startswith(f"{out}: Eileen.jpg turned into Grace.jpg and back, 64x64 pixels, ") and said.endswith(" MB\n")
 
 
 @pytest.mark.training

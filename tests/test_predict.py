@@ -145,7 +145,33 @@ def test_command_line_writes_pictures_json_and_csv(photo, file, tmp_path, capsys
     assert about["photo"] == "collins.png" and len(face["landmarks"]) == 68 and len(face["box"]) == 4
     assert len(pd.read_csv(tmp_path / "landmarks.csv")) == 68
     assert Image.open(tmp_path / "collins.landmarks.jpg").size[0] > 300
-    assert "1 photos, 1 faces" in capsys.readouterr().out
+    names = ", ".join(str(tmp_path / name) for name in ("collins.landmarks.jpg", "collins.landmarks.json", "landmarks.csv"))
+    assert capsys.readouterr().out.endswith(f"1 photo, 1 face\nwritten: {names}\n")
+
+
+def test_the_command_says_in_a_line_where_the_results_of_many_photos_are(tmp_path, file, capsys, monkeypatch):
+    names = _walls(tmp_path / "walls", 2)
+    line = [*map(str, names), "--weights", str(file), "--box", "20,20,60,60"]
+    assert main([*line, "--json", "--out", str(tmp_path / "out")]) == 0
+    said = "2 files *.landmarks.{} in {}"
+    told = ", ".join(said.format(kind, tmp_path / "out") for kind in ("jpg", "json"))
+    assert capsys.readouterr().out == f"2 photos, 2 faces\nwritten: {told}\n"
+    assert len(list((tmp_path / "out").iterdir())) == 4
+    monkeypatch.chdir(tmp_path)
+    assert main([*line, "--csv"]) == 0
+    assert capsys.readouterr().out.endswith("\nwritten: 2 files *.landmarks.jpg beside each photo, landmarks.csv\n")
+    assert main([*line, "--resume"]) == 0 and capsys.readouterr().out == "2 photos, 2 of them done before, 2 faces\n"
+
+
+@pytest.mark.parametrize("option, text, wanted", [
+    ("--box", "1,2", "left,top,width,height,roll"), ("--box", "a,b,c,d", "left,top,width,height,roll"),
+    ("--box", "1,2,0,4", "width and height above 0"), ("--min-confidence", "2", "a number from 0 to 1"),
+    ("--min-confidence", "much", "a number from 0 to 1")])
+def test_a_wrong_value_is_answered_with_what_is_wanted(capsys, option, text, wanted):
+    with pytest.raises(SystemExit) as ended:
+        main(["a.jpg", option, text])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and wanted in told and f"argument {option}: '{text}'" in told
 
 
 def test_a_bad_photo_never_stops_the_others(photo, file, tmp_path, capsys):
@@ -479,7 +505,7 @@ def test_a_name_that_no_file_can_have_costs_itself_only(photo, file, tmp_path, c
     long, null = "x" * 5000 + ".jpg", "a\0b.jpg"
     assert main([long, null, long[:-4] + "*", str(photo), "--weights", str(file), "--out", str(tmp_path)]) == 1
     told = capsys.readouterr()
-    assert told.err.count("\n") == 3 and "4 photos, 1 faces" in told.out and (tmp_path / "collins.landmarks.jpg").exists()
+    assert told.err.count("\n") == 3 and "4 photos, 1 face" in told.out and (tmp_path / "collins.landmarks.jpg").exists()
 
 
 @pytest.mark.parametrize("length, written", [(226, ["jpg", "json"]), (240, ["jpg", "json"]), (241, ["jpg"]), (251, [])])
@@ -529,10 +555,10 @@ def test_results_that_a_shell_names_are_left_out_with_a_word(file, tmp_path, mon
         Path(name).write_text(text)
     line = ["--weights", str(file), "--box", "50,50,100,100", "--json", "--csv"]
     assert main(["wall.png", "c.jpg", *line]) == 1
-    assert Path("c.landmarks.json").exists() and capsys.readouterr().out == "2 photos, 1 faces\n"
+    assert Path("c.landmarks.json").exists() and capsys.readouterr().out.startswith("2 photos, 1 face\n")
     assert main([*sorted(os.listdir()), *line]) == 1
     told = capsys.readouterr()
-    assert "left out: 4 files that this project made" in told.out and "4 photos, 1 faces" in told.out
+    assert "left out: 4 files that this project made" in told.out and "4 photos, 1 face" in told.out
     assert [line.split(":")[0] for line in told.err.splitlines()] == ["c.jpg", "notes.csv", "notes.json"]
 
 

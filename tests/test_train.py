@@ -9,7 +9,7 @@ import torch
 from fkp_utils import train
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.nets.weights import load_weights
-from fkp_utils.profiles import recipe
+from fkp_utils.profiles import FULL, recipe
 
 pytestmark = pytest.mark.training
 
@@ -29,6 +29,32 @@ def test_trains_scores_and_writes_weights(name, measures, embedded, tmp_path, ca
     assert measures <= set(line) and set(line["mean_shape"]) == measures and line["epochs"] == 2
     assert len(line["regions"]) == {"nose": 0, "face_improved": 5, "pyramid": 5}[name]
     assert load_weights(file).recipe == recipe("smoke", name) and "SHA-256" in told
+    number = f"{line['pixels']:.1f} px of 640x480" if "pixels" in measures else f"MAE {line['mae']:.2f} px"
+    end = told.splitlines()[-1]
+    assert end.startswith(f"{recipe('smoke', name).title}: ") and number in end and f"number {line['best_epoch']}." in end
+
+
+def test_a_training_ends_in_a_sentence_with_the_numbers():
+    found, mean = {"mse": 0.1, "pixels": 28.44}, {"mse": 0.2, "pixels": 47.36}
+    said = train.told("Part 1", {"epochs": 25, "minutes": 2.0}, 24, found, mean)
+    assert said == ("Part 1: 28.4 px of 640x480 on the validation faces, the mean shape 47.4 px of 640x480; "
+                    "25 epochs in 2 minutes, the best was number 24.")
+    said = train.told("Part 3", {"epochs": 1, "minutes": 0.1}, 1, {"nme": 4.79, "mae": 3.92}, {"nme": 24.36, "mae": 10.39})
+    assert "NME 4.79 %, MAE 3.92 px on" in said and "mean shape NME 24.36 %, MAE 10.39 px;" in said
+
+
+def test_recipes_are_described(capsys):
+    with pytest.raises(SystemExit) as ended:
+        train.main(["--list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0 and [line.split()[0] for line in lines] == list(FULL)
+    assert "nose            Part 1, write-up: NoseNet, pictures of 60x80, 25 epochs of imm_nose" in lines
+
+
+def test_a_training_whose_weights_are_not_kept_says_how_to_keep_them(embedded, tmp_path, capsys):
+    arguments = ["nose", "--profile", "smoke", "--data", str(embedded), "--epochs", "1", "--checkpoints", str(tmp_path)]
+    assert train.main(arguments) == 0
+    assert "--out FILE.safetensors" in capsys.readouterr().out
 
 
 def test_goes_on_for_as_many_epochs_as_asked(embedded, tmp_path, capsys):

@@ -1,11 +1,16 @@
 """The runner on tiny notebooks, two of which fail on purpose; the page from records."""
 
+import io
 import json
 import re
 import subprocess
 import sys
+import threading
+import time
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import nbformat
 import numpy as np
@@ -14,8 +19,9 @@ import torch
 from PIL import Image
 from toy import ToyFaces
 
+from fkp_utils.errors import DatasetError
 from fkp_utils.landmarks import IBUG_68
-from fkp_utils.website import run_notebooks, serve
+from fkp_utils.website import demo, progress, run_notebooks, serve
 from fkp_utils.website.explorer import explorer
 from fkp_utils.website.page import commands, relative_errors, render, table
 from fkp_utils.website.report import read_report
@@ -105,6 +111,63 @@ def test_every_printed_number_is_compared_where_the_arithmetic_is_the_same(proje
     found = make_figures("quick", None, old_site, [notebook])
     assert found == differences + ([] if arithmetic else ["nose_conv1.jpg changed"])
     assert ("not compared: stored outputs are of another machine" in capsys.readouterr().out) == bool(arithmetic)
+
+
+@pytest.mark.training
+def test_a_run_begins_with_a_plan_and_ends_with_what_is_ready(project, old_site, monkeypatch, capfd):
+    """No warning, a notebook's name while it runs, and no list of differences where there are none."""
+    monkeypatch.setattr(run_notebooks, "data_root", lambda data: project)
+    monkeypatch.setattr(progress, "SECONDS", {"1_good": 40, "2_good": 80})
+    monkeypatch.setattr(progress, "pace", lambda: 1.5 * progress.PACE)
+    notebooks = [_notebook(project / f"{k}_good.ipynb", f"print('MSE 0.25')  # {k}", WRITES.replace("conv1", f"conv{k}"),
+                           f"{FINISHES.replace('part1', f'part{k}')}\nNone") for k in (1, 2)]
+    for path in notebooks:
+        _with_output(path, "MSE 0.25\n", run_notebooks.arithmetic())
+    (old_site / "nose_conv1.jpg").unlink()
+    assert make_figures("quick", None, old_site, notebooks) == []
+    said = capfd.readouterr()
+    lines = said.out.splitlines()
+    assert lines[:4] == ["the plan: 2 notebooks and the page that shows their figures, about 3 min on this machine",
+                         "  1. 1_good, about 60 s", "  2. 2_good, about 2 min", "1 of 2: 1_good.ipynb runs"]
+    assert re.fullmatch(r"1_good.ipynb: 1 figure in \d+ s; as stored", lines[4]) and said.err == ""
+    page = (old_site / "index.html").resolve().as_uri()
+    assert lines[-2:] == ["all numbers and figures as stored", f"the page is ready: {page}"]
+
+
+def test_where_no_time_is_known_the_plan_names_none(monkeypatch):
+    monkeypatch.setattr(progress, "pace", lambda: pytest.fail("measured"))
+    assert progress.plan(progress.expected(["1_a"], known=False)) == (
+        "the plan: 1 notebook and the page that shows their figures\n  1. 1_a")
+
+
+def test_the_plan_follows_the_machine_and_knows_every_notebook(monkeypatch):
+    names = [path.stem for path in sorted((PROJECT / "notebooks").glob("[0-9]*.ipynb"))]
+    assert list(progress.SECONDS) == names and 0 < progress.pace() < 60
+    monkeypatch.setattr(progress, "pace", lambda: 3 * progress.PACE)
+    assert progress.expected(names, known=True)[names[0]] == pytest.approx(3 * progress.SECONDS[names[0]])
+    assert [progress.words(seconds) for seconds in (1, 44, 88, 91, 600)] == ["5 s", "45 s", "90 s", "2 min", "10 min"]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_notebook_that_runs_is_told_of_in_lines_or_by_a_bar(monkeypatch, terminal):
+    written = type("Stream", (io.StringIO,), {"isatty": lambda self: terminal})()
+    monkeypatch.setattr(progress.sys, "stderr", written)
+    monkeypatch.setattr(progress.sys, "stdout", written)
+    with progress.Progress("1_a", 45, every=0.05) as told:
+        told.at(3, 12)
+        time.sleep(1)
+    text = written.getvalue()
+    assert text.count("1_a") > 2 and "of about 45 s, cell 3 of 12" in text and ("|" in text) == terminal == ("\r" in text)
+
+
+def test_what_comes_next_says_how_the_demo_gets_what_it_lacks(tmp_path, monkeypatch):
+    def no_network(folder):
+        raise DatasetError("a cannot be had: no network")
+    monkeypatch.setattr(demo, "vendor", lambda folder: None)
+    assert "`make serve` shows the page with its demo" in run_notebooks.what_next(tmp_path)
+    monkeypatch.setattr(demo, "vendor", no_network)
+    said = run_notebooks.what_next(tmp_path)
+    assert "`make site` first, two minutes and a network (a cannot be had: no network)" in said and "course lab" in said
 
 
 @pytest.mark.training
@@ -260,12 +323,32 @@ def test_stored_outputs_keep_what_the_notebook_says_of_its_language(tmp_path):
     assert nbformat.read(notebook, 4).metadata["language_info"] == about
 
 
+def test_the_server_shows_notebooks_as_pages_and_code_as_text_and_nothing_else_of_the_project(tmp_path):
+    (tmp_path / "index.html").write_text("page")
+    with serve.server(0, tmp_path) as http:
+        threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
+
+        def get(path):
+            try:
+                with urlopen(f"http://127.0.0.1:{http.server_port}/{path}", timeout=60) as answer:
+                    return answer.headers["Content-Type"], answer.read().decode()
+            except HTTPError as error:
+                return error.code, ""
+        kind, page = get("notebooks/1_nose_tip.ipynb")
+        assert kind.startswith("text/html") and "jp-Notebook" in page and not re.search(r'<script[^>]*src="https?:', page)
+        assert get("README.md") == ("text/plain; charset=utf-8", (PROJECT / "README.md").read_text())
+        assert get("fkp_utils/morph.py")[0].startswith("text/plain") and get("")[1] == "page"
+        for hidden in ("pyproject.toml", "../README.md/../pyproject.toml", "notebooks/../../pyproject.toml", "data/README.md"):
+            assert get(hidden)[0] == 404, hidden
+        http.shutdown()
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "abc"])
 def test_a_port_that_is_none_is_a_wrong_argument(monkeypatch, capsys, port):
     monkeypatch.setattr(sys, "argv", ["serve", port])
     with pytest.raises(SystemExit) as ended:
         serve.main()
-    assert ended.value.code == 2 and "port" in capsys.readouterr().err
+    assert ended.value.code == 2 and "argument PORT: " in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_one_line(monkeypatch, capsys):

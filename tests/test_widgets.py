@@ -62,6 +62,10 @@ def test_dataset_browser(embedded, wild):
     assert len(set(pictures(panel, "numbers", [False, True]))) == 2
     panel.controls["numbers"].value = False
     assert len(set(pictures(panel, "landmarks", [True, False]))) == 2
+    assert len(set(pictures(panel, "face", [1, 2, len(wild)]))) == 3 and panel.controls["face"].max == len(wild)
+    for convention, shown in ((68, ["face"]), (58, ["person", "view"])):          # what the dataset does not have is not asked
+        panel.controls["convention"].value = convention
+        assert [name for name in ("person", "view", "face") if panel.controls[name].layout.display != "none"] == shown
     for person in (1, 8):                                             # corners of the sliders
         for view in (1, 6):
             panel.controls["person"].value, panel.controls["view"].value = person, view
@@ -139,6 +143,9 @@ def test_own_photo(tiny, monkeypatch):
     panel.controls["upload"].set_trait("value", ({**upload, "name": "notes.txt", "content": memoryview(b"no picture"),
                                                   "last_modified": pd.Timestamp(0).to_pydatetime()},))
     assert "notes.txt: not a picture" in panel.note.value
+    assert panel.picture.layout.display == "none", "no white strip in the place of a picture"
+    panel.controls["upload"].set_trait("value", ({**upload, "last_modified": pd.Timestamp(10**9).to_pydatetime()},))
+    assert panel.picture.layout.display is None
 
 
 def test_pictures_are_twice_as_dense_as_they_are_shown(wild):
@@ -328,7 +335,8 @@ def test_the_dataset_browser_shows_the_person_and_the_view_asked_for(embedded, w
     panel.controls["person"].value, panel.controls["view"].value = 3, 5           # validation persons are 33 to 40
     assert seen[-1][0][-1].startswith("35-5")
     panel.controls["convention"].value = 68
-    assert seen[-1][0][-1] == wild.names[(3 - 1) * 6 + 5 - 1] and seen[-1][0][2] is IBUG_68
+    panel.controls["face"].value = 17
+    assert seen[-1][0][-1] == wild.names[16] and seen[-1][0][2] is IBUG_68
 
 
 def test_morph_slider_at_a_quarter_is_nearer_to_the_first_face(monkeypatch):

@@ -49,11 +49,11 @@ def write(folder: Path, notebooks: list[Path]) -> list[str]:
                 for old, there in ((folder / place, before / place), (new / place, folder / place)):
                     if os.path.lexists(old):
                         there.parent.mkdir(parents=True, exist_ok=True)
-                        os.rename(old, there)
+                        os.replace(old, there)
                         moved.append((old, there))
         except BaseException:
             for old, there in reversed(moved):
-                os.rename(there, old)
+                os.replace(there, old)
             raise
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -62,9 +62,9 @@ def write(folder: Path, notebooks: list[Path]) -> list[str]:
 
 def main() -> int:
     """Command line; 0 when both editions are written."""
-    parser = command.parser("course.assignment", __doc__)
-    parser.add_argument("folder", nargs="?", default=BUILD / "assignment", help="the course (default: build/assignment)",
-                        type=lambda text: command.writable(text, folder=True))
+    parser = command.parser("course.assignment", __doc__, "cs180")
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", default=BUILD / "assignment",
+                        help="the course (default: build/assignment)", type=lambda text: command.writable(text, folder=True))
     folder = parser.parse_args().folder
     return command.run("assignment", lambda: print(*write(folder, sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))), folder, sep="\n"))
 

@@ -2,16 +2,19 @@
 
     python -m fkp_utils.course.lab [JupyterLab's own options]
 
-`make lab` calls it. A widget lives in its kernel: in a notebook that was saved and opened again JupyterLab would prefer
-the dead widget ("model not found") to the picture that stands beside it. So widgets are left out of what is saved.
+`make lab` calls it; the first notebook opens. A widget lives in its kernel: in a notebook that was saved and opened again
+JupyterLab would prefer the dead widget ("model not found") to the picture that stands beside it. So widgets are left out
+of what is saved.
 """
 
+import os
 import sys
 
 from jupyterlab.labapp import LabApp
 
 from ..folders import NOTEBOOKS
 
+FIRST = "1_nose_tip.ipynb"               # what opens
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_UPLOAD = 200 * 2**20             # bytes; tornado's default, 10 MiB, is less than a phone's photo in PNG
 
@@ -26,13 +29,22 @@ def without_widgets(model: dict, **kwargs) -> None:
                 output["data"].pop(WIDGET, None)
 
 
-def main() -> None:
-    """Start JupyterLab."""
+ROOT = ("lab: you are root, so that a notebook could change any file of this machine. Start it as another user; or, in a "
+        "container, say: make lab ALLOW_ROOT=1, or python -m fkp_utils.course lab --allow-root")
+
+
+def main() -> int:
+    """Start JupyterLab; 1 for root, unless that is allowed. --help shows JupyterLab's own options."""
+    if getattr(os, "geteuid", lambda: 1)() == 0 and not any(word.partition("=")[0] in (
+            "--allow-root", "--ServerApp.allow_root", "--help", "-h", "--help-all", "--version") for word in sys.argv[1:]):
+        print(ROOT, file=sys.stderr)
+        return 1
     settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}",
-                f"--ServerApp.root_dir={NOTEBOOKS}",
+                f"--ServerApp.root_dir={NOTEBOOKS}", f"--LabApp.default_url=/lab/tree/{FIRST}",
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
     LabApp.launch_instance([*settings, *sys.argv[1:]])
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -83,7 +83,7 @@ def reset(project: Path, names: list[str]) -> Path:
 
 def main() -> int:
     """Command line; 0 when the notebooks are as they came, 1 if they are not."""
-    parser = command.parser("course.reset", __doc__)
+    parser = command.parser("course.reset", __doc__, "--yes")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args()
     return command.run("reset", lambda: _main(options.yes))

@@ -37,7 +37,7 @@ _ARCHIVED = "https://web.archive.org/web/{}id_/http://{}"
 
 def check_imm(folder: Path) -> None:
     """Compare all 480 files with their known SHA-256; DatasetError names the first that differs."""
-    for line in HASHES.read_text().splitlines():
+    for line in HASHES.read_text(encoding="utf-8").splitlines():
         expected, name = line.split()
         path = folder / name
         if not path.is_file():
@@ -229,9 +229,9 @@ def accepted(terms: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when all is there, 1 when something cannot be had, 2 for wrong arguments or refused terms."""
-    parser = command.parser("datasets.download", __doc__)
-    parser.add_argument("datasets", nargs="*", help=f"of {', '.join(SOURCES)} (default: all)")
-    parser.add_argument("--folder", type=Path, default=DATA)
+    parser = command.parser("datasets.download", __doc__, "imm", "--folder data")
+    parser.add_argument("datasets", nargs="*", metavar="NAME", help=f"of {', '.join(SOURCES)} (default: all)")
+    parser.add_argument("--folder", metavar="FOLDER", type=Path, default=DATA, help="where to (default: the project's data/)")
     options = parser.parse_args(arguments)
     names = options.datasets or list(SOURCES)
     if unknown := set(names) - set(SOURCES):

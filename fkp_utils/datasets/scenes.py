@@ -62,7 +62,7 @@ def faces_of(points: np.ndarray) -> np.ndarray:
 
 def _unlabelled(faces: IBugFaces) -> list[tuple[np.ndarray, bool]]:
     """For each face's crop the points (k, 2, 2) of further people in it, and whether there may be more."""
-    table, answer = json.loads(UNLABELLED.read_text()), []
+    table, answer = json.loads(UNLABELLED.read_text(encoding="utf-8")), []
     for name, box in zip(faces.names, faces.boxes):
         row = table.get(name, {"faces": [], "more": False})
         places = np.array(row["faces"], float).reshape(-1, 4)

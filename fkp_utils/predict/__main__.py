@@ -24,33 +24,39 @@ TABLE = "landmarks.csv"
 
 
 def _box(text: str) -> list[float]:
-    values = [float(value) for value in text.split(",")]
-    if len(values) not in (4, 5) or min(values[2:4]) <= 0:
-        raise ValueError
-    return values
+    with contextlib.suppress(ValueError):
+        values = [float(value) for value in text.split(",")]
+        if len(values) in (4, 5) and min(values[2:4]) > 0:
+            return values
+    raise argparse.ArgumentTypeError(f"{text!r} is not left,top,width,height or left,top,width,height,roll: four or five "
+                                     "numbers, width and height above 0")
 
 
 def _share(text: str) -> float:
-    if not 0 <= float(text) <= 1:                            # also false for NaN, which JSON has not
-        raise ValueError
-    return float(text)
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 1:                            # also false for NaN, which JSON has not
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command.parser("predict", "Draws 68 landmarks on the faces of photos.")
+    parser = command.parser("predict", "Draws 68 landmarks on the faces of photos.", "photo.jpg",
+                            "holiday/ --out found --json --csv --resume", "photo.jpg --box 120,80,200,200")
     parser._negative_number_matcher = re.compile(r"-[\d.]")       # `--box -24,7,...` has a value, not another option
-    parser.add_argument("photos", nargs="+", help="files, folders or patterns")
-    parser.add_argument("--out", type=partial(command.writable, folder=True), help="folder for results (default: each photo's)")
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="files, folders or patterns")
+    parser.add_argument("--out", metavar="FOLDER", type=partial(command.writable, folder=True),
+                        help="folder for results (default: each photo's)")
     parser.add_argument("--json", action="store_true", help="write PHOTO.landmarks.json, too, or why there is none")
     parser.add_argument("--csv", action="store_true",
                         help="write all landmarks into landmarks.csv (in --out, or here); rows of other photos in it stay")
-    parser.add_argument("--box", type=_box,
+    parser.add_argument("--box", metavar="L,T,W,H[,ROLL]", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
-    parser.add_argument("--min-confidence", type=_share, default=MIN_CONFIDENCE, help="reject others (default: %(default)s)")
+    parser.add_argument("--min-confidence", metavar="SHARE", type=_share, default=MIN_CONFIDENCE,
+                        help="from 0 to 1: leave out faces that the net is less sure of (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="skip photos whose results are of what they show now")
     nets = parser.add_mutually_exclusive_group()
     nets.add_argument("--fast", action="store_true", help="the smaller net: faster, less exact")
-    nets.add_argument("--weights", help="another .safetensors file of this project")
+    nets.add_argument("--weights", metavar="FILE", help="another .safetensors file of this project")
     return parser
 
 
@@ -66,6 +72,7 @@ class _Work:
         self.names: dict[Path, str] = {}                     # of the photos in the table
         self.rows: dict[str, list[dict]] = {}                # by these names, of the photos that are done
         self.troubles: list[str] = []
+        self.written: list[Result] = []
         self.faces = self.skipped = 0
 
     def resume(self) -> list[Result]:
@@ -117,6 +124,7 @@ class _Work:
         result, picture, faces = job
         try:
             result.write(picture, faces, self.options.json)
+            self.written.append(result)
         except Exception as error:                           # a full disk, say: the next photo's result may fit
             self._failed(result, error)
 
@@ -126,15 +134,27 @@ class _Work:
             with contextlib.suppress(OSError):
                 result.write_fault(self.troubles[-1])
 
+    def _places(self) -> list[str]:
+        """Where the results went: a photo's by their names, those of many by their folder."""
+        kinds = ["jpg", "json"] if self.options.json else ["jpg"]
+        if not self.written[1:]:
+            return [str(result.file(kind)) for result in self.written for kind in kinds]
+        folder = f"in {self.options.out}" if self.options.out else "beside each photo"
+        return [f"{len(self.written)} files *.landmarks.{kind} {folder}" for kind in kinds]
+
     def finish(self) -> int:
         """Write the table, say what was done; the exit code."""
+        tables = []
         if self.options.csv:
             try:
                 update_table(self.table, self.rows)
+                tables = [str(self.table)]
             except (OSError, ValueError) as error:
                 self.troubles.append(str(error))
         skipped = f", {self.skipped} of them done before" if self.skipped else ""
-        print(f"{len(self.results)} photos{skipped}, {self.faces} faces")
+        print(f"{command.counted(len(self.results), 'photo')}{skipped}, {command.counted(self.faces, 'face')}")
+        if places := [*self._places(), *tables]:
+            print(f"written: {', '.join(places)}")
         print(*self.troubles, sep="\n", file=sys.stderr, end="\n" if self.troubles else "")
         return 1 if self.troubles else 0
 
@@ -147,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not photos:
         parser.error("no photos there; what this project made is none")
     if ours := sum(mark_of(Path(name)) is not None for name in options.photos):
-        print(f"left out: {ours} files that this project made")
+        print(f"left out: {command.counted(ours, 'file')} that this project made")
     try:
         run = load_weights(options.weights) if options.weights else default_net(options.fast)
         check_reads_faces(run)

@@ -130,4 +130,5 @@ def update_table(path: Path, photos: dict[str, list[dict]]) -> None:
 
     rows = [{**row, "photo": name} for name, some in {**read_table(path), **photos}.items() for row in some]
     with replacing(path) as beside:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(beside, index=False, errors="surrogateescape")
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(
+            beside, index=False, lineterminator="\n", encoding="utf-8", errors="surrogateescape")

@@ -2,11 +2,10 @@
 
     python -m fkp_utils.website.demo [website]
 
-Needs npm for the library, which is fetched at a fixed version and checked; it is too large to be kept in git.
+The library is fetched at a fixed version and checked; it is too large to be kept in git.
 """
 
 import hashlib
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -29,6 +28,7 @@ from ..nets.finder import SAME_FACE, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
 from ..nets.weights import load_weights, sha256
 from ..predict import faces
+from . import npm
 
 # npm package: {file in it: SHA-256}; they go to vendor/ under their own names.
 LIBRARIES = {
@@ -37,6 +37,10 @@ LIBRARIES = {
         "dist/ort-wasm-simd-threaded.mjs": "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8",
         "dist/ort-wasm-simd-threaded.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4"},
 }
+
+# npm package: of its archive, as the registry gives it for this version.
+INTEGRITY = {"onnxruntime-web@1.22.0":
+             "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEERZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="}
 
 
 class _Points(nn.Module):
@@ -107,19 +111,17 @@ def _halve(model: onnx.ModelProto) -> None:
 
 
 def vendor(folder: Path) -> None:
-    """Fetch the libraries with npm into `folder`.
+    """Fetch the libraries that are not in `folder`.
 
-    Raises DatasetError when npm is missing, cannot get a package, or a file is not the known one.
+    Raises DatasetError when a package cannot be had, or a package or a file of it is not the known one.
     """
     for package, files in LIBRARIES.items():
         if all((file := folder / Path(name).name).is_file() and sha256(file) == digest for name, digest in files.items()):
             continue
         with tempfile.TemporaryDirectory() as work:
-            try:
-                subprocess.run(["npm", "pack", "--silent", package], cwd=work, check=True, capture_output=True, timeout=300)
-            except (OSError, subprocess.SubprocessError) as error:
-                raise DatasetError(f"{package}: npm cannot get it ({error}); the rest of the site works without it") from None
-            with tarfile.open(next(Path(work).glob("*.tgz"))) as packed:
+            archive = Path(work) / "package.tgz"
+            npm.fetch(package, INTEGRITY[package], archive)
+            with tarfile.open(archive) as packed:
                 for name, digest in files.items():
                     member = packed.extractfile(f"package/{name}")
                     content = member.read() if member else b""
@@ -131,7 +133,9 @@ def vendor(folder: Path) -> None:
 
 def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
-    site = Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE
+    parser = command.parser("website.demo", __doc__, "", "build/website")
+    parser.add_argument("site", nargs="?", metavar="FOLDER", type=Path, default=WEBSITE, help="the site (default: website/)")
+    site = parser.parse_args().site
 
     def job() -> None:
         run = load_weights(predict.SMALL)

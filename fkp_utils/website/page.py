@@ -117,5 +117,13 @@ def render(site: Path) -> Path:
     return site / "index.html"
 
 
+def main() -> int:
+    """Command line; 0 when the page is written."""
+    parser = command.parser("website.page", "Renders the page from the records of the notebooks.", "", "build/website")
+    parser.add_argument("site", nargs="?", metavar="FOLDER", type=Path, default=WEBSITE, help="the site (default: website/)")
+    site = parser.parse_args().site
+    return command.run("page", lambda: print(render(site)))
+
+
 if __name__ == "__main__":
-    sys.exit(command.run("page", lambda: print(render(Path(sys.argv[1]) if len(sys.argv) > 1 else WEBSITE))))
+    sys.exit(main())

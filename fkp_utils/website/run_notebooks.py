@@ -2,13 +2,14 @@
 
     python -m fkp_utils.website.run_notebooks [--profile quick|full] [--data FOLDER] [--site FOLDER] [NOTEBOOK...]
 
-A notebook writes into a folder of its own; its figures move to the site only once it has run to the
-end. A failure leaves the site as it was and names notebook and cell.
+It says first what it will do and about how long that takes here. A notebook writes into a folder of its own; its figures
+move to the site only once it has run to the end. A failure leaves the site as it was and names notebook and cell.
 
 What the notebooks print is compared with the outputs stored in them, where these were made with the same profile, the
 embedded faces and the same arithmetic: then every number must be the same.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -19,29 +20,55 @@ from pathlib import Path
 import nbformat
 import papermill
 import torch
+from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from .. import command
 from ..datasets import data_root
+from ..errors import DatasetError
 from ..files import locked, replacing, write_text
 from ..folders import BUILD, NOTEBOOKS, WEBSITE
 from ..nets.trained import default_device, has_bf16
 from ..processors import usable
 from ..profiles import PROFILES
 from .page import render
+from .progress import Progress, expected, plan
 
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
 
-def run_notebook(notebook: Path, work: Path, parameters: dict) -> Path:
-    """Execute one notebook; return the folder with what it made. RuntimeError names notebook, failing cell and its error."""
+class _Engine(NBClientEngine):
+    """Papermill's, which tells `progress` of each cell that begins."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, progress=None, **how):
+        """As papermill calls it, with a `Progress`."""
+        start = nb_man.cell_start
+
+        def told(cell, cell_index=None, **more):
+            progress.at(cell_index + 1, len(nb_man.nb.cells))
+            return start(cell, cell_index, **more)
+        nb_man.cell_start = told
+        return super().execute_managed_notebook(nb_man, kernel_name, **how)
+
+
+papermill_engines.register("told", _Engine)
+logging.getLogger("papermill").setLevel(logging.ERROR)
+
+
+def run_notebook(notebook: Path, work: Path, parameters: dict, seconds: float | None = None) -> Path:
+    """Execute one notebook, expected to take so many seconds; return the folder with what it made.
+
+    RuntimeError names notebook, failing cell and its error.
+    """
     out = work / notebook.stem
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     try:
-        papermill.execute_notebook(notebook, work / notebook.name, {**parameters, "OUT": str(out)}, cwd=notebook.parent,
-                                   kernel_name="python3", progress_bar=sys.stderr.isatty(), coalesce_streams=True,
-                                   extra_arguments=["--IPKernelApp.log_level=50"])
+        with Progress(notebook.stem, seconds) as progress:
+            papermill.execute_notebook(notebook, work / notebook.name, {**parameters, "OUT": str(out)}, cwd=notebook.parent,
+                                       kernel_name="python3", progress_bar=False, coalesce_streams=True, engine_name="told",
+                                       progress=progress, extra_arguments=["--IPKernelApp.log_level=50"])
     except PapermillExecutionError as error:
         # Papermill adds one cell, the injected parameters, before the one that failed.
         raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
@@ -115,11 +142,16 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
     work = BUILD / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     # Threads that follow what else is busy would change the last digits.
     os.environ.setdefault("OMP_NUM_THREADS", str(usable()))
-    unequal = []
+    # The kernels would say that a debugger may miss breakpoints in Python's own modules.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    unequal, compared = [], 0
+    seconds = expected([notebook.stem for notebook in notebooks], profile == STORED_PROFILE and not data)
+    print(plan(seconds), flush=True)
     parameters = {"PROFILE": profile, "DATA": str(data_root(data)), "CHECKPOINTS": str(work / "checkpoints")}
-    for notebook in notebooks:
+    for number, notebook in enumerate(notebooks, 1):
         start = time.perf_counter()
-        made = run_notebook(notebook, work, parameters)
+        print(f"{number} of {len(notebooks)}: {notebook.name} runs", flush=True)
+        made = run_notebook(notebook, work, parameters, seconds[notebook.stem])
         count, changed = publish(made, site)
         stored = nbformat.read(notebook, 4).metadata.get("arithmetic")
         told = ""
@@ -128,22 +160,43 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
         elif profile == STORED_PROFILE and not data and stored:
             if stored == arithmetic():
                 unequal += (lines := differences(work / notebook.name, notebook) + changed)
-                told = f"; {len(lines)} differences from what is stored"
+                told = f"; {command.counted(len(lines), 'difference')} from what is stored" if lines else "; as stored"
+                compared += 1
             else:
                 told = f"; not compared: stored outputs are of {stored}, this is {arithmetic()}"
-        print(f"{notebook.name}: {count} figures in {time.perf_counter() - start:.0f} s{told}", flush=True)
+        took = time.perf_counter() - start
+        print(f"{notebook.name}: {command.counted(count, 'figure')} in {took:.0f} s{told}", flush=True)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
-    print(f"{render(site)} is ready", flush=True)
+    page = render(site).resolve()
+    if compared == len(notebooks) and not unequal:
+        print("all numbers and figures as stored")
+    print(f"the page is ready: {page.as_uri()}", flush=True)
     return unequal
+
+
+def what_next(site: Path) -> str:
+    """What to open once the page is there; fetches what the browser demo lacks, or says how to get it."""
+    from .demo import vendor
+
+    demo = "the page with its demo, in which you can try a photo of your own"
+    try:
+        vendor(site / "vendor")
+    except DatasetError as error:
+        demo = f"the page; its demo needs `make site` first, two minutes and a network ({error})"
+    return (f"next: `make lab` opens the notebooks, `make serve` shows {demo};\n"
+            "      without make: python -m fkp_utils.course lab, python -m fkp_utils.course serve")
 
 
 def main() -> int:
     """Command line; 0 when the site is ready, 1 after a failure or a difference with --check, 2 for wrong arguments."""
-    parser = command.parser("website.run_notebooks", __doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(NOTEBOOKS.glob("[0-9]*.ipynb")))
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
-    parser.add_argument("--data", default=None, help="folder with real data (default: the embedded faces)")
-    parser.add_argument("--site", type=Path, help="default: website/, or build/website for data of your own")
+    parser = command.parser("website.run_notebooks", __doc__, "", "--profile smoke notebooks/1_nose_tip.ipynb",
+                            "--profile full --data data")
+    parser.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", type=Path, default=sorted(NOTEBOOKS.glob("[0-9]*.ipynb")),
+                        help="those to run (default: all five)")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick", help="how long to train (default: %(default)s)")
+    parser.add_argument("--data", metavar="FOLDER", help="folder with the real datasets (default: the embedded faces)")
+    parser.add_argument("--site", metavar="FOLDER", type=Path,
+                        help="where figures go (default: website/, or build/website for data of your own)")
     parser.add_argument("--store", action="store_true", help="keep the outputs in the notebooks (embedded faces only)")
     parser.add_argument("--check", action="store_true", help="fail when a number or a figure differs from what is stored")
     arguments = parser.parse_args()
@@ -159,6 +212,8 @@ def main() -> int:
         with locked(BUILD / "figures"):
             unequal = make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
         print(*unequal, sep="\n", end="\n" if unequal else "")
+        if site == WEBSITE:
+            print(what_next(site))
         return 1 if unequal and arguments.check else 0
     return command.run("figures", job, "interrupted; the same command goes on after the last whole epoch",
                        (*command.FAILURES, RuntimeError))

@@ -1,23 +1,60 @@
-"""The website at http://localhost:8000, for the demo.
+"""The website at http://localhost:8000, for the demo, and what its page links to: notebooks, code, README.
 
     python -m fkp_utils.website.serve [port]
 
-Needs no package. Unlike `python -m http.server` it sends the two headers without which browsers give a page no threads
-(https://web.dev/articles/coop-coep); the demo works without them, too, only slower.
+Needs no package; where nbconvert is there, notebooks are shown as pages. Unlike `python -m http.server` it sends the two
+headers without which browsers give a page no threads (https://web.dev/articles/coop-coep); the demo works without them, too,
+only slower.
 """
 
 import contextlib
 import functools
+import importlib.util
 import sys
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from .. import command
-from ..folders import WEBSITE
+from ..folders import PROJECT, WEBSITE
+
+# Beside the site, what its page links to; text that browsers would offer to save.
+SHOWN = ("notebooks", "fkp_utils", "README.md", "LICENSE")
+TEXT = "text/plain; charset=utf-8"
+
+
+@functools.cache
+def as_page(notebook: Path, changed: float) -> bytes:
+    """A notebook as HTML, as nbconvert makes it; `changed`, its time of change in seconds, tells old ones from new."""
+    from nbconvert.exporters import HTMLExporter
+
+    # Nothing is fetched from elsewhere, so that formulas stay as they are typed.
+    return HTMLExporter(mathjax_url="", require_js_url="", jquery_url="").from_filename(str(notebook))[0].encode()
 
 
 class _Isolated(SimpleHTTPRequestHandler):
-    """Files of a folder, as pages that may share memory between threads."""
+    """Files of a site, as pages that may share memory between threads, and `SHOWN` of the project."""
+
+    def guess_type(self, path):
+        kinds = {".py": TEXT, ".md": TEXT, ".js": "text/javascript", ".mjs": "text/javascript"}     # Windows has its own ideas
+        return kinds.get(Path(path).suffix) or super().guess_type(path)
+
+    def translate_path(self, path):
+        found = Path(super().translate_path(path))
+        parts = found.relative_to(self.directory).parts if found.is_relative_to(self.directory) else ()
+        if not found.exists() and parts and parts[0] in SHOWN:
+            found = PROJECT.joinpath(*parts)
+        return f"{found}/" if path.partition("?")[0].endswith("/") and found.is_dir() else str(found)
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if path.suffix != ".ipynb" or not path.is_file() or importlib.util.find_spec("nbconvert") is None:
+            return super().do_GET()
+        page = as_page(path, path.stat().st_mtime)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
 
     def end_headers(self):
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
@@ -35,8 +72,9 @@ def server(port: int = 0, site: Path = WEBSITE) -> ThreadingHTTPServer:
 
 def main() -> int:
     """Command line; serves until Ctrl-C."""
-    parser = command.parser("website.serve", __doc__)
-    parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, help="0: any that is free")
+    parser = command.parser("website.serve", __doc__, "", "8080")
+    parser.add_argument("port", nargs="?", type=command.whole(0, 65535), default=8000, metavar="PORT",
+                        help="of this machine; 0 is any that is free (default: %(default)s)")
     port = parser.parse_args().port
 
     def job() -> None:
