@@ -28,6 +28,7 @@ from ..folders import BUILD, NOTEBOOKS, WEBSITE
 from ..nets.trained import default_device, has_bf16
 from ..processors import usable
 from ..profiles import PROFILES
+from . import hero
 from .page import render
 
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
@@ -132,6 +133,8 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
             else:
                 told = f"; not compared: stored outputs are of {stored}, this is {arithmetic()}"
         print(f"{notebook.name}: {count} figures in {time.perf_counter() - start:.0f} s{told}", flush=True)
+    if not data:                                            # a face that everybody may see, read by the nets just trained
+        hero.make(work / "checkpoints", profile, site)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
     print(f"{render(site)} is ready", flush=True)
     return unequal
