@@ -14,6 +14,8 @@ CHART = {"ink": ("#1d2430", "#e4e7ec"), "soft": ("#5b6678", "#a4aebd"), "grid": 
          "green": ("#007a59", "#3ecfa4"), "purple": ("#a24f80", "#e8a6cc")}
 INK, SOFT, GRID, PAPER, BLUE, ORANGE, GREEN, PURPLE = (light for light, dark in CHART.values())
 SERIES = (BLUE, ORANGE, GREEN, PURPLE)
+RECIPES = {"mean": "soft", "writeup": "purple", "improved": "green"}          # in charts, tables and bars
+MEAN, WRITEUP, IMPROVED = (CHART[name][0] for name in RECIPES.values())
 
 
 def css() -> str:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -108,7 +109,7 @@ def test_nothing_moves_while_figures_load(page):
 
 def test_a_figure_opens_large_and_closes(page):
     page.goto((SITE / "index.html").as_uri())
-    page.locator("a.large").first.click()
+    page.locator("a.large:visible").first.click()
     assert page.locator("dialog[open] img").get_attribute("src").endswith(".jpg")
     page.keyboard.press("Escape")
     assert page.locator("dialog[open]").count() == 0
@@ -145,6 +146,7 @@ def test_the_morphs_slider_shows_another_step(page):
 @pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 800}}], indirect=True, ids=["phone"])
 def test_strips_of_four_are_two_by_two_on_a_phone(page):
     page.goto((SITE / "index.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
     strip = page.locator("a.halves").first
     first, second = (strip.locator("img").nth(k).bounding_box() for k in (0, 1))
     outer = strip.bounding_box()
@@ -155,6 +157,75 @@ def test_strips_of_four_are_two_by_two_on_a_phone(page):
 def test_the_contents_mark_where_one_is(page):
     page.goto((SITE / "index.html").as_uri() + "#part4")
     expect(page.locator("nav a[aria-current]")).to_have_text("4 Heatmaps")
+
+
+def test_the_slider_walks_over_the_answers_of_all_nets(page):
+    page.goto((SITE / "index.html").as_uri())
+    hero = json.loads((SITE / "results" / "hero.json").read_text())
+    slider, said = page.locator("#walk-slider"), page.locator("#walk output")
+    for k, (name, stage) in enumerate(hero["stages"].items()):
+        slider.fill(str(k))
+        expect(said.locator("strong")).to_have_text(f"{stage['error']:.1f} %")
+        assert page.evaluate("[...document.querySelectorAll('#hero g[id].on')].map(group => group.id)") == [f"stage-{name}"]
+        points = page.locator(f"#stage-{name} .crosses").get_attribute("d")
+        assert points.count("M") == len(stage["points"])
+    assert page.locator(".stills:visible").count() == 0
+
+
+def test_what_loads_before_scrolling_is_small(page):
+    asked = set()
+    page.on("request", lambda request: asked.add(request.url))
+    page.goto((SITE / "index.html").as_uri(), wait_until="load")
+    page.wait_for_timeout(500)
+    files = [SITE / url.rsplit("/", 1)[1] for url in asked if url.startswith("file:")]
+    assert sum(file.stat().st_size for file in files) < 600_000, [file.name for file in files]
+
+
+def test_the_page_is_a_third_as_long_as_it_was(page):
+    """26,280 px before anything was folded."""
+    page.goto((SITE / "index.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollHeight") <= 26_280 / 3
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 800}}], indirect=True, ids=["phone"])
+def test_on_a_phone_tables_are_stacked_and_the_contents_go_on(page):
+    page.goto((SITE / "index.html").as_uri())
+    expect(page.locator("nav")).to_have_class("more")
+    page.locator("nav ul").evaluate("list => { list.scrollLeft = 1000; }")
+    expect(page.locator("nav")).to_have_class("")
+    rows = page.locator("table.stack tbody tr")
+    assert rows.count() > 15
+    assert page.evaluate("""[...document.querySelectorAll('table.stack')].every(table => {
+        const outer = table.parentElement.getBoundingClientRect();
+        return table.scrollWidth <= outer.width + 1 && [...table.querySelectorAll('td')].every(
+            cell => cell.getBoundingClientRect().right <= outer.right + 1);
+    })""")
+    first = page.locator("#part1 table.stack tbody tr").first
+    assert first.locator("td.real").first.bounding_box()["y"] < first.locator("td.embedded").first.bounding_box()["y"]
+
+
+@pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True, ids=["without script"])
+def test_without_a_script_pictures_stand_for_sliders(page):
+    page.goto((SITE / "index.html").as_uri())
+    for name in ("#walk", "#explorer", "#morph"):
+        expect(page.locator(name)).to_be_hidden()
+    assert [page.locator(".stills").nth(k).locator(".tile:visible").count() for k in range(3)] == [6, 3, 5]
+
+
+def test_print_is_short_and_has_pictures_of_what_moves(page, tmp_path):
+    page.goto((SITE / "index.html").as_uri())
+    page.emulate_media(media="print")
+    assert [page.locator(".stills").nth(k).locator(".tile:visible").count() for k in range(3)] == [6, 3, 5]
+    assert page.locator("input:visible").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.wait_for_function("""[...document.querySelectorAll('main img')].filter(image => !image.closest('details'))
+        .every(image => image.complete && image.naturalWidth)""")
+    content = page.pdf(format="A4")
+    pictures = {"hero", "face_pair_writeup", "face_pair_improved", "resnet_pair_writeup", "resnet_pair_improved",
+                "explorer_faces", "teaser", "archit_heatmap", "morph"}
+    assert len(re.findall(rb"/Subtype\s*/Image", content)) >= len(pictures)
+    assert 1 < len(re.findall(rb"/Type\s*/Page\b", content)) <= 12
 
 
 # ---------------------------------------------------------------- the demo

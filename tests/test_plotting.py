@@ -17,7 +17,7 @@ from fkp_utils import palette, plotting
 from fkp_utils.landmarks import IMM_58
 from fkp_utils.nets.models import HeatmapResNet, NoseNet
 from fkp_utils.nets.stages import stages
-from fkp_utils.website.svg import inline, themed
+from fkp_utils.website.svg import themed
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (6, 60, 80), dtype=np.uint8)
@@ -112,13 +112,25 @@ def test_charts_can_be_read_on_their_paper(name, k):
     assert contrast >= (4.5 if name in ("ink", "soft") else 3)
 
 
+def test_recipes_have_the_pages_colours_and_ticks_are_plain_numbers():
+    runs = {"write-up, 1e-5": HISTORY, "write-up, 1e-4": HISTORY, "batches of 16": HISTORY, "improved": HISTORY}
+    [ax] = plotting.compare_recipes(runs, 0.5, "error").axes
+    assert [line.get_color() for line in ax.lines] == [palette.WRITEUP] * 2 + [palette.BLUE, palette.IMPROVED, palette.SOFT]
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 5
+    ax.set_ylim(0.02, 80)
+    assert [ax.yaxis.get_major_formatter()(value, 0) for value in (0.1, 1, 10)] == ["0.1", "1", "10"]
+    ax.set_ylim(30, 80)
+    ax.yaxis.get_minor_formatter().set_locs([30, 40, 60])
+    assert ax.yaxis.get_minor_formatter()(60, 0) == "60"
+
+
 def test_a_charts_colours_follow_the_readers_scheme():
     fig = plotting.loss_curves(HISTORY, 0.08, "title")
     text = themed(fig, "loss")
     assert text == themed(plotting.loss_curves(HISTORY, 0.08, "title"), "loss"), "the same figure, the same characters"
     ElementTree.fromstring(text)
     assert "var(--blue)" in text and "prefers-color-scheme:dark" in text and palette.BLUE not in text.split("</style>")[1]
-    assert ">title</text>" in text and "<style>" not in inline(text)
+    assert ">title</text>" in text
     assert not re.findall(r' id="([^"]+)"', text.split("</defs>")[-1]), "ids that nothing refers to meet their like in a page"
 
 

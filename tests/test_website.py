@@ -23,7 +23,7 @@ from fkp_utils.errors import DatasetError
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.website import demo, progress, run_notebooks, serve
 from fkp_utils.website.explorer import explorer
-from fkp_utils.website.page import commands, relative_errors, render, table
+from fkp_utils.website.page import claim, commands, epochs, kind_of, labelled, numbering, panels, relative_errors, render, table
 from fkp_utils.website.report import read_report
 from fkp_utils.website.run_notebooks import make_figures, publish, run_notebook
 
@@ -209,12 +209,12 @@ def test_table_puts_numbers_side_by_side_and_marks_the_best():
     embedded = {"rows": [{"net": "mean", "nme": 20.0, "mae": 8.0}, {"net": "write-up", "nme": 10.0, "mae": 3.0, "epochs": 6.0}]}
     real = {"rows": [{"net": "mean", "nme": 15.0}, {"net": "improved", "nme": 4.5, "epochs": 30.0}]}
     made = table(embedded, real)
-    assert made["groups"] == [("Embedded faces", ["NME, %", "MAE, px", "change", "epochs"]),
-                              ("Real photos", ["NME, %", "change", "epochs"])]
+    assert made["groups"] == [("Real photos", ["NME, %", "change", "epochs"]),
+                              ("Embedded faces", ["NME, %", "MAE, px", "change", "epochs"])]
     texts = {row["net"]: [text for text, _ in row["cells"]] for row in made["rows"]}
-    assert texts == {"mean": ["20.00", "8.00", "", "", "15.00", "", ""],
-                     "write-up": ["10.00", "3.00", "\u221250 %", "6", "", "", ""],
-                     "improved": ["", "", "", "", "4.50", "\u221270 %", "30"]}
+    assert texts == {"mean": ["15.00", "", "", "20.00", "8.00", "", ""],
+                     "write-up": ["", "", "", "10.00", "3.00", "\u221250 %", "6"],
+                     "improved": ["4.50", "\u221270 %", "30", "", "", "", ""]}
     assert [(row["net"], text) for row in made["rows"] for text, best in row["cells"] if best] == [
         ("write-up", "10.00"), ("write-up", "3.00"), ("improved", "4.50")]
 
@@ -228,6 +228,43 @@ def test_the_overview_is_in_percent_of_the_mean_shape():
 def test_commands_are_those_of_the_nets_that_have_one():
     rows = [{"net": "a", "command": "train a"}, {"net": "b", "command": ""}, {"net": "c"}]
     assert commands({"rows": rows}) == [("a", "train a"), ("c", "make figures PROFILE=full DATA=DATA")] and commands(None) == []
+
+
+def test_a_claim_is_of_real_photos_where_they_were_measured():
+    def rows(*numbers):
+        names = ("Mean face", "Net, write-up", "Net, improved")
+        return {"rows": [{"net": name, "nme": nme} for name, nme in zip(names, numbers) if nme]}
+    made = claim(rows(28, 26, 11), rows(40, 20, 7.44))
+    assert made["faces"] == "real photos" and made["what"].startswith("Mean distance in percent")
+    assert made["bars"] == [{"kind": "mean", "name": "mean shape", "text": "40.0 %", "percent": 100},
+                            {"kind": "writeup", "name": "write-up's recipe", "text": "20.0 %", "percent": 50},
+                            {"kind": "improved", "name": "improved", "text": "7.4 %", "percent": 18.6}]
+    assert claim(rows(28, 26, 11), None)["faces"] == "embedded faces" and claim(rows(28, 26, 0), rows(40, 0, 0)) == {}
+    shipped = {"rows": [{"net": "Mean shape", "nme": 10.0}, {"net": "Weights that come with the project", "nme": 3.0}]}
+    assert [bar["name"] for bar in claim(None, shipped)["bars"]] == ["mean shape", "net that comes with the course"]
+    assert [kind_of(net) for net in ("Mean face", "NoseNet, 1e-4 (write-up)", "NoseNet, improved", "NoseNet, 1e-5")] == [
+        "mean", "writeup", "improved", ""]
+
+
+def test_a_strips_pictures_are_found_between_its_white_margins(tmp_path):
+    strip = np.full((60, 220), 255, np.uint8)
+    strip[10:50, 20:100] = strip[10:50, 120:200] = 80
+    Image.fromarray(strip).save(tmp_path / "strip.png")
+    assert panels(tmp_path / "strip.png") == [{"ratio": "80/40", "width": 275.0, "left": -25.0, "top": -25.0},
+                                              {"ratio": "80/40", "width": 275.0, "left": -150.0, "top": -25.0}]
+    Image.fromarray(strip[10:50, 20:100]).save(tmp_path / "one.png")
+    assert panels(tmp_path / "one.png") == [{"ratio": "80/40", "width": 100.0, "left": 0.0, "top": 0.0}]
+
+
+def test_cells_know_their_columns_and_figures_their_numbers():
+    cells = labelled([("Embedded faces", ["NME, %", "epochs"]), ("Real photos", ["NME, %"])],
+                     [("9.00", False), ("6", False), ("4.50", True)])
+    assert [(c["faces"], c["label"], c["first"]) for c in cells] == [
+        ("embedded", "Embedded faces: NME, %", True), ("embedded", "epochs", False), ("real", "Real photos: NME, %", True)]
+    number = numbering()
+    assert [number(1), number(1), number(2), number(1)] == ["1.1", "1.2", "2.1", "1.3"]
+    record = {"rows": [{"net": "Part 4, improved", "epochs": 6.0}]}
+    assert epochs(record, "improved") == "6" and epochs(record, "write-up") == ""
 
 
 def test_the_explorers_numbers_are_the_nets():
@@ -259,11 +296,12 @@ def test_the_explorers_numbers_are_the_nets():
 class _Page(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.images, self.links, self.values = [], [], []
+        self.images, self.links, self.values, self.ids = [], [], [], []
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         self.values += [value for value in values.values() if value]
+        self.ids += [values["id"]] if "id" in values else []
         if tag == "img":
             self.images.append(values)
         self.links += [values[k] for k in ("href", "src") if values.get(k) and tag != "meta"]
@@ -273,15 +311,20 @@ def test_committed_page_has_every_file_it_names_and_no_other():
     site = PROJECT / "website"
     page = _Page()
     page.feed((site / "index.html").read_text())
-    local = {link for link in page.links if not link.startswith(("#", "data:"))}
+    local = {link.partition("#")[0] for link in page.links if not link.startswith(("#", "data:"))}
     assert all((site / link).exists() for link in local)
     text = (site / "index.html").read_text()
     assert all(p.name in text for p in site.glob("*.jpg"))
     assert {p.name for p in site.glob("*.svg")} == {i["src"] for i in page.images if i["src"].endswith(".svg")}
-    assert all(len(i["alt"]) > 20 or i.get("class") == "second" for i in page.images)
+    described = {i["src"] for i in page.images if len(i["alt"] or "") > 20}      # a strip is one figure in several frames
+    assert all(len(i["alt"]) > 20 or i.get("class") == "second" or i["src"] in described for i in page.images)
     eager = {image["src"] for image in page.images if image.get("loading") != "lazy"}
-    assert len(text.encode()) + sum((site / name).stat().st_size for name in eager) < 400_000, "what loads before scrolling"
-    assert len(page.images) - len(eager) > 20 and not [value for value in page.values if value.startswith('"')]
+    assert len(text.encode()) + sum((site / name).stat().st_size for name in eager) < 600_000, "what loads before scrolling"
+    assert len(page.images) - len(eager) > 20 and not [value for value in page.values if '"' in value or "&#34;" in value]
+    assert all(int(image["width"]) > 0 and int(image["height"]) > 0 for image in page.images)
+    assert len(set(page.ids)) == len(page.ids) and {f"part{k}" for k in range(1, 6)} | {"results", "sources"} <= set(page.ids)
+    numbers = re.findall(r"<b>Figure (\d\.\d+)\.", text)
+    assert numbers == [f"{part}.{k}" for part in range(1, 6) for k in range(1, 1 + sum(n[0] == str(part) for n in numbers))]
     assert not re.search(r"(src|href)=\"https?:", (site / "index.html").read_text())
 
 

@@ -1,7 +1,7 @@
 from .base import DPI as DPI, Figure as Figure
 from .charts import (
     ablation as ablation, calibration as calibration, compare_recipes as compare_recipes, error_by_view as error_by_view,
-    error_curves as error_curves, loss_curves as loss_curves, recipes_compared as recipes_compared, region_bars as
+    error_curves as error_curves, loss_curves as loss_curves, region_bars as
     region_bars, trade_off as trade_off, transfer as transfer)
 from .drawing import drawn_on as drawn_on
 from .faces import (

@@ -5,11 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from ..metrics import error_curve
-from ..palette import BLUE, GREEN, GRID, INK, ORANGE, SERIES, SOFT
-from .base import Figure, horizontal_bars, legend, new_chart, subplots
+from ..palette import BLUE, GREEN, GRID, IMPROVED, MEAN, ORANGE, SERIES, SOFT, WRITEUP
+from .base import Figure, horizontal_bars, legend, new_chart
+
+
+class _Plain(LogFormatter):
+    """Labels the ticks of a log scale that matplotlib would, as 60 and 0.05 instead of powers of ten."""
+
+    def __call__(self, x, pos=None):
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def _finish_epochs(ax: Axes, mean_shape: float | None) -> None:
@@ -17,6 +24,8 @@ def _finish_epochs(ax: Axes, mean_shape: float | None) -> None:
     if mean_shape is not None:
         ax.axhline(mean_shape, color=SOFT, linestyle="--", linewidth=1.2, label="mean shape (looks at no picture)")
     ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(_Plain())
+    ax.yaxis.set_minor_formatter(_Plain())
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(which="minor", color=GRID, linewidth=0.4)
     legend(ax)
@@ -34,8 +43,10 @@ def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: s
 def compare_recipes(histories: dict[str, pd.DataFrame], mean_shape: float, ylabel: str) -> Figure:
     """Validation error of each epoch, in pixels or whatever `ylabel` says, for several recipes."""
     fig, ax = new_chart(6.4, 4, "epoch", f"{ylabel} (log scale)")
+    styles = {WRITEUP: iter(("-", ":")), IMPROVED: iter("-"), BLUE: iter(("-", ":"))}          # the second of a kind is dotted
     for name, history in histories.items():
-        ax.plot(history.epoch, history.val_error, label=name, linewidth=1.6)
+        colour = IMPROVED if "improved" in name else WRITEUP if "write-up" in name else BLUE
+        ax.plot(history.epoch, history.val_error, label=name, linewidth=1.6, color=colour, linestyle=next(styles[colour], "--"))
     _finish_epochs(ax, mean_shape)
     return fig
 
@@ -68,8 +79,9 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
 def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     """Cumulative error distribution of each net: the share of faces (y) whose NME is at most x percent."""
     fig, ax = new_chart(6.4, 4, "NME, % of the distance between the outer eye corners", "share of faces")
+    ax.set_prop_cycle(color=(IMPROVED, *SERIES))
     for name, values in errors.items():
-        colour, style = (SOFT, "--") if name.lower().startswith("mean") else (None, "-")
+        colour, style = (MEAN, "--") if name.lower().startswith("mean") else (None, "-")
         x, y = error_curve(values, limit)
         ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
     ax.set(xlim=(0, limit), ylim=(0, 1))
@@ -129,29 +141,7 @@ def calibration(confidences: np.ndarray, errors: np.ndarray, groups: int = 8) ->
 def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
     """Error of each region of the face, one group of bars a net: {net: {region: percent}}."""
     fig, ax = new_chart(6.4, 3.4, ylabel="NME, %")
-    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, color=[SOFT, *SERIES] if len(regions) > 1 else [BLUE])
+    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, color=[MEAN, IMPROVED, *SERIES] if len(regions) > 1 else [BLUE])
     ax.grid(visible=False, axis="x")
     legend(ax, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(regions))          # above: the bars may fill the chart
-    return fig
-
-
-def recipes_compared(rows: dict[str, dict[str, dict[str, float]]]) -> Figure:
-    """Each part's error in percent of the mean shape's, a panel a kind of faces: {faces: {part: {recipe: percent}}}."""
-    fig, axes = subplots(9.2, 3.4, 1, len(rows), sharey=True, squeeze=False)
-    for ax, (faces, parts) in zip(axes.flat, rows.items()):
-        for k, recipes in enumerate(parts.values()):
-            for j, (name, percent) in enumerate(recipes.items()):
-                y = k + 0.38 * (j - 0.5)
-                bar = ax.barh(y, percent, height=0.34, color=(SOFT, BLUE)[j], label=name if k == 0 else None)
-                ax.bar_label(bar, fmt="%.0f", padding=4, fontsize=8, color=INK)
-        ax.axvline(100, color=ORANGE, linestyle="--", linewidth=1.2, label="mean shape")
-        ax.set_yticks(range(len(parts)), list(parts))
-        ax.set_title(faces, fontsize=10, color=INK)
-        ax.set_xlim(0, 122)
-        ax.set_xlabel("error, % of the mean shape's", color=INK)
-        ax.spines[["top", "right", "left"]].set_visible(False)
-        ax.spines["bottom"].set_color(SOFT)
-        ax.tick_params(colors=SOFT, labelcolor=INK, length=0)
-    ax.invert_yaxis()
-    fig.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8, frameon=False, labelcolor=INK)
     return fig

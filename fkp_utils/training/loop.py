@@ -205,6 +205,15 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     return Trained(model, trainer.target, recipe, train.convention, pd.DataFrame(history))
 
 
+def finished(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, checkpoints: str | Path) -> Trained | None:
+    """What `fit` left with the same arguments, or None where no training is there or it has not come to its end."""
+    some = train.first(min(len(train), recipe.limit or len(train)))
+    state = Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{fingerprint(model, recipe, some, val)}").load()
+    if state is None or len(state["history"]) < recipe.epochs:
+        return None
+    return fit(model, train, val, recipe, checkpoints, progress=False)
+
+
 def fingerprint(model: nn.Module, recipe: Recipe, train: FaceDataset, val: FaceDataset) -> str:
     """Twelve hexadecimal digits that change with the net, its initial weights, the recipe and the data."""
     digest = hashlib.sha256(f"{model}{json.dumps(asdict(recipe))}{torch.__version__}".encode())

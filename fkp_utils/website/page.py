@@ -3,25 +3,39 @@
     python -m fkp_utils.website.page [website]
 """
 
+import json
 import re
 import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from .. import command, palette
 from ..files import write_text
 from ..folders import MEASURED, PACKAGE, WEBSITE
-from ..plotting import DPI, recipes_compared
+from ..plotting import DPI
+from .hero import STAGES, dots, strokes
 from .report import read_report
-from .svg import inline, themed
 
 PARTS = {1: "nose tip", 2: "58 landmarks", 3: "ResNet-18", 4: "heatmaps", 5: "competition"}
 _COLUMNS = {"mse": ("MSE", "{:.6f}"), "pixels": ("px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
             "mae": ("MAE, px", "{:.2f}")}
 _VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 _MAIN = ("nme", "pixels", "mae")         # of these, the first that a table has is the one that counts
+_BARS = {"nme": ("%", "Mean distance in percent of that between the outer eye corners"),
+         "pixels": ("px", "Mean distance in pixels of 640 by 480"), "mae": ("px", "Mean absolute error of x and y, in pixels")}
+_SHIPPED = "Weights that come with the project"
+_HERO = {                                # what the first screen says of each stage; {} for the pixels that the net sees
+    "mean": "Mean of the training faces: looks at no picture.",
+    "nose": "NoseNet sees the whole picture, {} pixels, and answers with one point.",
+    "face": "FaceNet sees the whole picture, {} pixels, and answers with 58 points.",
+    "resnet": "ResNet-18 sees the face alone, {} pixels, and answers with 68 points.",
+    "heatmaps": "U-Net sees the face alone, {} pixels, and answers with a heatmap for each of 68 points.",
+    "shipped": "The net that comes with the course, trained on real photos."}
 
 
 def _main(rows: list[dict]) -> str:
@@ -31,13 +45,13 @@ def _main(rows: list[dict]) -> str:
 def table(embedded: dict | None, real: dict | None) -> dict:
     """A part's numbers, a row a net: {"groups": [(faces, column heads)], "rows": [{"net", "cells": [(text, is best)]}]}.
 
-    Embedded faces and real photos side by side; last in each group, by how much the number that counts (`_MAIN`) is smaller
+    Real photos and embedded faces side by side; last in each group, by how much the number that counts (`_MAIN`) is smaller
     than the first row's, which looks at no picture.
     """
     names = list(dict.fromkeys(row["net"] for report in (embedded, real) if report for row in report["rows"]))
     rows = {name: {"net": name, "cells": []} for name in names}
     groups = []
-    for faces, report in (("Embedded faces", embedded), ("Real photos", real)):
+    for faces, report in (("Real photos", real), ("Embedded faces", embedded)):
         if not report:
             continue
         by_name = {row["net"]: row for row in report["rows"]}
@@ -76,10 +90,69 @@ def relative_errors(reports: dict[int, dict]) -> dict[str, dict[str, float]]:
     return found
 
 
+def kind_of(net: str) -> str:
+    """Which of the page's three colours a net has: "mean", "writeup", "improved", or "" for another one."""
+    if net.startswith("Mean"):
+        return "mean"
+    return "writeup" if "write-up" in net else "improved" if "improved" in net or net == _SHIPPED else ""
+
+
+def claim(embedded: dict | None, real: dict | None) -> dict:
+    """What a part's title and bars say, of real photos where they were measured: {"faces", "what", "bars"}, or {}.
+
+    The bars, each {"kind", "name", "text", "percent"}: the row that looks at no picture, the write-up's, the improved one's,
+    in percent of the largest.
+    """
+    for faces, report in (("real photos", real), ("embedded faces", embedded)):
+        rows = report["rows"] if report else []
+        main = _main(rows)
+        numbers = {kind: next((row[main] for row in rows if kind_of(row["net"]) == kind and main in row), None)
+                   for kind in ("mean", "writeup", "improved")}
+        if main in _BARS and numbers["mean"] and numbers["improved"]:
+            unit, what = _BARS[main]
+            shipped = any(row["net"] == _SHIPPED for row in rows)
+            names = {"mean": "mean shape", "writeup": "write-up's recipe",
+                     "improved": "net that comes with the course" if shipped else "improved"}
+            bars = [{"kind": kind, "name": names[kind], "text": f"{number:.1f} {unit}",
+                     "percent": round(100 * number / max(filter(None, numbers.values())), 1)}
+                    for kind, number in numbers.items() if number]
+            return {"faces": faces, "what": what, "bars": bars}
+    return {}
+
+
+def labelled(groups: list[tuple[str, list[str]]], cells: list[tuple[str, bool]]) -> list[dict]:
+    """A table row's cells, each with the head of its column, for screens that are too narrow for the columns."""
+    heads = [(faces, head, k == 0) for faces, names in groups for k, head in enumerate(names)]
+    return [{"faces": "real" if faces.startswith("Real") else "embedded", "first": first, "text": text, "best": best,
+             "label": f"{faces}: {head}" if first else head} for (faces, head, first), (text, best) in zip(heads, cells)]
+
+
+def numbering() -> Callable[[int], str]:
+    """A function that gives a part's figures their numbers, one after the other: "2.1", "2.2"."""
+    counts: Counter = Counter()
+
+    def number(part: int) -> str:
+        counts[part] += 1
+        return f"{part}.{counts[part]}"
+    return number
+
+
+def epochs(report: dict, recipe: str) -> str:
+    """How many epochs a part's net with `recipe` in its name was trained; "" where the record does not say."""
+    return next((f"{row['epochs']:.0f}" for row in report["rows"] if recipe in row["net"] and "epochs" in row), "")
+
+
+def told(hero: dict) -> list[dict[str, str]]:
+    """What the first screen's script says of each stage: {"key", "title", "error", "said"}."""
+    return [{"key": key, "title": STAGES[key], "error": f"{stage['error']:.1f}",
+             "said": _HERO[key].format(" by ".join(map(str, stage.get("pixels", []))))}
+            for key, stage in hero["stages"].items()]
+
+
 def headline(measured: dict[int, dict]) -> dict[str, float]:
     """NME on real photos of the mean shape, of the write-up's ResNet-18 as repeated here, and of the net that ships, twice."""
     rows = {row["net"]: row["nme"] for part in (3, 5) if part in measured for row in measured[part]["rows"] if "nme" in row}
-    wanted = {"mean": "Mean shape in the box", "writeup": "Part 3, write-up", "shipped": "Weights that come with the project",
+    wanted = {"mean": "Mean shape in the box", "writeup": "Part 3, write-up", "shipped": _SHIPPED,
               "beside": "The same, on the side of 300-W's labels"}
     return {key: rows[name] for key, name in wanted.items()} if set(wanted.values()) <= rows.keys() else {}
 
@@ -97,19 +170,48 @@ def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
     return sizes
 
 
+def panels(path: Path) -> list[dict]:
+    """Where the pictures of a strip lie between white margins: {"ratio", "width", "left", "top"}, or the whole as one.
+
+    A strip with titles is a whole: they would be cut off.
+
+    As CSS shows the figure in a frame of one of them: the frame's width to height, and the figure's width and place in percent
+    of the frame's sides.
+    """
+    with Image.open(path) as image:
+        white = np.asarray(image.convert("L")) > 245
+
+    def runs(blank: np.ndarray) -> list[tuple[int, int]]:
+        edges = np.flatnonzero(np.diff(np.r_[True, blank, True]))
+        return list(zip(edges[::2].tolist(), edges[1::2].tolist()))
+    height, width = white.shape
+    rows = runs(white.mean(1) > 0.995)
+    columns = [run for run in runs(white.mean(0) > 0.9) if run[1] - run[0] > 0.3 * height]
+    if len(rows) != 1 or not columns:
+        rows, columns = [(0, height)], [(0, width)]
+    [(top, bottom)] = rows
+    return [{"ratio": f"{right - left}/{bottom - top}", "width": round(100 * width / (right - left), 2),
+             "left": round(-100 * left / (right - left), 2), "top": round(-100 * top / (bottom - top), 2)}
+            for left, right in columns]
+
+
 def render(site: Path) -> Path:
     """Write index.html into `site` from the records there and those in data/measured; return its path."""
     reports = {part: report for part in PARTS if (report := read_report(site / "results" / f"part{part}.json"))}
     measured = {part: report for part in PARTS if (report := read_report(MEASURED / f"part{part}.json"))}
-    overview = {faces: relative for faces, of in (("embedded faces, quick", reports), ("real photos, full length", measured))
+    overview = {faces: relative for faces, of in (("Real photos, full length", measured), ("Embedded faces, quick", reports))
                 if (relative := relative_errors(of))}
-    results = inline(themed(recipes_compared(overview), "results")) if len(overview) == 2 else ""
+    hero = read_report(site / "results" / "hero.json") if (site / "hero.jpg").exists() else None
     environment = Environment(loader=FileSystemLoader(PACKAGE / "website" / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals |= {"table": table, "commands": commands}
+    environment.globals |= {"table": table, "commands": commands, "claim": claim, "kind_of": kind_of, "labelled": labelled,
+                            "epochs": epochs, "number": numbering(), "strokes": strokes, "dots": dots,
+                            "panels": lambda name: panels(site / f"{name}.jpg")}
+    explorer = json.loads(reports.get(4, {}).get("numbers", {}).get("explorer", "{}"))
     numbers = ",".join(f"{name}:{line}" for report in reports.values() for name, line in report.get("numbers", {}).items())
     page = environment.get_template("index.html.j2").render(
-        reports=reports, measured=measured, sizes=figure_sizes(site), results_chart=results,
+        reports=reports, measured=measured, sizes=figure_sizes(site), overview=overview, hero=hero,
+        stage_names=STAGES, hero_told=json.dumps(told(hero)) if hero else "[]", explored=explorer.get("faces", []),
         charts={path.stem for path in site.glob("*.svg")}, palette=palette,
         headline=headline(measured), first=next(iter(reports.values()), None),
         numbers=f"{{{numbers}}}")

@@ -31,6 +31,7 @@ from ..folders import BUILD, NOTEBOOKS, WEBSITE
 from ..nets.trained import default_device, has_bf16
 from ..processors import usable
 from ..profiles import PROFILES
+from . import hero
 from .page import render
 from .progress import Progress, expected, plan
 
@@ -166,6 +167,8 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
                 told = f"; not compared: stored outputs are of {stored}, this is {arithmetic()}"
         took = time.perf_counter() - start
         print(f"{notebook.name}: {command.counted(count, 'figure')} in {took:.0f} s{told}", flush=True)
+    if not data:                                            # a face that everybody may see, read by the nets just trained
+        hero.make(work / "checkpoints", profile, site)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
     page = render(site).resolve()
     if compared == len(notebooks) and not unequal:

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from ..palette import CHART, css
 
-_STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 _FONT = re.compile(r"'DejaVu Sans'[^;\"]*")
 
 
@@ -26,8 +25,3 @@ def themed(fig: Figure, name: str) -> str:
     text = re.sub(r' id="([^"]+)"', lambda found: found[0] if f"#{found[1]}" in text else "", text)
     head, tag, rest = text[text.index("<svg"):].partition(">")          # without XML's declaration, so that HTML takes it in
     return f"{head}{tag}\n<style>{css()}text{{fill:var(--ink)}}</style>{rest}"
-
-
-def inline(text: str) -> str:
-    """The SVG of `themed` to stand in a page that has the palette's properties itself."""
-    return _STYLE.sub("", text)
