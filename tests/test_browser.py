@@ -729,6 +729,28 @@ def test_a_heatmaps_peak_lies_at_its_landmark(demo):
     assert np.median(np.linalg.norm(points - face["landmarks"], axis=1)) < 1.5 * side / maps["columns"] and grid.max() == 255
 
 
+def test_a_film_has_heatmaps_too_and_so_has_its_last_frame(filming):
+    filming.locator("[name=heatmaps]").click()
+    filming.wait_for_function("() => result.maps[0]?.values.length === 68 * 40 * 40", timeout=60_000)
+    filming.locator("[name=heatmaps]").click()
+    filming.wait_for_function("() => result.maps.length === 1 && !result.maps[0]", timeout=60_000)
+    filming.locator("#camera").click()
+    filming.locator("[name=heatmaps]").click()
+    filming.wait_for_function("() => result.maps[0]?.values.length === 68 * 40 * 40", timeout=60_000)
+
+
+def test_a_drawing_is_read_that_only_the_page_can_decode(demo, tmp_path):
+    (tmp_path / "wall.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="200"></svg>')
+    demo.set_input_files("#photo", tmp_path / "wall.svg")
+    expect(demo.locator("#status")).to_have_text("wall.svg: no face found", timeout=60_000)
+    assert demo.evaluate("[view.width, view.height]") == [300, 200]
+
+
+def test_no_serious_accessibility_finding_beside_a_face(demo):
+    found = Axe().run(demo).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")] == []
+
+
 def test_a_landmark_is_named_at_the_pointer_and_by_keys(demo):
     stage, tip = demo.locator("#stage"), demo.locator("#tip")
     stage.scroll_into_view_if_needed()

@@ -270,7 +270,7 @@ async function photo(source, name) {
 // Heatmaps of the faces that are shown, where they are wanted and not yet there.
 async function heat() {
   const mine = shown, { faces, maps } = result;
-  if (camera || !drawing().show.heatmaps || !faces.length || maps.length) return;
+  if (camera || !drawing().show.heatmaps || !faces.length || (maps.length && maps.every(Boolean))) return;
   const found = await engine.ask("maps", { faces }).catch(() => []);
   if (mine !== shown) return;
   result.maps = found;
