@@ -30,7 +30,7 @@ function drawFaces(pen, faces, { at: [times, right, down], unit, show, colours, 
       pen.beginPath();
       pen.arc(x, y, here ? 2 * radius : radius, 0, 7);
       [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [colours.point, OUTLINE, 0.9 * unit];
-      pen.fill();
+      if (!here || !show.heatmaps) pen.fill();                               // so that its heatmap is seen
       pen.stroke();
     });
     if (show.numbers) {                                                      // those for which there is room; zoom shows more
