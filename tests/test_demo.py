@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import sys
 import tarfile
 
 import numpy as np
@@ -15,7 +16,9 @@ from skimage import data
 from test_project import PROJECT
 from torch import nn
 
+from fkp_utils import palette, predict
 from fkp_utils.errors import DatasetError
+from fkp_utils.folders import EMBEDDED
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.nets.models import UNet
 from fkp_utils.nets.recipe import Recipe
@@ -23,6 +26,10 @@ from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.website import demo, npm
+
+sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
+
+import samples
 
 pytestmark = pytest.mark.training
 
@@ -38,8 +45,10 @@ def test_exported_net_says_what_the_net_says(tmp_path):
     for batch in (1, 3):
         images = torch.rand(batch, 1, 32, 32) - 0.5
         with torch.no_grad():
-            expected = run.target.decode(run.model(images)).numpy()
-        assert np.abs(session.run(None, {"images": images.numpy()})[0] - expected).max() < 0.05
+            output = run.model(images)
+        points, maps = session.run(["landmarks", "heatmaps"], {"images": images.numpy()})
+        assert np.abs(points - run.target.decode(output).numpy()).max() < 0.05
+        assert np.abs(maps - run.target.heatmaps(output).numpy()).max() < 1e-4 and np.allclose(maps.sum((2, 3)), 1, atol=1e-4)
 
 
 def test_the_exported_net_reads_landmarks_at_the_border_as_the_decoder_does(tmp_path):
@@ -54,7 +63,8 @@ def test_the_exported_net_reads_landmarks_at_the_border_as_the_decoder_does(tmp_
             return self.maps + 0 * images.mean((1, 2, 3), keepdim=True)
     run = Trained(Corner(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, IBUG_68)
     demo.export(run, tmp_path / "net.onnx")
-    [points] = onnxruntime.InferenceSession(tmp_path / "net.onnx").run(None, {"images": np.zeros((1, 1, 32, 32), np.float32)})
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    [points] = session.run(["landmarks"], {"images": np.zeros((1, 1, 32, 32), np.float32)})
     np.testing.assert_allclose(points[0, 0], [31, 0], atol=0.05)          # the mean of what is left lies 1.4 pixels inside
 
 
@@ -145,3 +155,22 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch, registry):
     with pytest.raises(DatasetError, match=r"nothing@2\.0\.0 cannot be had"):
         demo.vendor(tmp_path / "vendor")
     assert not (tmp_path / "vendor").exists()
+
+
+def test_samples_are_small_and_show_who_they_say(tmp_path):
+    samples.samples(tmp_path / "samples")
+    shipped = PROJECT / "website" / "samples"
+    assert {file.name for file in shipped.iterdir()} == {file.name for file in (tmp_path / "samples").iterdir()}
+    files = [*shipped.iterdir(), PROJECT / "website" / "example.jpeg"]
+    assert sum(file.stat().st_size for file in files) <= 200_000
+    facts = json.loads((EMBEDDED / "ibug_300W_large_face_landmark_dataset" / "facts.json").read_text())
+    about = {name: facts[f"embedded/trainset/face_{number:04}.jpg"] for name, number in samples.SAMPLES.items()}
+    assert about["glasses"]["glasses"] == "glasses" and abs(about["turned"]["turn"]) > 30 > abs(about["face"]["turn"])
+    for name, many in {"face": 1, "turned": 1, "glasses": 1, "group": 6}.items():
+        made = np.asarray(Image.open(tmp_path / "samples" / f"{name}.jpg"), float)
+        assert np.abs(made - np.asarray(Image.open(shipped / f"{name}.jpg"), float)).mean() < 2
+        assert len(predict.landmarks(shipped / f"{name}.jpg", fast=True)) == many
+
+
+def test_the_demos_colours_are_the_palettes():
+    assert (PROJECT / "website" / "palette.css").read_text() == f"{palette.css()}\n"

@@ -31,12 +31,16 @@ from ..predict import faces
 from . import npm
 
 # npm package: {file in it: SHA-256}; they go to vendor/ under their own names.
-LIBRARIES = {
-    "onnxruntime-web@1.22.0": {
+ORT = "onnxruntime-web@1.22.0"
+LIBRARIES = {ORT: {
         "dist/ort.wasm.min.js": "65e09376df69107e881b5c34d2d37aed333a366b6d941073ec518168e269b87d",
         "dist/ort-wasm-simd-threaded.mjs": "30dd851d9c00622940500f71ddd2ff8820c5cb65270816080175b958705385a8",
-        "dist/ort-wasm-simd-threaded.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4"},
-}
+        "dist/ort-wasm-simd-threaded.wasm": "71aef04959c5c1b6de461b6538e2058e306610034a85aad2742d0c7fd4533fe4"}}
+# The same for browsers with WebGPU, 22 MB; without these files the demo stays with WebAssembly.
+WEBGPU = {ORT: {
+        "dist/ort.webgpu.min.js": "4dec2f5e74de2ec0f496d39ef55ec23762e8c6ca58cb958e691c9f2350a7b1c8",
+        "dist/ort-wasm-simd-threaded.jsep.mjs": "1cbcba8f2c769c1eecbab66a1b1e55ef11704515bf4306373e3db3c37cf6dcd8",
+        "dist/ort-wasm-simd-threaded.jsep.wasm": "b45970d0632383a057c27ca5b660b216f8e00c17cf8db9f6207b5e4abc839368"}}
 
 # npm package: of its archive, as the registry gives it for this version.
 INTEGRITY = {"onnxruntime-web@1.22.0":
@@ -44,32 +48,34 @@ INTEGRITY = {"onnxruntime-web@1.22.0":
 
 
 class _Points(nn.Module):
-    """A net with its decoder: (b, 1, s, s) floats in [-0.5, 0.5] -> landmarks (b, 68, 2) in pixels of the crop."""
+    """A net with its decoder: (b, 1, s, s) floats in [-0.5, 0.5] -> landmarks (b, 68, 2) in pixels of the crop; heatmaps."""
 
     def __init__(self, run: Trained):
         super().__init__()
         self.model, self.target = run.model, run.target
 
     def forward(self, images):
-        return self.target.decode(self.model(images))
+        output = self.model(images)
+        return self.target.decode(output), self.target.heatmaps(output)
 
 
 def export(run: Trained, path: Path) -> int:
     """Write a net as ONNX, weights stored as float16 and computed with as float32; return the bytes.
 
-    Format: https://onnx.ai. Input `images` (b, 1, s, s) floats in [-0.5, 0.5]. A landmark net comes with its decoder, output
-    `landmarks` (b, 68, 2); a finder takes pictures of any size, multiples of 64, output `maps` (b, 6, h / 4, w / 4).
+    Format: https://onnx.ai. Input `images` (b, 1, s, s) floats in [-0.5, 0.5]. A landmark net comes with its decoder, outputs
+    `landmarks` (b, 68, 2) and `heatmaps` (b, 68, g, g) to look at. A finder takes pictures of any size, multiples of 64, output
+    `maps` (b, 6, h / 4, w / 4).
     """
     if isinstance(run.target, Faces):
         sides = {2: 64 * torch.export.Dim("rows"), 3: 64 * torch.export.Dim("columns")}
-        model, example, output, dynamic = run.model, torch.zeros(1, 1, 192, 256), "maps", sides
+        model, example, outputs, dynamic = run.model, torch.zeros(1, 1, 192, 256), ["maps"], sides
     else:
-        model, example, output = _Points(run), torch.zeros(2, 1, *run.recipe.size), "landmarks"
+        model, example, outputs = _Points(run), torch.zeros(2, 1, *run.recipe.size), ["landmarks", "heatmaps"]
         dynamic = {0: torch.export.Dim("batch")}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "net.onnx"
-        torch.onnx.export(model.eval().cpu(), (example,), file, input_names=["images"], output_names=[output],
+        torch.onnx.export(model.eval().cpu(), (example,), file, input_names=["images"], output_names=outputs,
                           dynamic_shapes=(dynamic,), dynamo=True, external_data=False, verbose=False)
         graph = onnx.load(file)
     _halve(graph)
@@ -87,12 +93,13 @@ def description(run: Trained) -> dict:
     crop, convention = run.recipe.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
             "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
+            "names": convention.names,
             **{name.lower(): getattr(faces, name) for name in (
                 "MIN_CONFIDENCE", "MIN_FIRST_CONFIDENCE", "SECOND_LOOK_SHIFT", "AVERAGED_SHIFT", "CONFIDENCE_DECAY")},
             "finder": {name.lower(): getattr(detection, name) for name in (
                 "LEVELS", "MAX_ENLARGED", "MAX_ENLARGEMENT", "MIN_TURNED_SIDE", "MIN_COARSE_SIDE", "MIN_CONFIDENCE")}
             | {"stride": STRIDE, "unit": UNIT, "same_face": SAME_FACE},
-            "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION}}
+            "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION, "number": palette.NUMBER}}
 
 
 def _halve(model: onnx.ModelProto) -> None:
@@ -110,12 +117,12 @@ def _halve(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def vendor(folder: Path) -> None:
-    """Fetch the libraries that are not in `folder`.
+def vendor(folder: Path, libraries: dict[str, dict[str, str]] | None = None) -> None:
+    """Fetch libraries (default: LIBRARIES) that are not in `folder`.
 
     Raises DatasetError when a package cannot be had, or a package or a file of it is not the known one.
     """
-    for package, files in LIBRARIES.items():
+    for package, files in (LIBRARIES if libraries is None else libraries).items():
         if all((file := folder / Path(name).name).is_file() and sha256(file) == digest for name, digest in files.items()):
             continue
         with tempfile.TemporaryDirectory() as work:
@@ -144,8 +151,10 @@ def main() -> int:
         write_json(site / "landmarks.json", description(run))
         with replacing(site / "example.jpeg") as beside:
             Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
+        (site / "palette.css").write_text(f"{palette.css()}\n", encoding="utf-8")
         print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB, finder.onnx: {found / 1e6:.1f} MB")
         vendor(site / "vendor")
+        vendor(site / "vendor", WEBGPU)
         print(f"{site / 'demo.html'} is ready: make serve")
     return command.run("demo", job)
 
