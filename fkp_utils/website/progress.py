@@ -12,9 +12,9 @@ from tqdm import tqdm
 from ..nets.trained import default_device, has_bf16
 
 # Seconds of the notebooks in profile quick, on two cores on which `pace` takes PACE.
-SECONDS = {"1_nose_tip": 45, "2_full_face": 70, "3_larger_dataset": 170, "4_heatmaps": 230, "5_kaggle": 120}
-PACE = 0.06                          # one thread takes 0.10 s of processor time for it
-TRIES, PATIENCE = 12, 2.0            # times, and seconds, after which `pace` has measured enough
+SECONDS = {"1_nose_tip": 49, "2_full_face": 74, "3_larger_dataset": 158, "4_heatmaps": 230, "5_kaggle": 66}
+PACE = 0.075
+TRIES, PATIENCE = 12, 2.0           # times, and seconds, after which `pace` has measured enough
 
 
 def pace() -> float:
