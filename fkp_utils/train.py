@@ -111,8 +111,11 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
         again = f"python -m fkp_utils.train {options.recipe} --data DATA{extra}"
         record(options.record, options.profile, [{"net": "Mean shape in the box", **baseline, "command": ""},
                                                  {"net": chosen.title, **effort, **found, "command": again}])
-    print(f"{options.out}: SHA-256 {digest}" if options.out else "the weights were not written: --out FILE.safetensors does")
-    print(told(chosen.title, effort, run.best_epoch, found, baseline))
+    if options.out:
+        print(f"{options.out}: SHA-256 {digest}")
+    # For people, beside what programs read.
+    kept = [] if options.out else ["the weights were not written: --out FILE.safetensors does"]
+    print(*kept, told(chosen.title, effort, run.best_epoch, found, baseline), sep="\n", file=sys.stderr)
     return 0
 
 

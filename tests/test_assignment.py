@@ -230,14 +230,15 @@ def test_what_stops_half_way_leaves_all_as_it_was(course, monkeypatch, error, af
     write(course)
     for path in course.glob("[rs]*/[12]*/*.ipynb"):
         path.write_text("edited")
-    before, rename, done = assignment._files(course), os.rename, []
+    before, replace, done = assignment._files(course), os.replace, []
 
     def stops(old, new):
-        done.append(new)
-        if len(done) == after + 1:
-            raise error
-        rename(old, new)
-    monkeypatch.setattr(assignment.os, "rename", stops)
+        if Path(old).is_dir():
+            done.append(new)
+            if len(done) == after + 1:
+                raise error
+        replace(old, new)
+    monkeypatch.setattr(assignment.os, "replace", stops)
     with pytest.raises(type(error)):
         write(course)
     assert assignment._files(course) == before
@@ -245,6 +246,7 @@ def test_what_stops_half_way_leaves_all_as_it_was(course, monkeypatch, error, af
 
 def test_make_clean_leaves_a_course_that_may_have_submissions(tmp_path):
     shutil.copy(PROJECT / "Makefile", tmp_path)
+    shutil.copytree(PROJECT / "fkp_utils", tmp_path / "fkp_utils", ignore=shutil.ignore_patterns("__pycache__"))
     kept, gone = (tmp_path / "build" / name for name in ("assignment/gradebook.db", "notebook1/a.jpg"))
     for path in (kept, gone):
         path.parent.mkdir(parents=True)

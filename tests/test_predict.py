@@ -382,7 +382,7 @@ def test_a_given_box_needs_no_detector(file, tmp_path):
     assert json.loads((tmp_path / "wall.landmarks.json").read_text())["faces"][0]["box"] == [50, 50, 100, 100]
 
 
-@pytest.mark.parametrize("box", ["nan,0,50,50", "0,0,nan,50", "1e300,0,50,50", "200,0,50,50", "-60,0,50,50", "0,0,1e9,1e9"])
+@pytest.mark.parametrize("box", ["nan,0,50,50", "1e300,0,50,50", "200,0,50,50", "-60,0,50,50", "0,0,1e9,1e9"])
 def test_a_box_beside_the_photo_is_named_with_it(file, tmp_path, capsys, box):
     Image.new("RGB", (200, 100), "grey").save(tmp_path / "wall.png")
     assert main([str(tmp_path / "wall.png"), "--weights", str(file), f"--box={box}"]) == 1
@@ -392,6 +392,7 @@ def test_a_box_beside_the_photo_is_named_with_it(file, tmp_path, capsys, box):
 
 @pytest.mark.parametrize("arguments", [
     [], ["a.jpg", "--min-confidence", "nan"], ["a.jpg", "--box", "1,2,3"], ["a.jpg", "--box", "1,2,-3,4"],
+    ["a.jpg", "--box", "0,0,nan,50"],
     ["a.jpg", "--weights", "no"]])
 def test_wrong_arguments_end_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as end:

@@ -103,9 +103,9 @@ def test_pytorchs_own_number_is_no_setting_of_the_users_however_it_counts(machin
 
 def test_a_container_of_one_and_a_half_processors_has_two(machine, monkeypatch):
     for text, expected in (("150000 100000", 2), ("50000 100000", 1), ("max 100000", 4), ("800000 100000", 4), ("", 4)):
-        monkeypatch.setattr(processors.Path, "read_text", lambda self, text=text: text)
+        monkeypatch.setattr(processors.Path, "read_text", lambda self, text=text, **how: text)
         assert processors.usable() == expected
-    monkeypatch.setattr(processors.Path, "read_text", lambda self: "150000 100000")
+    monkeypatch.setattr(processors.Path, "read_text", lambda self, **how: "150000 100000")
     assert work(machine, threads.Threads(), 0.1, 0) == 2
 
 

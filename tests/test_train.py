@@ -24,7 +24,7 @@ def test_trains_scores_and_writes_weights(name, measures, embedded, tmp_path, ca
     file = tmp_path / "net.safetensors"
     arguments = [name, "--profile", "smoke", "--data", str(embedded), "--out", str(file), "--checkpoints", str(tmp_path)]
     assert train.main(arguments) == 0
-    told = capsys.readouterr().out
+    told = "".join(capsys.readouterr())
     line = _last_line(told)
     assert measures <= set(line) and set(line["mean_shape"]) == measures and line["epochs"] == 2
     assert len(line["regions"]) == {"nose": 0, "face_improved": 5, "pyramid": 5}[name]
@@ -54,7 +54,7 @@ def test_recipes_are_described(capsys):
 def test_a_training_whose_weights_are_not_kept_says_how_to_keep_them(embedded, tmp_path, capsys):
     arguments = ["nose", "--profile", "smoke", "--data", str(embedded), "--epochs", "1", "--checkpoints", str(tmp_path)]
     assert train.main(arguments) == 0
-    assert "--out FILE.safetensors" in capsys.readouterr().out
+    assert "--out FILE.safetensors" in capsys.readouterr().err
 
 
 def test_goes_on_for_as_many_epochs_as_asked(embedded, tmp_path, capsys):

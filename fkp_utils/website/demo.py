@@ -22,7 +22,7 @@ from torch import nn
 
 from .. import command, detection, palette, predict
 from ..errors import DatasetError
-from ..files import replacing, write_json
+from ..files import replacing, write_json, write_text
 from ..folders import WEBSITE
 from ..nets.finder import SAME_FACE, STRIDE, UNIT, Faces
 from ..nets.trained import Trained
@@ -151,7 +151,7 @@ def main() -> int:
         write_json(site / "landmarks.json", description(run))
         with replacing(site / "example.jpeg") as beside:
             Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
-        (site / "palette.css").write_text(f"{palette.css()}\n", encoding="utf-8")
+        write_text(site / "palette.css", f"{palette.css()}\n")
         print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB, finder.onnx: {found / 1e6:.1f} MB")
         vendor(site / "vendor")
         vendor(site / "vendor", WEBGPU)

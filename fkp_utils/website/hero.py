@@ -113,11 +113,12 @@ def dots(points: list[list[int]]) -> str:
 
 def main() -> int:
     """Command line; 0 when the files are written."""
-    parser = command.parser("website.hero", __doc__)
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS, help="folder of finished trainings")
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick")
-    parser.add_argument("--site", type=Path, default=WEBSITE)
+    parser = command.parser("website.hero", __doc__, "--checkpoints build/checkpoints")
+    parser.add_argument("--checkpoints", metavar="FOLDER", type=Path, default=CHECKPOINTS, help="folder of finished trainings")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick", help="of the trainings (default: %(default)s)")
+    parser.add_argument("--site", metavar="FOLDER", type=Path, default=WEBSITE, help="where the files go (default: website/)")
     options = parser.parse_args()
+
     def job() -> None:
         print("read anew by:", ", ".join(make(options.checkpoints, options.profile, options.site)) or "no net")
     return command.run("hero", job)

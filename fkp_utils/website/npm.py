@@ -23,7 +23,8 @@ def registry() -> str:
     if named := os.environ.get("NPM_CONFIG_REGISTRY"):
         return named
     if npm := shutil.which("npm"):
-        return subprocess.run([npm, "config", "get", "registry"], check=True, capture_output=True, text=True).stdout.strip()
+        said = subprocess.run([npm, "config", "get", "registry"], check=True, capture_output=True, encoding="utf-8")
+        return said.stdout.strip()
     raise DatasetError("the demo's library comes from a registry: install npm, or name one in NPM_CONFIG_REGISTRY")
 
 
