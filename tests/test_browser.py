@@ -362,6 +362,14 @@ def filming(webcam, served):
     return webcam
 
 
+def test_the_first_pages_camera_button_films_at_once(webcam, served):
+    if not (SITE / "vendor" / "ort.wasm.min.js").exists():
+        pytest.skip("the demo's libraries are not here (make site fetches them)")
+    webcam.goto(f"{served}/demo.html#camera")
+    expect(webcam.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
+    expect(webcam.locator("#camera")).to_have_text("stop the camera")
+
+
 def test_demo_follows_the_face_before_the_camera(filming, tmp_path):
     [found] = filming.evaluate("window.faces")
     mirrored = np.asarray(Image.open(tmp_path / "frame.jpg"))[:, ::-1]

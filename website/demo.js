@@ -421,7 +421,7 @@ function connect() {
 
 const WORKING = ["photo", "camera", ...[...document.querySelectorAll(".sample")].map(button => button.id)];
 
-// Loads the networks, then reads the example.
+// Loads the networks, then reads the example, or films where the page's address ends with #camera: the browser asks first.
 async function load() {
   progress("loading the networks", 0, () => engine?.stop());
   try {
@@ -437,7 +437,7 @@ async function load() {
   progress(null);
   for (const id of WORKING) byId(id).disabled = false;
   document.querySelector(".tools").removeAttribute("title");
-  await photo("example.jpeg", "the example");
+  await (location.hash === "#camera" ? film() : photo("example.jpeg", "the example"));
 }
 
 async function start() {
