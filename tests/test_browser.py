@@ -36,7 +36,9 @@ from fkp_utils.website.demo import LIBRARIES
 from fkp_utils.website.serve import server
 
 sys.path.insert(0, str(PROJECT / "bench" / "speed"))
+sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
 
+import screens
 from camera import fake_camera
 
 SITE = PROJECT / "website"
@@ -1017,3 +1019,10 @@ def test_a_photo_above_10_mb_is_read_and_the_next_one_too(page, lab, tmp_path):
             page.locator(".widget-upload").click()
         chosen.value.set_files(tmp_path / name)
         expect(note).to_contain_text(said)
+
+
+@pytest.mark.parametrize("name", ["page", "widget"])
+def test_the_readmes_pictures_are_of_this_page_and_of_what_notebook_3_keeps(browser, name):
+    made = screens.small(screens.widget() if name == "widget" else screens.page(browser, SITE))
+    kept = np.asarray(Image.open(SITE / "screens" / f"{name}.jpg"), float)
+    assert np.abs(kept - np.asarray(made, float)).mean() < 3               # another page, or face: 10 and more
