@@ -30,7 +30,7 @@ const jobs = {
                                                 : ["ort.wasm.min.js", "ort-wasm-simd-threaded.wasm"];
     try {
       importScripts(`${base}vendor/${script}`);
-    } catch { throw new Error("Libraries are missing: give the command make site once; it fetches them with npm"); }
+    } catch { throw new Error("Libraries are missing: give the command make site once; it fetches them"); }
     about = await (await fetch(`${base}landmarks.json`)).json();
     const [runtime, ...nets] = await fetched([`vendor/${wasm}`, "landmarks.onnx", "finder.onnx"], base, share => tell({ share }));
     Object.assign(ort.env.wasm, { wasmPaths: `${base}vendor/`, wasmBinary: runtime.buffer,

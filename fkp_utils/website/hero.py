@@ -46,11 +46,11 @@ def error(points: np.ndarray, truth: np.ndarray) -> float:
     return float(100 * np.linalg.norm(points[theirs] - truth[ours], axis=-1).mean() / between)
 
 
-def answer(run: Trained, photo: Path) -> np.ndarray:
-    """What a net says of the face, (n, 2) in pixels of the photo: of the whole picture, or of the square around the face."""
+def answer(run: Trained, photo: Path, face: predict.Face) -> np.ndarray:
+    """What a net says of the face, (n, 2) in pixels of the photo: of the whole picture, or of the square around `face`."""
     height, width = run.recipe.size
     if height == width:
-        return predict.landmarks(photo, [[*face.box, face.roll] for face in predict.landmarks(photo)[:1]], run)[0].landmarks
+        return predict.landmarks(photo, [[*face.box, face.roll]], run)[0].landmarks
     faces = IMMFaces(photo.parents[1], "val", run.recipe.size)
     images, _ = faces.batch(np.array([faces.names.index(photo.stem)]))
     points = run.landmarks(images)[0].numpy().astype(np.float64)
@@ -60,13 +60,14 @@ def answer(run: Trained, photo: Path) -> np.ndarray:
 def answers(checkpoints: Path, profile: str) -> dict[str, dict]:
     """Points and words of each stage that can be told: {stage: {"points": (n, 2) in pixels of the photo, "net", "epochs"}}."""
     photo = EMBEDDED / FOLDER / f"{FACE}.jpg"
+    face = predict.landmarks(photo)[0]
     found: dict[str, dict] = {"mean": {"points": mean_shape(IMMFaces(EMBEDDED, "train").landmarks)},
-                              "shipped": {"points": predict.landmarks(photo)[0].landmarks}}
+                              "shipped": {"points": face.landmarks}}
     for stage, name in _RECIPES.items():
         chosen = recipe(profile, name)
         run = finished(new_model(chosen), *faces_for(chosen, EMBEDDED), chosen, checkpoints)
         if run is not None:
-            found[stage] = {"points": answer(run, photo), "epochs": len(run.history), "pixels": list(chosen.size)}
+            found[stage] = {"points": answer(run, photo, face), "epochs": len(run.history), "pixels": list(chosen.size)}
     return found
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from ..command import counted
 from ..nets.trained import default_device, has_bf16
 
 # Seconds of the notebooks in profile quick, on two cores on which `pace` takes PACE.
@@ -53,8 +54,7 @@ def plan(seconds: dict[str, float | None]) -> str:
     whole = f", about {words(sum(times))} on this machine" if len(times) == len(seconds) else ""
     steps = [f"  {number}. {name}" + (f", about {words(each)}" if each is not None else "")
              for number, (name, each) in enumerate(seconds.items(), 1)]
-    count = f"{len(steps)} notebook{'s' * (len(steps) != 1)}"
-    return "\n".join([f"the plan: {count} and the page that shows their figures{whole}", *steps])
+    return "\n".join([f"the plan: {counted(len(steps), 'notebook')} and the page that shows their figures{whole}", *steps])
 
 
 class Progress:
