@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .landmarks import Convention
+from .landmarks import Convention, moved_aside
 
-Points = TypeVar("Points", torch.Tensor, np.ndarray)
 CHUNK = 16                           # faces augmented together on a CPU: their intermediate tensors fit its cache
 
 
@@ -75,16 +73,6 @@ def flip(images: torch.Tensor, landmarks: torch.Tensor, which: torch.Tensor, con
     mirrored = moved_aside(mirrored, convention, 2 * offset)
     return (torch.where(which[:, None, None, None], images.flip(-1), images),
             torch.where(which[:, None, None], mirrored, landmarks))
-
-
-def moved_aside(landmarks: Points, convention: Convention, offset: float) -> Points:
-    """Landmarks (b, n, 2) moved to the face's image-right by a share of the inter-ocular distance; none needs no eyes."""
-    if not offset:
-        return landmarks
-    if convention.eye_corners is None:
-        raise ValueError(f"convention {convention.name!r} has no eye corners, of whose distance {offset:g} is a share")
-    left, right = (landmarks[:, k, None] for k in convention.eye_corners)
-    return landmarks + offset * (right - left)
 
 
 @cache

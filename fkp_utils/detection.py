@@ -2,28 +2,29 @@
 
 It looks at the photo at several sizes. A face is found best when its box is 20 to 200 pixels wide, so that 256 pixels of
 the photo's longer side are enough for a portrait, and 640 for a face of a thirtieth of it. The last size is the photo's own or
-larger. Most photos it learned from stand upright, and it is surest of faces that do: at the smallest size, where that costs
-little, it looks for large faces in the photo turned by quarters of the circle, too. `bench/real_photos/finder.py` compares it
-with other detectors.
+larger. Most photos it learned from stand upright, and it is surest of faces that do: where it is sure of none at the smallest
+size, it looks there for large faces in the photo turned by quarters of the circle, too. `bench/real_photos/finder.py` compares
+it with other detectors, `bench/real_photos/schedule.py` says what each size and turn finds.
 
 What remains as a limit: photos of more than 12 megapixels (`MAX_PIXELS`) are made as small as that, which bounds the time.
 12 pixels there are 17 of a photo of 24 megapixels, 24 of 50 and 35 of 100. How many small faces are found, the bench says.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cache
 from itertools import product
 
 import numpy as np
-import torch
 from PIL import Image
 
 from .landmarks import square_boxes
-from .nets.finder import Faces, distinct
-from .nets.trained import Trained
-from .nets.weights import load_weights
+from .nets.net import Net
+from .nets.peaks import distinct
+from .nets.quantised import Quantised
 
 WEIGHTS = "finder.safetensors"
+QUANTISED = "finder.onnx"                # made of it; the default
 LEVELS = (256, 640, 1280, 5120, 20480)   # longer sides at which photos are searched; the last two: panoramas
 MAX_ENLARGED = 1280                      # longer side to which a photo is enlarged, ...
 MAX_ENLARGEMENT = 1.5                    # ... and by how much, except to the first
@@ -31,12 +32,14 @@ MAX_PIXELS = 12_000_000                  # of the photo at the largest size, whi
 TILE, OVERLAP = 1664, 192                # pixels searched at once; a face larger than the overlap is found at a smaller size
 MIN_TURNED_SIDE = 24                     # of a face in the turned looks, pixels there; smaller ones: at the next size
 MIN_COARSE_SIDE = 16                     # of any face, pixels there, except at the last size
-MIN_CONFIDENCE = 0.3                     # lower than where the finder is alone: the landmark net judges, too
+SURE = 0.5                               # of a face that is nearly upright: then the smallest size is not looked at turned
+UPRIGHT = 45                             # degrees, at most, that such a face is turned
+LEAST, BESIDE_SURE = 0.2, 0.4            # confidences, lower than where the finder is alone: the landmark net judges, too
 
 
 @cache
-def _default() -> Trained:
-    return load_weights(WEIGHTS).for_answers()
+def _default() -> Quantised:
+    return Quantised(QUANTISED)
 
 
 def search_levels(width: int, height: int) -> list[float]:
@@ -48,40 +51,51 @@ def search_levels(width: int, height: int) -> list[float]:
     return list(dict.fromkeys([LEVELS[0], *(level for level in LEVELS[1:] if 2 * level <= last), last]))
 
 
-def find_faces(photo: np.ndarray, finder: Trained | None = None, min_confidence: float = MIN_CONFIDENCE,
-               levels: Sequence[float] | None = None) -> np.ndarray:
+def find_faces(photo: np.ndarray | Image.Image, finder: Net | None = None, min_confidence: float | None = None,
+               levels: Sequence[float] | None = None, fast: bool = False) -> np.ndarray:
     """All faces of a photo, largest first.
 
     Parameters
     ----------
-    photo : uint8 (h, w, 3) RGB
+    photo : uint8 (h, w, 3) RGB, or a grey PIL image
     finder : net (default: the one that comes with the project)
-    min_confidence : from which on something is a face
-    levels : longer sides at which the photo is searched, at the first in four turns (default: `search_levels`)
+    min_confidence : from which on something is a face (default: `BESIDE_SURE` where another one is sure, else `LEAST`)
+    levels : longer sides at which the photo is searched, at the first also turned (default: `search_levels`)
+    fast : leave out larger sizes where a smaller one has shown a face: small faces beside a large one are not looked for
 
     Returns
     -------
     float64 (k, 6), (left, top, width, height, roll, confidence): boxes in pixels of the photo, as dlib's detector draws them
     around an upright face, turned about their centres by the roll in degrees, clockwise on the screen.
     """
-    run = finder or _default()
-    target = run.target
-    if not isinstance(target, Faces):
-        raise ValueError(f"{run.recipe.title} finds landmarks, not faces")
-    grey, found = Image.fromarray(photo).convert("L"), []
+    run: Net = finder or _default()
+    grey = photo if isinstance(photo, Image.Image) else Image.fromarray(photo).convert("L")
+    least = LEAST if min_confidence is None else min_confidence
+    found: list[np.ndarray] = []
     for k, level in enumerate(levels := levels or search_levels(*grey.size)):
         factor = level / max(grey.size)
         width, height = (max(1, round(side * factor)) for side in grey.size)
         small = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0))
-        faces = _search_parts(run, target, small, range(1 if k else 4), min_confidence)
+        faces = _search_parts(run, small, range(1), least)
+        if not k and not _sure(faces[np.abs(faces[:, 3]) <= UPRIGHT]):
+            faces = np.concatenate([faces, _search_parts(run, small, range(1, 4), least)])
         faces = faces[faces[:, 2] >= (MIN_COARSE_SIDE if k + 1 < len(levels) else 0)]
-        scale = faces.new_tensor([grey.width / width, grey.height / height])
+        scale = np.array([grey.width / width, grey.height / height])
         faces[:, :2] = (faces[:, :2] + 0.5) * scale - 0.5
-        faces[:, 2] *= float(scale.prod().sqrt())
+        faces[:, 2] *= scale.prod() ** 0.5
         found.append(faces)
-    kept = distinct(torch.cat(found)).double().numpy()
+        if fast and _sure(faces):
+            found[-1] = faces[faces[:, 4] >= SURE]
+            break
+    kept = distinct(np.concatenate(found))
+    if min_confidence is None and _sure(kept):
+        kept = kept[kept[:, 4] >= BESIDE_SURE]
     kept = kept[np.argsort(-kept[:, 2], kind="stable")]
     return np.c_[square_boxes(kept[:, :2], kept[:, 2]), kept[:, 3:]]
+
+
+def _sure(faces: np.ndarray) -> bool:
+    return bool((faces[:, 4] >= SURE).any())
 
 
 def _parts(length: int) -> list[slice]:
@@ -91,32 +105,36 @@ def _parts(length: int) -> list[slice]:
     return [slice(start, start + size) for start in (k * (length - size) // max(1, count - 1) for k in range(count))]
 
 
-def _search_parts(run: Trained, target: Faces, picture: np.ndarray, turns: range, min_confidence: float) -> torch.Tensor:
+def _search_parts(run: Net, picture: np.ndarray, turns: range, min_confidence: float) -> np.ndarray:
     """What `_search` finds in a picture (h, w) of any size, which the net sees in parts."""
-    found = []
-    for rows, columns in product(*map(_parts, picture.shape)):
-        faces = _search(run, target, picture[rows, columns], turns, min_confidence)
-        faces[:, :2] += torch.tensor([columns.start, rows.start])
-        edges = torch.tensor([[part.start, part.stop] for part in (columns, rows)])
-        inner = (edges > 0) & (edges < torch.tensor(picture.shape[::-1])[:, None])
-        near = inner & ((faces[:, :2, None] - edges).abs() < OVERLAP / 4)      # perhaps cut in two here, whole in the next part
-        found.append(faces[~near.flatten(1).any(1)])
-    return torch.cat(found)
+    found, parts = [], list(product(*map(_parts, picture.shape)))
+
+    def searched(part: tuple[slice, ...]) -> np.ndarray:
+        return _search(run, picture[part], turns, min_confidence)
+    with nullcontext((None, 1)) if len(parts) == 1 else run.apart() as (pool, _):      # each thread a part takes less time
+        answers = list((pool.map if pool else map)(searched, parts))
+    for (rows, columns), faces in zip(parts, answers):
+        faces[:, :2] += [columns.start, rows.start]
+        edges = np.array([[part.start, part.stop] for part in (columns, rows)])
+        inner = (edges > 0) & (edges < np.array(picture.shape[::-1])[:, None])
+        near = inner & (np.abs(faces[:, :2, None] - edges) < OVERLAP / 4)      # perhaps cut in two here, whole in the next part
+        found.append(faces[~near.any((1, 2))])
+    return np.concatenate(found)
 
 
-def _search(run: Trained, target: Faces, picture: np.ndarray, turns: range, min_confidence: float) -> torch.Tensor:
-    """Faces (k, 5) as `Faces.faces` gives them, in a picture (h, w) that the net sees turned anticlockwise by quarters."""
+def _search(run: Net, picture: np.ndarray, turns: range, min_confidence: float) -> np.ndarray:
+    """Faces (k, 5) as `nets.peaks.peaks` gives them, float64, in a picture (h, w) that the net sees in quarter turns."""
     views = [np.rot90(picture, quarters) for quarters in turns]
     # All views have one size for the net, which wants multiples of 64; more of the same grey is no face.
     size = [-(-side // 64) * 64 for side in np.max([view.shape for view in views], 0)]
     padded = np.stack([np.pad(view, [(0, full - side) for full, side in zip(size, view.shape)], constant_values=128)[None]
                        for view in views])
     found = []
-    for quarters, view, faces in zip(turns, views, target.faces(run.logits(torch.from_numpy(padded)), min_confidence)):
-        x, y, side, roll, confidence = faces.cpu().unbind(1)
+    for quarters, view, faces in zip(turns, views, run.faces(padded, min_confidence)):
+        x, y, side, roll, confidence = faces.astype(np.float64).T
         height, width = view.shape
         for _ in range(quarters):                         # what is at (x, y) after a quarter was at (height - 1 - y, x) before
             x, y, height, width = height - 1 - y, x, width, height
-        upright = torch.stack([x, y, side, (roll + 90 * quarters + 180) % 360 - 180, confidence], 1)
+        upright = np.stack([x, y, side, (roll + 90 * quarters + 180) % 360 - 180, confidence], 1)
         found.append(upright[side >= MIN_TURNED_SIDE] if quarters else upright)
-    return torch.cat(found)
+    return np.concatenate(found)

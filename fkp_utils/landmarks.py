@@ -104,6 +104,24 @@ IBUG_68 = Convention(
     box=DLIB_BOX)
 
 
+def moved_aside(landmarks: Any, convention: Convention, offset: float) -> Any:
+    """Landmarks (b, n, 2), array or tensor, moved to the face's image-right by a share of the inter-ocular distance.
+
+    ValueError for a convention without eye corners, which no move at all does not need.
+    """
+    if not offset:
+        return landmarks
+    if convention.eye_corners is None:
+        raise ValueError(f"convention {convention.name!r} has no eye corners, of whose distance {offset:g} is a share")
+    left, right = (landmarks[:, k, None] for k in convention.eye_corners)
+    return landmarks + offset * (right - left)
+
+
+def mirrored(landmarks: np.ndarray, convention: Convention, width: int) -> np.ndarray:
+    """Landmarks (N, n, 2) of a picture `width` pixels wide, as they are in its mirror image."""
+    return landmarks[:, list(convention.flip)] * [-1, 1] + [width - 1, 0]
+
+
 def box_centres(boxes: np.ndarray) -> np.ndarray:
     """Centres (N, 2) of boxes (N, 4), which cover x from left - 0.5 to left + width - 0.5: pixel centres are integers."""
     boxes = np.asarray(boxes, np.float64)

@@ -99,6 +99,10 @@ class _Sided:
     recipe: Recipe = field(default_factory=lambda: recipe("full", "lite2_fine"))
     convention: Convention = IBUG_68
 
+    @property
+    def flip_offset(self):
+        return self.recipe.augment.flip_offset
+
     def landmarks(self, images):
         return torch.tensor(self.face + [3, 0], dtype=torch.float32).expand(len(images), -1, -1)
 

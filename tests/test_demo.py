@@ -8,22 +8,14 @@ import sys
 import tarfile
 
 import numpy as np
-import onnxruntime
 import pytest
-import torch
 from PIL import Image
-from skimage import data
 from test_project import PROJECT
-from torch import nn
 
 from fkp_utils import palette, predict
 from fkp_utils.errors import DatasetError
 from fkp_utils.folders import EMBEDDED
-from fkp_utils.landmarks import IBUG_68
-from fkp_utils.nets.models import UNet
-from fkp_utils.nets.recipe import Recipe
-from fkp_utils.nets.targets import make_target
-from fkp_utils.nets.trained import Trained
+from fkp_utils.nets.shipped import find_weights
 from fkp_utils.nets.weights import load_weights
 from fkp_utils.website import demo, npm
 
@@ -33,64 +25,12 @@ import samples
 
 pytestmark = pytest.mark.training
 
-TINY = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, width=4)
 
-
-def test_exported_net_says_what_the_net_says(tmp_path):
-    torch.manual_seed(0)
-    run = Trained(UNet(init_features=4).eval(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, IBUG_68)
-    size = demo.export(run, tmp_path / "net.onnx")
-    assert size == (tmp_path / "net.onnx").stat().st_size and size < 500_000
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    for batch in (1, 3):
-        images = torch.rand(batch, 1, 32, 32) - 0.5
-        with torch.no_grad():
-            output = run.model(images)
-        points, maps = session.run(["landmarks", "heatmaps"], {"images": images.numpy()})
-        assert np.abs(points - run.target.decode(output).numpy()).max() < 0.05
-        assert np.abs(maps - run.target.heatmaps(output).numpy()).max() < 1e-4 and np.allclose(maps.sum((2, 3)), 1, atol=1e-4)
-
-
-def test_the_exported_net_reads_landmarks_at_the_border_as_the_decoder_does(tmp_path):
-    """A net of one known map: a Gaussian whose centre is the corner pixel's, of which a quarter is left."""
-    class Corner(nn.Module):
-        def __init__(self):
-            super().__init__()
-            y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
-            self.register_buffer("maps", -((x - 31) ** 2 + y**2).expand(1, 68, 32, 32) / (2 * 2.0**2))
-
-        def forward(self, images):
-            return self.maps + 0 * images.mean((1, 2, 3), keepdim=True)
-    run = Trained(Corner(), make_target(TINY, torch.zeros(1, 68, 2)), TINY, IBUG_68)
-    demo.export(run, tmp_path / "net.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
-    [points] = session.run(["landmarks"], {"images": np.zeros((1, 1, 32, 32), np.float32)})
-    np.testing.assert_allclose(points[0, 0], [31, 0], atol=0.05)          # the mean of what is left lies 1.4 pixels inside
-
-
-def test_the_committed_demo_is_the_shipped_small_net():
-    file = PROJECT / "website" / "landmarks.onnx"
-    assert file.stat().st_size < 6_000_000 and b".py" not in file.read_bytes()
-    run, about = load_weights("small68.safetensors"), json.loads((PROJECT / "website/landmarks.json").read_text())
-    assert about == json.loads(json.dumps(demo.description(run)))
-    photo = data.astronaut()
-    crop = run.recipe.crop.cut(Image.fromarray(photo).convert("L"), np.array([170.0, 70, 100, 100]))
-    images = torch.from_numpy(crop.copy())[None, None].float() / 255 - 0.5
-    with torch.no_grad():
-        expected = run.target.decode(run.model.cpu()(images)).numpy()
-    found = onnxruntime.InferenceSession(file).run(None, {"images": images.numpy()})[0]
-    assert np.abs(found - expected).max() < 0.5
-
-
-def test_the_committed_finder_is_the_shipped_one_for_pictures_of_any_size():
-    file = PROJECT / "website" / "finder.onnx"
-    assert file.stat().st_size <= 1_500_000 and b".py" not in file.read_bytes()
-    session, run = onnxruntime.InferenceSession(file), load_weights("finder.safetensors")
-    for size in ((64, 192), (256, 256)):
-        images = torch.from_numpy(data.astronaut()[:size[0], 130:130 + size[1]].mean(2)).float()[None, None] / 255 - 0.5
-        with torch.no_grad():
-            expected = run.model.cpu()(images).numpy()
-        assert np.abs(session.run(None, {"images": images.numpy()})[0] - expected).max() < 0.05
+def test_the_committed_demo_asks_the_shipped_nets():
+    for name, shipped in (("landmarks", "small68"), ("finder", "finder")):
+        assert (PROJECT / "website" / f"{name}.onnx").read_bytes() == find_weights(f"{shipped}.onnx").read_bytes()
+    about = json.loads((PROJECT / "website/landmarks.json").read_text())
+    assert about == json.loads(json.dumps(demo.description(load_weights("small68.safetensors"))))
 
 
 @pytest.fixture

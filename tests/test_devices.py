@@ -68,10 +68,9 @@ def test_a_training_and_its_answers_are_those_of_the_cpu_and_come_back_to_it(rec
     with gpu() as device:
         there = _fitted(recipe, device)
         assert {weights.device for weights in there.model.state_dict().values()} == {DEVICE}
-        for run in (there, there.for_answers()):
-            logits, points = run.logits(few.batch([0, 1, 2])[0]), run.landmarks(few.batch([0, 1, 2])[0])
-            assert type(logits) is type(points) is torch.Tensor and logits.device == points.device == torch.device("cpu")
-            assert logits.numpy().shape[0] == len(points.numpy()) == len(few)
+        logits, points = there.logits(few.batch([0, 1, 2])[0]), there.landmarks(few.batch([0, 1, 2])[0])
+        assert type(logits) is type(points) is torch.Tensor and logits.device == points.device == torch.device("cpu")
+        assert logits.numpy().shape[0] == len(points.numpy()) == len(few)
         predicted = there.predict(few)
     columns = ["train_loss", "val_loss", "val_error"]
     np.testing.assert_array_equal(there.history[columns], here.history[columns])

@@ -1,6 +1,8 @@
 """The finder: its scenes, its target with numbers worked out by hand, and faces found in photos at every angle."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,11 +14,12 @@ from fkp_utils import predict
 from fkp_utils.datasets import Scenes
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.datasets.scenes import FACES, SCENE, _Composer, faces_of, matched, points_of
-from fkp_utils.detection import _parts, _search, _search_parts, find_faces, search_levels
+from fkp_utils.detection import LEAST, _parts, _search, _search_parts, find_faces, search_levels
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
-from fkp_utils.nets.finder import STRIDE, UNIT, Faces, distinct
+from fkp_utils.nets.finder import Faces
 from fkp_utils.nets.models import FinderNet, count_parameters
+from fkp_utils.nets.peaks import STRIDE, UNIT, distinct
 from fkp_utils.nets.weights import find_weights, load_weights
 
 
@@ -52,7 +55,7 @@ TWO = ((30.2, 40.7, 24.0, 0.0), (90.4, 77.1, 50.0, 135.0))
 
 def test_what_a_perfect_net_says_is_read_exactly():
     [found] = Faces((96, 128)).faces(maps(*TWO, size=(96, 128)), 0.5)
-    np.testing.assert_allclose(found[:, :4].numpy()[found[:, 2].argsort()], TWO, atol=1e-4)
+    np.testing.assert_allclose(found[:, :4][found[:, 2].argsort()], TWO, atol=1e-4)
 
 
 def test_decoded_points_are_the_scenes_points_and_their_errors_zero():
@@ -142,7 +145,7 @@ def test_where_people_may_be_unlabelled_a_sure_answer_is_no_mistake():
 
 
 def test_of_two_answers_for_one_face_the_surer_stays():
-    faces = torch.tensor([[50, 50, 40, 0, 0.6], [58, 50, 40, 0, 0.9], [50, 75, 40, 0, 0.5], [200, 50, 40, 0, 0.4]])
+    faces = np.array([[50, 50, 40, 0, 0.6], [58, 50, 40, 0, 0.9], [50, 75, 40, 0, 0.5], [200, 50, 40, 0, 0.4]])
     np.testing.assert_allclose(distinct(faces)[:, 4], [0.9, 0.5, 0.4])
     assert distinct(faces[:0]).shape == (0, 5)
 
@@ -152,21 +155,21 @@ def test_of_two_answers_for_one_face_the_surer_stays():
 def test_of_unequal_faces_the_larger_side_says_whether_they_are_one(sides, apart, kept):
     """Half of the larger side, whichever of them is the surer; of the smaller one it would be 10 px."""
     first, second = sides
-    faces = torch.tensor([[300.0, 200, first, 0, 0.9], [300 + 0.6 * apart, 200 - 0.8 * apart, second, 0, 0.8]])
-    assert len(distinct(faces)) == kept and distinct(faces.flip(0))[0, 2] == first
+    faces = np.array([[300.0, 200, first, 0, 0.9], [300 + 0.6 * apart, 200 - 0.8 * apart, second, 0, 0.8]])
+    assert len(distinct(faces)) == kept and distinct(faces[::-1])[0, 2] == first
 
 
 def test_what_is_near_to_a_dropped_face_only_stays():
     """Of a chain each nearer than half a side to the next, the surest, and those that are not near to it: the last one."""
-    chain = torch.tensor([[0.0, 0, 40, 0, 0.9], [15, 0, 40, 0, 0.8], [30, 0, 40, 0, 0.7]])
+    chain = np.array([[0.0, 0, 40, 0, 0.9], [15, 0, 40, 0, 0.8], [30, 0, 40, 0, 0.7]])
     np.testing.assert_allclose(distinct(chain)[:, 0], [0, 30])
 
 
 def test_2000_faces_are_compared_in_moments():
     """A fifth of a second; a loop over all pairs takes half a minute."""
     y, x = np.mgrid[:40, :50] * 30.0
-    faces = torch.tensor(np.stack([x.ravel(), y.ravel(), np.full(2000, 20), np.zeros(2000), np.linspace(0.4, 0.9, 2000)], 1))
-    twice, start = torch.cat([faces, faces + torch.tensor([3.0, 3, 0, 0, -0.1])]), time.process_time()
+    faces = np.stack([x.ravel(), y.ravel(), np.full(2000, 20), np.zeros(2000), np.linspace(0.4, 0.9, 2000)], 1)
+    twice, start = np.concatenate([faces, faces + [3.0, 3, 0, 0, -0.1]]), time.process_time()
     assert distinct(twice).shape == (2000, 5) and time.process_time() - start < 5
 
 
@@ -261,6 +264,15 @@ def test_no_scene_has_more_faces_than_it_has_points_for(scenes):
 # ---------------------------------------------------------------- shipped
 
 
+def finder_that(faces):
+    """A finder that answers with a function's faces, one part of a photo after the other."""
+    @contextmanager
+    def apart():
+        with ThreadPoolExecutor(1) as pool:
+            yield pool, 1
+    return SimpleNamespace(faces=faces, apart=apart)
+
+
 @pytest.fixture(scope="module")
 def collins():
     picture = Image.fromarray(free_portraits()["Eileen Collins"]).crop((90, 0, 370, 280))
@@ -299,39 +311,61 @@ def test_boxes_are_those_that_the_landmarks_ask_for(collins):
 @pytest.mark.parametrize("turns, rolls", [(range(1), [30]), (range(1, 2), [120]), (range(4), [30, 120, -150, -60])])
 def test_turned_looks_give_places_in_the_upright_picture(turns, rolls):
     """The only bright pixel, taken for a face turned by 30 degrees in what the net sees."""
-    class Brightest(Faces):
-        @staticmethod
-        def faces(output, min_confidence):
-            assert output.shape[1] == 1 and output.shape[-2] % 64 == output.shape[-1] % 64 == 0
-            places = [divmod(int(view.argmax()), output.shape[-1]) for view in output.flatten(1)]
-            return torch.tensor([[[x, y, 24.0, 30.0, 1.0], [x, y, 23.5, 30.0, 1.0]] for y, x in places])
-    run = SimpleNamespace(logits=lambda images: images)
+    def brightest(images, min_confidence):
+        assert images.shape[1] == 1 and images.shape[-2] % 64 == images.shape[-1] % 64 == 0
+        places = [divmod(int(view.argmax()), images.shape[-1]) for view in images]
+        return np.array([[[x, y, 24.0, 30.0, 1.0], [x, y, 23.5, 30.0, 1.0]] for y, x in places])
+    run = finder_that(brightest)
     picture = np.zeros((65, 90), np.uint8)
     picture[17, 30] = 255
     expected = [[30, 17, side, roll, 1] for roll in rolls for side in (24, 23.5) if side == 24 or roll == 30]
-    assert _search(run, Brightest((64, 64)), picture, turns, 0.3).tolist() == expected
+    assert _search(run, picture, turns, 0.3).tolist() == expected
 
 
-@pytest.mark.parametrize("size, seen", [
-    ((50, 100), [(4, 256, 256)]), ((512, 256), [(4, 256, 256), (1, 640, 320)]),
-    ((128, 257), [(4, 256, 256), (1, 192, 448)]), ((213, 426), [(4, 256, 256), (1, 320, 640)]),          # 385.5 and 639 wide
-    ((320, 427), [(4, 256, 256), (1, 512, 640)]), ((640, 640), [(4, 256, 256), (1, 640, 640)]),
-    ((64, 641), [(4, 256, 256), (1, 128, 1024)]), ((853, 853), [(4, 256, 256), (1, 1280, 1280)]),        # 961.5 and 1279.5 wide
-    ((854, 854), [(4, 256, 256), (1, 640, 640), (1, 1280, 1280)]),
-    ((500, 1280), [(4, 256, 256), (1, 256, 640), (1, 512, 1280)]),
-    ((120, 1281), [(4, 256, 256), (1, 64, 640), (1, 128, 1344)]),
-    ((2560, 40), [(4, 256, 256), (1, 640, 64), (1, 1280, 64), (1, 1408, 64), (1, 1408, 64)]),
-    ((10, 12000), [(4, 256, 256), (1, 64, 640), (1, 64, 1280), *[(1, 64, 1472)] * 4, *[(1, 64, 1536)] * 9])])
-def test_sizes_at_which_a_photo_is_searched(size, seen):
+@pytest.mark.parametrize("size, upright, seen", [
+    ((50, 100), (128, 256), []), ((512, 256), (256, 128), [(1, 640, 320)]),
+    ((128, 257), (128, 256), [(1, 192, 448)]), ((213, 426), (128, 256), [(1, 320, 640)]),                # 385.5 and 639 wide
+    ((320, 427), (192, 256), [(1, 512, 640)]), ((640, 640), (256, 256), [(1, 640, 640)]),
+    ((64, 641), (64, 256), [(1, 128, 1024)]), ((853, 853), (256, 256), [(1, 1280, 1280)]),               # 961.5 and 1279.5 wide
+    ((854, 854), (256, 256), [(1, 640, 640), (1, 1280, 1280)]),
+    ((500, 1280), (128, 256), [(1, 256, 640), (1, 512, 1280)]),
+    ((120, 1281), (64, 256), [(1, 64, 640), (1, 128, 1344)]),
+    ((2560, 40), (256, 64), [(1, 640, 64), (1, 1280, 64), (1, 1408, 64), (1, 1408, 64)]),
+    ((10, 12000), (64, 256), [(1, 64, 640), (1, 64, 1280), *[(1, 64, 1472)] * 4, *[(1, 64, 1536)] * 9])])
+def test_sizes_at_which_a_photo_is_searched(size, upright, seen):
     """Never less than its own, in multiples of 64; up to 1280, enlarged by at most 1.5 after the first; long ones in parts."""
     shapes = []
 
-    def logits(images):
+    def nothing(images, min_confidence):
         shapes.append((len(images), *images.shape[2:]))
-        return torch.full((len(images), 6, images.shape[2] // 4, images.shape[3] // 4), -10.0)
+        return [np.empty((0, 5))] * len(images)
 
-    run = SimpleNamespace(logits=logits, target=Faces((64, 64)))
-    assert find_faces(np.zeros((*size, 3), np.uint8), run).shape == (0, 6) and shapes == seen
+    run = finder_that(nothing)
+    assert find_faces(np.zeros((*size, 3), np.uint8), run).shape == (0, 6)
+    assert shapes == [(1, *upright), (3, 256, 256), *seen]
+
+
+@pytest.mark.parametrize("confidence, roll, fast, looks", [
+    (0.6, 44, False, [(1, 192, 256), (1, 512, 640)]), (0.4, 0, False, [(1, 192, 256), (3, 256, 256), (1, 512, 640)]),
+    (0.6, -46, False, [(1, 192, 256), (3, 256, 256), (1, 512, 640)]), (0.6, 0, True, [(1, 192, 256)]),
+    (0.6, 46, True, [(1, 192, 256), (3, 256, 256)]), (0.4, 0, True, [(1, 192, 256), (3, 256, 256), (1, 512, 640)])])
+def test_where_an_upright_face_is_sure_it_is_not_looked_for_turned_ones_and_fast_ends(confidence, roll, fast, looks):
+    shapes = []
+
+    def one(images, min_confidence):
+        shapes.append((len(images), *images.shape[2:]))
+        return [np.array([[20.0, 30, 32, roll, confidence]])] * len(images)
+    assert len(find_faces(np.zeros((480, 640, 3), np.uint8), finder_that(one), fast=fast)) and shapes == looks
+
+
+@pytest.mark.parametrize("sure, kept", [(0.5, {0.5, 0.4}), (0.49, {0.49, 0.4, 0.39})])
+def test_beside_a_sure_face_others_must_be_surer(sure, kept):
+    """Below a half none is sure, and all count from `LEAST` on, which the net is asked for."""
+    def three(images, min_confidence):
+        assert min_confidence == LEAST == 0.2
+        return [np.array([[20.0, 30, 32, 0, sure], [90, 30, 32, 0, 0.4], [20, 90, 32, 0, 0.39]])] * len(images)
+    found = find_faces(np.zeros((256, 256, 3), np.uint8), finder_that(three))
+    assert set(found[:, 5]) == kept
 
 
 @pytest.mark.parametrize("width, height, last", [(4000, 3000, 4000), (6000, 4000, 4242.64), (3000, 16000, 8000)])
@@ -339,13 +373,10 @@ def test_the_largest_size_has_12_megapixels(width, height, last):
     assert search_levels(width, height)[-1] == pytest.approx(last, abs=0.01)
 
 
-class Spots(Faces):
+def spots(images, min_confidence):
     """Takes each bright spot of what the net sees for an upright face of 20 pixels."""
-
-    @staticmethod
-    def faces(output, min_confidence):
-        return [torch.stack([x, y, 20 + 0 * x, 0 * x, view[y, x] / 255], 1)
-                for view in output[:, 0].float() for y, x in [(view > 250).nonzero(as_tuple=True)]]
+    places = [np.nonzero(view > 250) for view in images[:, 0]]
+    return [np.stack([x, y, 20 + 0 * x, 0 * x, np.ones(len(x))], 1) for y, x in places]
 
 
 def test_each_face_of_a_large_photo_is_found_once_whatever_part_it_lies_in():
@@ -355,7 +386,7 @@ def test_each_face_of_a_large_photo_is_found_once_whatever_part_it_lies_in():
     places = [(x, y) for y in (0, 300, 760, 850, 945, 1699) for x in (0, 500, 1100, 1165, 1180, 1261, 1700, 2150, 2234, 3399)]
     photo = np.zeros((1700, 3400, 3), np.uint8)
     photo[tuple(np.transpose(places)[::-1])] = 255
-    run = SimpleNamespace(logits=lambda images: images, target=Spots((64, 64)))
+    run = finder_that(spots)
     found = find_faces(photo, run, levels=(3400,))
     centres = found[:, :2] + found[:, 2:4] / 2 - 0.5
     assert sorted(map(tuple, centres.round(3).tolist())) == sorted(places)
@@ -363,15 +394,13 @@ def test_each_face_of_a_large_photo_is_found_once_whatever_part_it_lies_in():
 
 def test_a_face_that_the_edge_of_a_part_cuts_is_told_by_the_next_part():
     """What is nearer than a quarter of the overlap to an inner edge belongs to the next part, which sees 144 px around it."""
-    run, asked = SimpleNamespace(logits=lambda images: images), []
+    asked = []
 
-    class Everywhere(Faces):
-        @staticmethod
-        def faces(output, min_confidence):
-            asked.append(output.shape)
-            return [torch.tensor([[x, 10.0, 20, 0, 0.9] for x in (0.0, 47, 48, 800, 1214, 1215, 1261)])]
+    def everywhere(images, min_confidence):
+        asked.append(images.shape)
+        return [np.array([[x, 10.0, 20, 0, 0.9] for x in (0.0, 47, 48, 800, 1214, 1215, 1261)])]
 
-    found = _search_parts(run, Everywhere((64, 64)), np.zeros((64, 3400), np.uint8), range(1), 0.3)
+    found = _search_parts(finder_that(everywhere), np.zeros((64, 3400), np.uint8), range(1), 0.3)
     assert asked == [(1, 1, 64, 1280)] * 3
     assert found[:, 0].tolist() == [0, 47, 48, 800, 1214, *(1069 + x for x in (48, 800, 1214)), *(
         2138 + x for x in (48, 800, 1214, 1215, 1261))]
@@ -379,12 +408,10 @@ def test_a_face_that_the_edge_of_a_part_cuts_is_told_by_the_next_part():
 
 def test_places_come_back_to_the_photo_where_width_and_height_were_rounded_differently():
     """100x33 becomes 256x84, not 84.48: a face at (40, 60) lies at 40.5 * 100 / 256 - 0.5 and at 60.5 * 33 / 84 - 0.5."""
-    class One(Faces):
-        @staticmethod
-        def faces(output, min_confidence):
-            return [torch.tensor([[40, 60, 32, 20, 0.9], [200, 20, 64, -20, 0.8]]), *[torch.empty(0, 5)] * 3]
+    def two(images, min_confidence):
+        return [np.array([[40, 60, 32, 20, 0.9], [200, 20, 64, -20, 0.8]])]
 
-    run, x, y = SimpleNamespace(logits=lambda images: images, target=One((64, 64))), 100 / 256, 33 / 84
+    run, x, y = finder_that(two), 100 / 256, 33 / 84
     small, large = 32 * (x * y) ** 0.5, 64 * (x * y) ** 0.5
     expected = [[200.5 * x - large / 2, 20.5 * y - large / 2, large, large, -20, 0.8],
                 [40.5 * x - small / 2, 60.5 * y - small / 2, small, small, 20, 0.9]]

@@ -10,9 +10,8 @@ from test_project import PROJECT
 
 from fkp_utils.datasets.personal import free_portraits
 
-# Each takes a tenth of a second or more, and a photo's landmarks need none of them.
-HEAVY = {"matplotlib", "pandas", "scipy", "skimage", "torchvision", "torchinfo", "IPython", "ipywidgets", "sympy",
-         "torch._dynamo"}
+# Each takes a tenth of a second or more, PyTorch more than one, and a photo's landmarks need none of them.
+HEAVY = {"torch", "matplotlib", "pandas", "scipy", "skimage", "torchvision", "torchinfo", "IPython", "ipywidgets", "sympy"}
 
 
 def heavy_loaded_by(code):

@@ -14,7 +14,6 @@ from fkp_utils.nets.models import (
     count_parameters,
     keypoint_resnet18,
 )
-from fkp_utils.nets.trained import fused
 
 
 def test_nosenet_prints_as_in_the_writeup():
@@ -93,24 +92,6 @@ def test_heatmap_lite2_goes_down_as_efficientnet_lite2():
     head, colours = 352 * 1280 + 2 * 1280 + 1281 * 1000, 2 * 9 * 32
     last = 208 * 1248 + 9 * 1248 + 1248 * 352 + 2 * (1248 + 1248 + 352)
     assert count_parameters(net.stem) + count_parameters(net.blocks) == 6_092_072 - head - last - colours
-
-
-@pytest.mark.parametrize("make", [lambda: HeatmapLite(features=8), lambda: UNet(init_features=4),
-                                  lambda: HeatmapResNet(features=8)])
-def test_a_fused_net_answers_as_the_net_does(make):
-    """Norms that have seen data, so that each of them does something; none is left where a convolution stands before it."""
-    torch.manual_seed(0)
-    net = make().train()
-    for _ in range(3):
-        net(torch.randn(2, 1, 64, 64))
-    images = torch.randn(2, 1, 64, 64)
-    with torch.no_grad():
-        expected, found = net.eval()(images), fused(net)(images)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    left = sum(isinstance(part, torch.nn.BatchNorm2d) for part in fused(net).modules())
-    blocks = {HeatmapLite: 0, UNet: 0, HeatmapResNet: 16}               # torchvision's blocks are no sequences of layers
-    assert left == blocks[type(net)]
-    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in net.modules()), "the net itself is as it was"
 
 
 def test_nets_are_made_by_name():

@@ -21,11 +21,11 @@ from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.landmarks import IBUG_68, IMM_58, Convention, upright_boxes
 from fkp_utils.metrics import nme
-from fkp_utils.nets import weights
+from fkp_utils.nets import shipped, trained
 from fkp_utils.nets.models import UNet, keypoint_resnet18
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
-from fkp_utils.nets.trained import Trained, fused, laid_out
+from fkp_utils.nets.trained import Trained
 from fkp_utils.nets.weights import load_weights, save_weights, sha256
 from fkp_utils.predict import __main__ as command_line
 from fkp_utils.predict import faces as one_photo
@@ -90,7 +90,7 @@ def test_another_file_is_refused(file, tmp_path):
 
 
 def test_shipped_names_are_checked_by_any_path(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ibug68.safetensors").write_bytes(file.read_bytes())
     for path in ("ibug68.safetensors", "./ibug68.safetensors", tmp_path / "ibug68.safetensors"):
@@ -197,7 +197,7 @@ def _walls(folder, count):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_many_photos_give_what_each_alone_gives(run, tmp_path, monkeypatch, threads):
-    monkeypatch.setattr(photos, "threads_apart", lambda: contextlib.nullcontext(threads))
+    monkeypatch.setattr(trained, "threads_apart", lambda: contextlib.nullcontext(threads))
     names = _walls(tmp_path / "walls", 11)
     names[4].write_text("no picture")
     together = list(predict.in_photos(names, run=run, min_confidence=0.0))
@@ -298,7 +298,7 @@ def test_what_is_done_when_interrupted_is_kept(file, tmp_path, capsys, monkeypat
             raise KeyboardInterrupt
         return real(arrays, *rest)
     monkeypatch.setattr(photos, "landmarks_of", interrupted)
-    monkeypatch.setattr(photos, "threads_apart", lambda: contextlib.nullcontext(1))
+    monkeypatch.setattr(trained, "threads_apart", lambda: contextlib.nullcontext(1))
     line = [str(tmp_path / "walls"), "--weights", str(file), "--out", str(out), "--csv", "--resume"]
     assert main(line) == 130
     assert "interrupted" in capsys.readouterr().err
@@ -642,15 +642,13 @@ def test_submission_from_weights(embedded, file, tmp_path, capsys):
 # ---------------------------------------------------------------- by hand
 
 
-class Oracle:
+class Oracle(Trained):
     """Says what it is told to: landmarks of the pictures and of their mirror images, in pixels of the crops."""
 
-    convention = IBUG_68
-    target = make_target(RECIPE, torch.zeros(1, 68, 2))
-
     def __init__(self, straight, mirrored, flip_offset=0.0):
+        super().__init__(None, make_target(RECIPE, torch.zeros(1, 68, 2)),
+                         replace(RECIPE, augment=Augment(flip_offset=flip_offset)), IBUG_68)
         self.straight, self.mirrored = straight, mirrored
-        self.recipe = replace(RECIPE, augment=Augment(flip_offset=flip_offset))
 
     def landmarks(self, images):
         return torch.tensor(np.stack([self.straight, self.mirrored]), dtype=torch.float32)
@@ -691,14 +689,18 @@ def test_landmarks_are_moved_to_the_labels_side_along_the_eyes(run):
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_the_mirror_image_of_a_photo_has_the_mirrored_landmarks(fast):
-    """The astronaut, cut so that it is not square, in a given box: up to rounding, a twentieth of a side of 0.9 %."""
+    """The astronaut, cut so that it is not square, in a given box: up to rounding, here and there a grey level of the crop.
+
+    A side of 0.9 % would move all landmarks by 0.8 pixels.
+    """
     photo = free_portraits()["Eileen Collins"][:300, 60:460]
     box = [105.0, 40, 110, 120]
     [face] = predict.landmarks(photo, [box], fast=fast)
     [mirrored] = predict.landmarks(photo[:, ::-1], [[400 - box[0] - box[2], *box[1:]]], fast=fast)
     back = mirrored.landmarks[list(IBUG_68.flip)] * [-1, 1] + [399, 0]
     assert np.linalg.norm(face.landmarks[36] - face.landmarks[45]) > 40
-    np.testing.assert_allclose(back, face.landmarks, atol=0.04)
+    np.testing.assert_allclose(back, face.landmarks, atol=0.15)
+    np.testing.assert_allclose((back - face.landmarks).mean(0), 0, atol=0.03)
     assert mirrored.confidence == pytest.approx(face.confidence, abs=1e-3)
 
 
@@ -711,7 +713,7 @@ def test_crops_go_through_the_net_in_equal_parts_and_keep_their_order(monkeypatc
 
         def landmarks(self, images):
             seen.append(len(images))
-            return torch.from_numpy(shape()).float() + torch.stack([0 * images[:, 0, 0, 0], images[:, 0, 0, 0]], 1)[:, None]
+            return shape() + np.stack([0 * images[:, 0, 0, 0], images[:, 0, 0, 0]], 1)[:, None]
 
     monkeypatch.setattr(one_photo, "PIXELS_AT_ONCE", pixels)
     crops = np.array([7, 0, 30], np.uint8)[:, None, None].repeat(100, 1).repeat(100, 2)
@@ -731,9 +733,8 @@ def test_one_landmark_that_differs_costs_a_68th():
 def test_fast_is_the_small_net(tmp_path, capsys, monkeypatch):
     photo = free_portraits()["Eileen Collins"]
     [usual], [fast] = predict.landmarks(photo), predict.landmarks(photo, fast=True)
-    run = load_weights("small68.safetensors")
-    [small] = predict.landmarks(photo, run=replace(run, model=laid_out(fused(run.model), run.recipe)))
-    np.testing.assert_array_equal(fast.landmarks, small.landmarks)
+    [small] = predict.landmarks(photo, run=load_weights("small68.safetensors"))
+    assert nme(fast.landmarks[None], small.landmarks[None], IBUG_68)[0] < 1         # 8 bits for 32
     assert 0.5 < nme(fast.landmarks[None], usual.landmarks[None], IBUG_68)[0] < 8
     Image.fromarray(photo).save(tmp_path / "photo.png")
     assert command_line.main([str(tmp_path / "photo.png"), "--fast", "--json"]) == 0
@@ -752,7 +753,7 @@ def test_a_poor_box_is_mended_by_the_second_look(monkeypatch, move, larger):
     [face] = predict.landmarks(photo, poor)
     assert nme(face.landmarks[None], good.landmarks[None], IBUG_68)[0] < 1
     picture, run = Image.fromarray(photo).convert("L"), predict.default_net()
-    once = run.recipe.crop.to_image(predict.both_ways(run, run.recipe.crop.cut(picture, poor[0])[None])[0], np.array(poor))
+    once = run.crop.to_image(predict.both_ways(run, run.crop.cut(picture, poor[0])[None])[0], np.array(poor))
     assert nme(once, good.landmarks[None], IBUG_68)[0] > 1.5          # one look alone would not do
 
 
@@ -779,7 +780,7 @@ def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypat
 
 
 @pytest.mark.parametrize("first, unsure, turned, confidence", [
-    (0.3, True, 2, 0.8), (0.3, False, 0, 0.3), (0.51, True, 0, 0.51), (0.3, True, 3, 0.8), (0.3, True, 0, 0.3)])
+    (0.3, True, 2, 0.8), (0.3, False, 0, 0.3), (0.66, True, 0, 0.66), (0.64, True, 3, 0.8), (0.3, True, 0, 0.3)])
 def test_a_box_of_unsure_roll_is_turned_by_quarters_until_it_reads_well(monkeypatch, first, unsure, turned, confidence):
     """Two faces, the second of which is sure: only the first box is looked at in three more ways, each time as a whole."""
     points, seen = np.array([shape()] * 2, float), []
@@ -797,19 +798,36 @@ def test_a_box_of_unsure_roll_is_turned_by_quarters_until_it_reads_well(monkeypa
     assert [face.confidence for face in faces] == [confidence, 0.9] and faces[1].roll == 0 and list(rolls) == [10, 0]
     assert faces[0].roll == {0: 10, 2: -170, 3: -80}[turned]
     np.testing.assert_allclose(faces[0].landmarks, points[0] + turned)
-    tried = [(["a"] * 3, [5.0] * 3, [100.0, 190, 280])] if unsure and first < 0.5 else []
+    tried = [(["a"] * 3, [5.0] * 3, [100.0, 190, 280])] if unsure and first < 0.65 else []
     assert seen[1:] == tried
 
 
-@pytest.mark.parametrize("side, sure, unsure", [(63, 0.5, True), (64, 0.9, False), (20, 0.49, False),
-                                                (20, 0.9, True)])
-def test_small_faces_that_the_finder_is_sure_of_are_of_unsure_roll(monkeypatch, side, sure, unsure):
+@pytest.mark.parametrize("side, sure, unsure", [(63, 0.4, True), (80, 0.9, True), (20, 0.39, False)])
+def test_faces_that_the_finder_is_sure_of_are_of_unsure_roll(monkeypatch, side, sure, unsure):
     seen = []
     monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: (
         seen.append(rest[-1].tolist()) or [predict.Face(box, shape(), 1.0) for box in boxes]))
     boxes = np.array([[9, 9, side, side, 3, sure]])
     predict.landmarks(np.zeros((90, 99, 3), np.uint8), None, Oracle(0, 0), lambda photo: boxes)
     assert seen == [[unsure]]
+
+
+def test_a_doubtful_box_is_shown_to_the_smaller_net_first(monkeypatch):
+    """Of the default net's boxes those below a half; others' and other nets' are not."""
+    seen, points = [], np.array([shape()] * 4, float)
+
+    def look(pictures, boxes, rolls, run):
+        seen.append((run, boxes[:, 0].tolist()))
+        return points[:len(boxes)].copy(), np.where(boxes[:, 0] == 7, 0.29, 0.9)
+    monkeypatch.setattr(one_photo, "_look", look)
+    boxes = np.array([[3, 9, 40, 40, 0, 0.5], [7, 9, 40, 40, 0, 0.49], [11, 9, 40, 40, 0, 0.3]])
+    photo, usual, small = np.zeros((90, 99, 3), np.uint8), predict.default_net(), predict.default_net(fast=True)
+    predict.landmarks(photo, None, None, lambda photo: boxes, second_look_shift=9)
+    assert seen == [(small, [7, 11]), (usual, [3, 11])]
+    seen.clear()
+    predict.landmarks(photo, None, small, lambda photo: boxes, second_look_shift=9)
+    assert {run for run, _ in seen} == {small}
+    assert usual is predict.default_net(False)                                   # loaded once, however it is asked for
 
 
 @pytest.mark.parametrize("size, degrees", [(50, 60), (50, 90), (72, 60), (72, 90)])
@@ -1097,8 +1115,8 @@ def test_how_far_a_box_is_off_is_measured_in_sides_of_the_implied_one(monkeypatc
     assert len(seen) == looks
 
 
-@pytest.mark.parametrize("boxes, least", [(None, 0.5), ([[0, 0, 9, 9]], 0.0)])
-def test_a_first_look_must_be_half_sure_for_a_second_one_unless_the_box_is_given(monkeypatch, boxes, least):
+@pytest.mark.parametrize("boxes, least", [(None, 0.3), ([[0, 0, 9, 9]], 0.0)])
+def test_a_first_look_must_be_a_little_sure_for_a_second_one_unless_the_box_is_given(monkeypatch, boxes, least):
     seen = []
     monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, run, rolls, min_first_confidence, *rest: (
         seen.append(min_first_confidence) or [predict.Face(box, shape(), 1.0) for box in boxes]))

@@ -12,7 +12,7 @@ from skimage import data
 from test_project import LAYERS, PACKAGE, PROJECT, imports
 
 from fkp_utils.datasets.personal import free_portraits
-from fkp_utils.nets.weights import SHIPPED
+from fkp_utils.nets.shipped import SHIPPED
 
 TEXT = (PROJECT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.S)

@@ -149,7 +149,9 @@ function scaled({ canvas, width, height }, level) {
   return { ...greyOf(brush.getImageData(0, 0, w, h)), scale: [width / w, height / h] };
 }
 
-// Faces in it of at least so many pixels (nets.finder.Faces.faces), when it is seen turned anticlockwise by quarters.
+const logit = confidence => Math.log(confidence / (1 - confidence));
+
+// Faces in it of at least so many pixels (nets.peaks), when it is seen turned anticlockwise by quarters.
 async function search({ values, width: w, height: h, scale }, quarters, smallest) {
   const across = quarters % 2 ? h : w, down = quarters % 2 ? w : h;
   // Where the pixel (i, j) of the turned picture lies in the upright one.
@@ -162,9 +164,9 @@ async function search({ values, width: w, height: h, scale }, quarters, smallest
     }
   }
   const { data, dims: [, , rows, columns] } = (await finder.run({ images: new ort.Tensor("float32", input, [1, 1, H, W]) })).maps;
-  const size = rows * columns, { min_confidence, stride, unit } = about.finder, found = [];
+  const size = rows * columns, { least, stride, unit } = about.finder, found = [];
   for (let k = 0; k < size; k++) {
-    if (data[k] < Math.log(min_confidence / (1 - min_confidence))) continue;
+    if (data[k] < logit(least)) continue;
     const i = k % columns, j = Math.floor(k / columns);
     let peak = true;
     for (let y = Math.max(j - 1, 0); y <= Math.min(j + 1, rows - 1); y++) {
@@ -195,13 +197,19 @@ async function findFaces(picture, searches, step = () => {}) {
   const found = [], { min_turned_side, min_coarse_side } = about.finder, finest = Math.max(...searches.map(([level]) => level));
   let small, at;
   for (const [k, [level, quarters]] of searches.entries()) {
+    // None is looked for turned beside one that is sure and nearly upright.
+    if (quarters && found.some(face => face.sure >= logit(about.finder.sure) && Math.abs(face.roll) <= about.finder.upright)) continue;
     await step(k, searches.length);
     if (level !== at) [small, at] = [scaled(picture, level), level];
     const smallest = level === finest ? 0 : min_coarse_side;
     found.push(...await search(small, quarters, quarters ? Math.max(smallest, min_turned_side) : smallest));
   }
   const kept = [];
-  for (const face of found.sort((a, b) => b.sure - a.sure)) if (!kept.some(other => same(face, other))) kept.push(face);
+  found.sort((a, b) => b.sure - a.sure);
+  for (const face of found) {
+    if (found[0].sure >= logit(about.finder.sure) && face.sure < logit(about.finder.beside_sure)) break;
+    if (!kept.some(other => same(face, other))) kept.push(face);
+  }
   return kept.sort((a, b) => b.box[2] - a.box[2]);
 }
 

@@ -35,7 +35,7 @@ from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.backdrops import clutter
 from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.scenes import BACKDROPS, matched, points_at, points_of
-from fkp_utils.detection import MIN_CONFIDENCE, find_faces
+from fkp_utils.detection import LEAST, find_faces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.metrics import nme
@@ -291,7 +291,7 @@ def trade_offs(faces: list[Example], empty: list[Example]) -> dict[str, dict[str
     (right, _), (_, wrong) = proposed(faces), proposed(empty)
     curves = {}
     for name, column, thresholds, least in (("finder", 0, np.arange(0.1, 0.91, 0.05), 0),
-                                            ("finder and landmarks", 1, np.arange(0.3, 0.91, 0.05), MIN_CONFIDENCE)):
+                                            ("finder and landmarks", 1, np.arange(0.3, 0.91, 0.05), LEAST)):
         rows = [(t, 100 - 100 * ((right[:, column] >= t) & (right[:, 0] >= least)).sum() / number,
                  100 * ((wrong[:, column] >= t) & (wrong[:, 0] >= least)).sum() / len(empty)) for t in thresholds]
         curves[name] = {title: [round(float(value), 3) for value in values]
@@ -369,7 +369,7 @@ def main() -> None:
             *(jaw_width(example, 24) for example in third), *sheets(third)]
     none = [example for title in NO_FACES for example in sets[title]]
     write_json(MEASURED, {"curves": trade_offs(some, none),
-                          "chosen": {"finder": MIN_CONFIDENCE, "finder and landmarks": predict.MIN_CONFIDENCE}})
+                          "chosen": {"finder": LEAST, "finder and landmarks": predict.MIN_CONFIDENCE}})
     whole = [["photos as they are, in the dataset's boxes", str(len(faces)), "", "", reading(faces)]]
     wrong: list[Image.Image] = []
     for title, examples in sets.items():

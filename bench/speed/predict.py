@@ -1,58 +1,76 @@
-"""Landmarks a second with the shipped nets, by batch size, by runtime, and by how often they look.
+"""Looks at a face or a photo by the shipped nets, by runtime and batch size, and what each look costs in exactness.
 
-    python bench/speed/predict.py
+    python bench/speed/predict.py [FOLDER_WITH_REAL_DATA]
 
-PyTorch as `fkp_utils.predict` uses it, plain float32 PyTorch, and ONNX Runtime with float32 and int8 weights, on crops that
-are ready; then faces in boxes that are somewhat off, as a detector's are. About two minutes on 2 cores.
+PyTorch with the recipe's number format (bfloat16 where the processor has units for it) and with float32; ONNX Runtime with
+float32, and with 8-bit integers, which `fkp_utils.predict` asks. With real data, the NME on the validation photos of each, one
+look averaged with that at the mirror image, without the labels' side. Then faces in boxes that are somewhat off, as a
+detector's are. About three minutes on 2 cores.
 """
 
+import argparse
+import sys
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
 from tables import publish, side_by_side
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shipped_files"))
+
+import quantise
+
 from fkp_utils import predict
+from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.personal import free_portraits
+from fkp_utils.metrics import nme
+from fkp_utils.nets.quantised import Quantised
 from fkp_utils.nets.weights import load_weights
-from fkp_utils.website.demo import export
+
+SIZES = {"finder.onnx": [(1, 256, 256), (1, 512, 640)], "ibug68.onnx": [(1,), (2,), (8,)], "small68.onnx": [(1,), (2,), (8,)]}
 
 
-def main() -> None:
-    run = load_weights(predict.WEIGHTS)
-    plain = load_weights(predict.WEIGHTS)
-    plain.recipe = replace(plain.recipe, bf16=False)
+class _Exported(Quantised):
+    """A net of ours as ONNX Runtime computes it before it is quantised."""
+
+    def __init__(self, name: str, folder: Path):
+        super().__init__(name)
+        self.path, self._sessions = folder / f"float.{name}", {}
+        quantise.export(load_weights(quantise.NETS[name]), self.path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._sessions[torch.get_num_threads()] = onnxruntime.InferenceSession(self.path, options)
+
+
+def looks(name: str, folder: Path, real: Path | None) -> list[dict]:
+    """Rows for one net: each runtime at each size of a batch, all in turns."""
+    usual = load_weights(quantise.NETS[name])
+    ways = {"PyTorch, bfloat16" if usual.recipe.bf16 else "PyTorch": usual,
+            "PyTorch, float32": replace(load_weights(quantise.NETS[name]), recipe=replace(usual.recipe, bf16=False)),
+            "ONNX Runtime, float32": _Exported(name, folder), "ONNX Runtime, 8 bits, as shipped": Quantised(name)}
+    exact = {way: exactness(net, real) for way, net in ways.items()} if real and not usual.finds_faces else {}
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        file, small = Path(folder) / "net.onnx", Path(folder) / "int8.onnx"
-        export(load_weights(predict.WEIGHTS), file)
-        quant_pre_process(file, small, skip_symbolic_shape=True)
-        quantize_dynamic(small, small, weight_type=QuantType.QUInt8)
-        sessions = {"ONNX Runtime, float32": onnxruntime.InferenceSession(str(file)),
-                    "ONNX Runtime, int8": onnxruntime.InferenceSession(str(small))}
-        for batch in (1, 8, 32):
-            crops = np.random.default_rng(0).integers(0, 255, (batch, *run.recipe.size), np.uint8)
-            images = torch.from_numpy(crops)[:, None]
-            floats = (crops[:, None] / np.float32(255) - np.float32(0.5))
+    for count, *size in SIZES[name]:
+        images = np.random.default_rng(0).integers(0, 256, (count, 1, *(size or usual.size))).astype(np.uint8)
+        ask = {way: partial(net.faces, images, 0.5) if usual.finds_faces else partial(net.landmarks, images)
+               for way, net in ways.items()}
+        took = side_by_side(ask, 15)
+        rows += [{"net": name.removesuffix(".onnx"), "pictures": f"{count} of {images.shape[3]}x{images.shape[2]}",
+                  "runtime": way, "ms": round(1000 * seconds, 1),
+                  "times as fast as PyTorch": f"{next(iter(took.values())) / seconds:.2f}", "NME, %": exact.get(way, "")}
+                 for way, seconds in took.items()]
+    return rows
 
-            def torch_way(run, images=images):
-                with torch.inference_mode():
-                    return run.landmarks(images)
-            ways = {"PyTorch, as shipped": lambda: torch_way(run), "PyTorch, float32": lambda: torch_way(plain)}
-            ways |= {name: lambda session=session, floats=floats: session.run(None, {"images": floats})
-                     for name, session in sessions.items()}
-            took = side_by_side(ways, 5)
-            shipped = took["PyTorch, as shipped"]
-            rows += [{"faces at once": batch, "runtime": name, "latency, ms": round(1000 * seconds, 1),
-                      "faces a second": round(batch / seconds, 1), "against as shipped": f"{shipped / seconds:.2f}"}
-                     for name, seconds in took.items()]
-    publish("predict", "One look at each face by the shipped net", rows)
-    publish("predict_boxes", "Faces in boxes, each look also at the mirror image", in_boxes())
+
+def exactness(net, real: Path) -> str:
+    """NME in percent on the validation photos, both ways."""
+    faces = IBugFaces(real, "val", crop=net.crop)
+    found, _ = predict.both_ways(net, np.array(faces.images))
+    return f"{nme(found, faces.landmarks, faces.convention).mean():.3f}"
 
 
 def in_boxes() -> list[dict]:
@@ -65,6 +83,16 @@ def in_boxes() -> list[dict]:
                          "the same, fast=True": lambda: predict.landmarks(photo, boxes, fast=True)}, 7)
     return [{"way": name, "faces a second": round(len(boxes) / seconds, 1),
              "against two looks": f"{took['two looks each'] / seconds:.2f}"} for name, seconds in took.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("real", type=Path, nargs="?")
+    real = parser.parse_args().real
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [row for name in SIZES for row in looks(name, Path(folder), real)]
+    publish("predict", "Looks by the shipped nets", rows)
+    publish("predict_boxes", "Faces in boxes, each look also at the mirror image", in_boxes())
 
 
 if __name__ == "__main__":

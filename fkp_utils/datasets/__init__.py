@@ -1,22 +1,6 @@
 """Face datasets: `root, split` as in torchvision, one loader a file format."""
 
-import os
-from pathlib import Path
+import lazy_loader
 
-from ..folders import EMBEDDED
-from .base import FaceDataset, register, registered
-from .crop import Crop
-from .ibug import IBugFaces, published_landmarks
-from .imm import IMMFaces, IMMNoses
-from .personal import personal_photos
-from .scenes import Scenes
-
-
-def data_root(folder: str | Path | None = None) -> Path:
-    """The folder with the datasets: the one given, else $FKP_DATA, else the embedded faces."""
-    chosen = folder or os.environ.get("FKP_DATA")
-    return Path(chosen).resolve() if chosen else EMBEDDED
-
-
-__all__ = ["EMBEDDED", "Crop", "FaceDataset", "IBugFaces", "IMMFaces", "IMMNoses", "Scenes", "data_root", "personal_photos",
-           "published_landmarks", "register", "registered"]
+# What each module gives stands in __init__.pyi; it is loaded where it is first used, and PyTorch with it.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

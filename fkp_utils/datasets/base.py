@@ -86,6 +86,7 @@ def register(name: str) -> Callable[[type[FaceDataset]], type[FaceDataset]]:
 
 def registered(name: str) -> type[FaceDataset]:
     """The dataset of a name; ValueError names those that are known."""
+    from . import ibug, imm, scenes  # noqa: F401 (ours get their names when they are imported)
     try:
         return _REGISTERED[name]
     except KeyError:

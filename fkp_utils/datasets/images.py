@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import DecompressionBombError as TooLarge
 from pillow_heif import register_heif_opener
@@ -154,12 +153,12 @@ def read_photo(photo: Any) -> np.ndarray:
     if isinstance(photo, str | os.PathLike | bytes | bytearray | memoryview | Image.Image) or hasattr(photo, "read"):
         return _read(photo, _rgb)
     wanted = "a photo is a file, its bytes, a PIL image or uint8 (h, w, 3) RGB, (h, w) grey or (h, w, 4) RGBA pixels"
-    is_tensor = isinstance(photo, torch.Tensor)
+    is_tensor = hasattr(photo, "detach")                       # without PyTorch, which takes seconds to import
     try:
         if not hasattr(photo, "__array__"):
             raise TypeError
         plain = photo.detach().cpu() if is_tensor else photo
-        pixels = array = np.asarray(plain.float() if is_tensor and plain.dtype == torch.bfloat16 else plain)
+        pixels = array = np.asarray(plain.float() if is_tensor and str(plain.dtype) == "torch.bfloat16" else plain)
     except (TypeError, RuntimeError):                          # of a sparse tensor, or one without values
         raise TypeError(f"{wanted}, not {'None: no picture was read' if photo is None else type(photo).__name__}") from None
     if is_tensor and pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4):

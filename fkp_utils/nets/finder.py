@@ -7,16 +7,16 @@ centre, the binary logarithm of its box's side over `UNIT` pixels, and cosine an
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..datasets.scenes import FACES
+from .peaks import STRIDE, UNIT, distinct, peaks
 
-STRIDE, UNIT = 4, 32
 SIGMA = 0.09                         # of a centre's Gaussian, in sides of its box
 MIN_SIDE = 8                         # in pixels, of a face that is asked for
 MAX_BACKGROUND = 0.5                 # confidence above which nothing is background in a photo not labelled throughout
-SAME_FACE = 0.5                      # centres nearer than this many sides are one face
 
 
 @dataclass
@@ -70,27 +70,17 @@ class Faces:
         return (focal / 4 + fitted).mean()
 
     @staticmethod
-    def faces(output: torch.Tensor, min_confidence: float) -> list[torch.Tensor]:
-        """All faces of each picture that are so sure, (k, 5): centre x, y and side in pixels, roll in degrees, confidence.
-
-        They are peaks of the heatmap; `distinct` leaves one of those that are the same face.
-        """
-        heat, found = output[:, 0].float().sigmoid(), []
-        for maps, sure, peak in zip(output, heat, (F.max_pool2d(heat, 3, 1, 1) == heat) & (heat >= min_confidence)):
-            row, column = peak.nonzero(as_tuple=True)
-            dx, dy, size, cos, sin = maps[1:, row, column].float()
-            x, y = (column + dx + 0.5) * STRIDE - 0.5, (row + dy + 0.5) * STRIDE - 0.5
-            side = UNIT * 2 ** size.clamp(-3, 6)
-            found.append(torch.stack([x, y, side, torch.rad2deg(torch.atan2(sin, cos)), sure[row, column]], -1))
-        return found
+    def faces(output: torch.Tensor, min_confidence: float) -> list[np.ndarray]:
+        """All faces of each picture that are so sure, float32 (k, 5), see `peaks.peaks`."""
+        return peaks(output.float().cpu().numpy(), min_confidence)
 
     def decode(self, output: torch.Tensor) -> torch.Tensor:
         """(b, 6, h / 4, w / 4) -> (b, 2 * FACES + 1, 2): the points of the surest faces, NaN where there is none."""
         points = output.new_full((len(output), 2 * FACES + 1, 2), torch.nan, dtype=torch.float32)
         if output.device.type == "meta":                     # shapes only
             return points
-        for row, faces in zip(points, self.faces(output, self.min_confidence)):
-            kept = distinct(faces)[:FACES]
+        for row, faces in zip(points, self.faces(output.detach(), self.min_confidence)):
+            kept = torch.from_numpy(distinct(faces)[:FACES]).to(points)
             angle = torch.deg2rad(kept[:, 3])
             up = torch.stack([angle.sin(), -angle.cos()], 1) * kept[:, 2:3] / 2
             row[:2 * len(kept)] = torch.stack([kept[:, :2], kept[:, :2] + up], 1).flatten(0, 1)
@@ -110,13 +100,3 @@ class Faces:
         errors = torch.stack([(points - guess.gather(1, nearest)).norm(dim=-1)
                               for points, guess in ((centre, there), (top, up))], -1)
         return torch.minimum(errors.nan_to_num(torch.inf), side[..., None] / 2)[exists].flatten()
-
-
-def distinct(faces: torch.Tensor) -> torch.Tensor:
-    """Of faces (k, 5), surest first, those whose centre is at least `SAME_FACE` of the larger side from each surer one's."""
-    rest, kept = faces[faces[:, 4].argsort(descending=True, stable=True)], [faces[:0]]
-    while len(rest):
-        kept.append(rest[:1])
-        apart = (rest[:, :2] - rest[0, :2]).norm(dim=1)
-        rest = rest[apart >= SAME_FACE * torch.maximum(rest[:, 2], rest[0, 2])]
-    return torch.cat(kept)

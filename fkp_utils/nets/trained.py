@@ -1,22 +1,23 @@
 """A net together with all that its answers need: how pictures are cut and scaled, and how outputs become landmarks."""
 
-import copy
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ..augment import moved_aside, to_float
-from ..datasets import FaceDataset, registered
-from ..landmarks import Convention
+from ..augment import to_float
+from ..datasets import Crop, FaceDataset, registered
+from ..landmarks import Convention, moved_aside
+from .finder import Faces
 from .models import he_init, make_net
 from .recipe import Recipe
 from .targets import Heatmaps, Target
-from .threads import adapt_threads
+from .threads import adapt_threads, one_thread_each, threads_apart
 
 
 def default_device() -> torch.device:
@@ -67,25 +68,12 @@ def new_model(recipe: Recipe) -> nn.Module:
         return he_init(net) if recipe.he_init else net
 
 
-def fused(model: nn.Module) -> nn.Module:
-    """A copy of a net for answering only, whose batch normalisations are part of the convolutions before them.
-
-    In a net of depthwise convolutions they take a third of the time: each reads and writes all of a layer's pictures.
-    """
-    model = copy.deepcopy(model).eval()
-    for part in model.modules():
-        if isinstance(part, nn.Sequential):
-            for k, (layer, norm) in enumerate(pairwise(list(part))):
-                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    part[k], part[k + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
-    return model
-
-
 @dataclass
 class Trained:
     """A trained net, its target, the convention of its landmarks, and a row of numbers for each epoch of its training.
 
-    Pictures may come from any device; answers are on the CPU, whichever the net is on.
+    Pictures may come from any device, or be arrays; answers are on the CPU, whichever the net is on. What `predict` asks of a
+    net, `nets.quantised.Quantised` has, too.
     """
 
     model: nn.Module
@@ -106,7 +94,32 @@ class Trained:
 
         For scores on their dataset alone: to the eye the landmarks are then a little beside the features (`augment.flip`).
         """
-        return moved_aside(landmarks, self.convention, self.recipe.augment.flip_offset)
+        return moved_aside(landmarks, self.convention, self.flip_offset)
+
+    @property
+    def title(self) -> str:
+        """The net's name, for messages."""
+        return self.recipe.title
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures that it takes."""
+        return self.recipe.size
+
+    @property
+    def crop(self) -> Crop:
+        """How a face is cut out for it."""
+        return self.recipe.crop
+
+    @property
+    def flip_offset(self) -> float:
+        """Side of the labels that it learned from, see `augment.flip`."""
+        return self.recipe.augment.flip_offset
+
+    @property
+    def finds_faces(self) -> bool:
+        """Whether it finds faces, and reads no landmarks."""
+        return isinstance(self.target, Faces)
 
     @property
     def heatmap_target(self) -> Heatmaps:
@@ -116,30 +129,35 @@ class Trained:
         return self.target
 
     @torch.no_grad()
-    def _on_device(self, images: torch.Tensor) -> torch.Tensor:
+    def _on_device(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
         adapt_threads()
         self.model.eval()
+        images = torch.from_numpy(images) if isinstance(images, np.ndarray) else images
         return forward(self.model, to_float(images.to(next(self.model.parameters()).device)), self.recipe)
 
     def logits(self, images: torch.Tensor) -> torch.Tensor:
         """What the net puts out for uint8 images (b, 1, h, w) without augmentation: float32 on the CPU, its target's shape."""
         return self._on_device(images).cpu()
 
-    def for_answers(self) -> "Trained":
-        """The same with a net for answering only, which is faster: `fused`, its convolutions in the format they compute in.
-
-        Answers are those of `fused`; autocast would convert each weight at each look, a twentieth of the time for one face.
-        """
-        model = laid_out(fused(self.model), self.recipe)
-        if in_bf16(self.recipe, next(model.parameters()).device):
-            for part in model.modules():
-                if isinstance(part, nn.Conv2d):
-                    part.bfloat16()
-        return replace(self, model=model)
-
-    def landmarks(self, images: torch.Tensor) -> torch.Tensor:
+    def landmarks(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
         """Landmarks of uint8 images (b, 1, h, w), float32 (b, n, 2) on the CPU, in pixels of the images."""
         return self.target.decode(self._on_device(images)).cpu()
+
+    def heatmaps(self, images: torch.Tensor | np.ndarray) -> torch.Tensor:
+        """Heatmaps of uint8 images (b, 1, h, w), float32 (b, n, h, w) on the CPU; ValueError for a net without."""
+        return self.heatmap_target.heatmaps(self._on_device(images)).cpu()
+
+    def faces(self, images: torch.Tensor | np.ndarray, min_confidence: float) -> list[np.ndarray]:
+        """Faces in uint8 images (b, 1, h, w), float32 (k, 5) each, see `peaks.peaks`; ValueError for a net of landmarks."""
+        if not isinstance(self.target, Faces):
+            raise ValueError(f"{self.title} finds landmarks, not faces")
+        return self.target.faces(self._on_device(images), min_confidence)
+
+    @contextmanager
+    def apart(self) -> Iterator[tuple[ThreadPoolExecutor, int]]:
+        """Threads that share out work, and how many: each computes with one of PyTorch's."""
+        with threads_apart() as count, one_thread_each(count) as pool:
+            yield pool, count
 
     def predict(self, dataset: FaceDataset, batch: int = 64) -> np.ndarray:
         """Landmarks of every face of a dataset in order, float32 (N, n, 2), in pixels of its pictures."""

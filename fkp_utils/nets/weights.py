@@ -4,7 +4,6 @@ safetensors holds tensors and text, never code, so that loading one cannot run a
 https://github.com/huggingface/safetensors.
 """
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,23 +15,12 @@ from safetensors.torch import save
 from ..augment import Augment
 from ..datasets import registered
 from ..files import replacing
-from ..folders import WEIGHTS as FOLDER
 from ..landmarks import Convention
 from .models import make_net
 from .recipe import Recipe
+from .shipped import check_sha256, find_weights, known_sha256, sha256
 from .targets import Coordinates, make_target
 from .trained import Trained, default_device, laid_out
-
-# File name in data/weights: its SHA-256.
-SHIPPED = {"finder.safetensors": "9a4a551f2e35b1a107cbabd7e22d11461364318e974f664e37f020b0224c028c",
-           "ibug68.safetensors": "68d9064dfef067739fead6668e56148f777ced6397a26de857c143c11af09a14",
-           "imm58.safetensors": "7080acab72f490f380ecc3a3c58239212eef26937355d995d3019517fa645d7b",
-           "small68.safetensors": "6d98db51d1bd8b8997166f33abc08b0ab3ab969a7e269726dd35266d17767d32"}
-
-
-def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def save_weights(path: str | Path, run: Trained) -> str:
@@ -52,14 +40,6 @@ def save_weights(path: str | Path, run: Trained) -> str:
         beside.write_bytes(save(tensors, {"recipe": json.dumps(asdict(run.recipe)),
                                           "convention": json.dumps(run.convention.to_dict())}))
     return sha256(path)
-
-
-def find_weights(path: str | Path) -> Path:
-    """The file itself, or the one of that name in data/weights; ValueError names what is there."""
-    path = Path(path) if Path(path).exists() else FOLDER / path
-    if not path.is_file():
-        raise ValueError(f"{path}: no such weights; data/weights has {sorted(p.name for p in FOLDER.glob('*.safetensors'))}")
-    return path
 
 
 # What the nets of files without a convention were trained on.
@@ -85,9 +65,8 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
     than `expected`, which is known for the files that come with the project.
     """
     path = find_weights(path)
-    expected = expected or (SHIPPED.get(path.name) if path.resolve().parent == FOLDER.resolve() else None)
-    if expected and sha256(path) != expected:
-        raise ValueError(f"{path}: its SHA-256 is not {expected}; get the file again")
+    expected = expected or known_sha256(path)
+    check_sha256(path, expected)
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from .. import command
 from ..marks import mark_of
-from ..nets.trained import Trained
-from ..nets.weights import find_weights, load_weights, sha256
-from .faces import MIN_CONFIDENCE, SMALL, WEIGHTS, check_reads_faces, default_net
+from ..nets.net import Net
+from ..nets.shipped import find_weights, sha256
+from .faces import MIN_CONFIDENCE, QUANTISED, QUANTISED_SMALL, check_reads_faces, default_net
 from .photos import PHOTOS_AT_ONCE, ahead, fault, in_photos, photos_named
 from .results import Result, checksum, places, read_table, update_table
 
@@ -55,17 +55,22 @@ def _parser() -> argparse.ArgumentParser:
                         help="from 0 to 1: leave out faces that the net is less sure of (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="skip photos whose results are of what they show now")
     nets = parser.add_mutually_exclusive_group()
-    nets.add_argument("--fast", action="store_true", help="the smaller net: faster, less exact")
+    nets.add_argument("--fast", action="store_true", help="the smaller net, and no search for small faces beside a large one")
     nets.add_argument("--weights", metavar="FILE", help="another .safetensors file of this project")
     return parser
+
+
+def _net(weights: str) -> Net:
+    from ..nets.weights import load_weights  # with PyTorch, which our own nets do without
+    return load_weights(weights)
 
 
 class _Work:
     """Reads photos and writes their results; what one photo's trouble is costs this one only."""
 
-    def __init__(self, options: argparse.Namespace, photos: list[Path], run: Trained):
+    def __init__(self, options: argparse.Namespace, photos: list[Path], run: Net):
         self.options, self.run = options, run
-        weights = options.weights or (SMALL if options.fast else WEIGHTS)
+        weights = options.weights or (QUANTISED_SMALL if options.fast else QUANTISED)
         how = {"weights": sha256(find_weights(weights)), "box": options.box, "min_confidence": options.min_confidence}
         self.results = places(photos, options.out, how)
         self.table = (options.out or Path()) / TABLE
@@ -103,7 +108,8 @@ class _Work:
 
         def read() -> Iterator[tuple]:
             boxes = self.options.box and [self.options.box]
-            answers = in_photos([result.photo for result in left], boxes, self.run, min_confidence=self.options.min_confidence)
+            answers = in_photos([result.photo for result in left], boxes, self.run,
+                                min_confidence=self.options.min_confidence, fast=self.options.fast)
             for result, (picture, faces, error) in zip(left, answers):
                 bar.update()
                 if error is None:
@@ -169,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if ours := sum(mark_of(Path(name)) is not None for name in options.photos):
         print(f"left out: {command.counted(ours, 'file')} that this project made")
     try:
-        run = load_weights(options.weights) if options.weights else default_net(options.fast)
+        run = _net(options.weights) if options.weights else default_net(options.fast)
         check_reads_faces(run)
         if options.csv:
             command.writable(str((options.out or Path()) / TABLE))

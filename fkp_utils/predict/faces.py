@@ -6,27 +6,26 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from .. import plotting
-from ..augment import flip, moved_aside
 from ..datasets.images import read_photo
-from ..detection import find_faces
-from ..landmarks import Convention, box_corners, upright_boxes
+from ..detection import SURE, find_faces
+from ..landmarks import Convention, box_corners, mirrored, moved_aside, upright_boxes
 from ..metrics import nme
-from ..nets.finder import Faces
-from ..nets.trained import Trained
-from ..nets.weights import load_weights
+from ..nets.net import Net
+from ..nets.quantised import Quantised
 
 WEIGHTS = "ibug68.safetensors"
 SMALL = "small68.safetensors"                # faster, and nearly as exact; the demo's net
+QUANTISED, QUANTISED_SMALL = "ibug68.onnx", "small68.onnx"     # made of them; what is asked by default
 BATCH = 16                                   # faces looked at together
 PIXELS_AT_ONCE = 2**19                       # that go through the net: blocks above 32 MB are cleared anew each time
 # Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
 MIN_CONFIDENCE = 0.65
-MIN_FIRST_CONFIDENCE = 0.5                   # in a box that a detector proposes: no second look would make a face of it
-UNSURE_SIDE, UNSURE_LEAST = 64, 0.5          # smaller faces that the finder is so sure of: their roll may be wrong all the same
+MIN_FIRST_CONFIDENCE = 0.3                   # in a box that a detector proposes: no second look would make a face of it
+UNSURE_LEAST = 0.4                           # a finder so sure of a face may be wrong about its roll all the same
+UPRIGHT = 3.0                                # degrees: to cut out a face turned by less as a turned one takes as long as a look
 SECOND_LOOK_SHIFT = 0.1                      # sides by which a box must move for a second look
 AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
 CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
@@ -57,27 +56,29 @@ class Face:
         return hash(self._numbers())
 
 
-@cache
-def default_net(fast: bool = False) -> Trained:
+_loaded = cache(Quantised)
+
+
+def default_net(fast: bool = False) -> Quantised:
     """The net that comes with the project, or the faster one, loaded once."""
-    return load_weights(SMALL if fast else WEIGHTS).for_answers()
+    return _loaded(QUANTISED_SMALL if fast else QUANTISED)
 
 
-def check_reads_faces(run: Trained) -> None:
+def check_reads_faces(run: Net) -> None:
     """ValueError for a net that does not read the landmarks of a face's square crop: a finder, or one for whole photos."""
-    if isinstance(run.target, Faces):
-        raise ValueError(f"{run.recipe.title}: finds faces, not landmarks; take {WEIGHTS} or {SMALL}")
-    height, width = run.recipe.size
+    if run.finds_faces:
+        raise ValueError(f"{run.title}: finds faces, not landmarks; take {WEIGHTS} or {SMALL}")
+    height, width = run.size
     if height != width:
-        raise ValueError(f"{run.recipe.title}: takes whole pictures of {width}x{height}, not square crops of faces; "
+        raise ValueError(f"{run.title}: takes whole pictures of {width}x{height}, not square crops of faces; "
                          f"take {WEIGHTS} or {SMALL}")
 
 
-def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def both_ways(run: Net, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks of crops, the mean of what the net says of each and of its mirror image.
 
     Of a picture's mirror image it says the mirrored landmarks, whatever side the labels have that the net learned from
-    (`augment.flip`); `Trained.on_labels_side` moves them there.
+    (`augment.flip`); `on_labels_side` moves them there.
 
     Parameters
     ----------
@@ -86,39 +87,35 @@ def both_ways(run: Trained, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    landmarks (N, n, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
+    landmarks float64 (N, n, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
     answers agree. 1 means exactly; 1/e, that they lie a tenth of the inter-ocular distance apart.
     """
-    images = torch.from_numpy(crops)[:, None]
-    with torch.inference_mode():
-        looks = torch.cat([images, images.flip(-1)])
-        parts = min(len(looks), -(-looks.numel() // PIXELS_AT_ONCE))
-        answers = [run.landmarks(some) for some in looks.tensor_split(parts)]
-        straight, mirrored = torch.cat(answers).chunk(2)
-        _, mirrored = flip(images, mirrored, images.new_ones(len(images), dtype=torch.bool), run.convention)
-        found = (straight + mirrored) / 2
-        apart = straight - moved_aside(mirrored, run.convention, 2 * run.recipe.augment.flip_offset)
-        scale = _face_size(found, run.convention).clamp(min=1e-6)[:, None]
-        sure = torch.exp(-CONFIDENCE_DECAY * apart.norm(dim=-1) / scale).mean(1)
-    return found.numpy(), sure.numpy()
+    looks = np.concatenate([crops, crops[..., ::-1]])[:, None]
+    parts = min(len(looks), -(-looks.size // PIXELS_AT_ONCE))
+    answers = np.concatenate([np.asarray(run.landmarks(some), np.float64) for some in np.array_split(looks, parts)])
+    straight, other = answers[:len(crops)], mirrored(answers[len(crops):], run.convention, crops.shape[-1])
+    found = (straight + other) / 2
+    apart = straight - moved_aside(other, run.convention, 2 * run.flip_offset)
+    scale = _face_size(found, run.convention).clip(1e-6)[:, None]
+    return found, np.exp(-CONFIDENCE_DECAY * np.linalg.norm(apart, axis=-1) / scale).mean(1)
 
 
-def _face_size(landmarks: torch.Tensor, convention: Convention) -> torch.Tensor:
+def _face_size(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
     """Inter-ocular distance (N,) of landmarks (N, n, 2); without eye corners the diagonal of their extent."""
     if convention.eye_corners is None:
-        return (landmarks.amax(1) - landmarks.amin(1)).norm(dim=-1)
+        return np.linalg.norm(np.ptp(landmarks, 1), axis=-1)
     left, right = convention.eye_corners
-    return (landmarks[:, left] - landmarks[:, right]).norm(dim=-1)
+    return np.linalg.norm(landmarks[:, left] - landmarks[:, right], axis=-1)
 
 
-def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Trained) -> tuple[np.ndarray, np.ndarray]:
-    crop = run.recipe.crop
+def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Net) -> tuple[np.ndarray, np.ndarray]:
+    crop, rolls = run.crop, np.where(np.abs(rolls) < UPRIGHT, 0.0, rolls)
     crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
     found, sure = both_ways(run, np.stack(crops))
     return crop.to_image(found, boxes, rolls), sure
 
 
-def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Trained, rolls: np.ndarray | None = None,
+def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: Net, rolls: np.ndarray | None = None,
                        min_first_confidence: float = 0.0, second_look_shift: float = SECOND_LOOK_SHIFT,
                        unsure: np.ndarray | None = None) -> list[Face]:
     """One face a box, looked at once, and again where that pays: upright, in the box implied by the first answer.
@@ -139,7 +136,7 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     """
     rolls = np.zeros(len(boxes)) if rolls is None else rolls.copy()
     found, sure = _look(pictures, boxes, rolls, run)
-    poor = np.flatnonzero((sure < min_first_confidence) & (unsure is not None and unsure)).repeat(3).tolist()
+    poor = np.flatnonzero((sure < MIN_CONFIDENCE) & (unsure is not None and unsure)).repeat(3).tolist()
     if poor:
         turns = rolls[poor] + np.resize([90, 180, 270], len(poor))
         for k, turn, points, confidence in zip(poor, turns, *_look([pictures[k] for k in poor], boxes[poor], turns, run)):
@@ -178,7 +175,7 @@ def _plain(box):
     """A box, or all of them, as numpy takes it."""
     if isinstance(box, Face):
         return [*box.box, box.roll]
-    return box.detach().cpu().double().numpy() if isinstance(box, torch.Tensor) else box
+    return box.detach().cpu().double().numpy() if hasattr(box, "detach") else box               # a tensor
 
 
 def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarray:
@@ -197,8 +194,8 @@ def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarra
 Detector = Callable[[np.ndarray], np.ndarray]
 
 
-def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Trained | None = None,
-              detector: Detector = find_faces, fast: bool = False, min_confidence: float = MIN_CONFIDENCE,
+def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run: Net | None = None,
+              detector: Detector | None = None, fast: bool = False, min_confidence: float = MIN_CONFIDENCE,
               second_look_shift: float = SECOND_LOOK_SHIFT) -> list[Face]:
     """The faces of a photo: in the order of `boxes` where they are given, else largest first.
 
@@ -209,7 +206,9 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
         the detector looks for them
     run : net (default: the one that comes with the project)
     detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6); those that lie nowhere on the photo are left out
-    fast : by default the smaller net that comes with the project, see data/weights/README.md
+        (default: `detection.find_faces`)
+    fast : by default the smaller net that comes with the project, see data/weights/README.md; small faces beside a large one
+        are not looked for
     min_confidence : of a detector's faces; others are rejected
     second_look_shift : as `landmarks_in_boxes` has it
 
@@ -218,19 +217,27 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
     faces' crops; TypeError for what is no photo at all, such as None.
     """
     run = run or default_net(fast)
-    return landmarks_of([read_photo(photo)], boxes, run, detector, min_confidence, second_look_shift)[0]
+    return landmarks_of([read_photo(photo)], boxes, run, detector, min_confidence, second_look_shift, fast)[0]
 
 
-def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trained, detector: Detector = find_faces,
-                 min_confidence: float = MIN_CONFIDENCE, second_look_shift: float = SECOND_LOOK_SHIFT) -> list[list[Face]]:
-    """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
+def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net, detector: Detector | None = None,
+                 min_confidence: float = MIN_CONFIDENCE, second_look_shift: float = SECOND_LOOK_SHIFT,
+                 fast: bool = False, boxed_anew: bool = False) -> list[list[Face]]:
+    """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together.
+
+    With `boxed_anew` faces in given boxes get those that their landmarks imply, too.
+    """
     check_reads_faces(run)
+    greys = [Image.fromarray(array).convert("L") for array in arrays]
     if boxes is None:
-        places = [_on_picture(_boxes_of(detector(array), "a detector's boxes"), array, strict=False) for array in arrays]
+        found_by = map(detector, arrays) if detector else (find_faces(grey, fast=fast) for grey in greys)
+        places = [_on_picture(_boxes_of(some, "a detector's boxes"), array, strict=False)
+                  for some, array in zip(found_by, arrays)]
+        if run is default_net():
+            places = [_screened(grey, some) for grey, some in zip(greys, places)]
     else:
         given = _boxes_of(boxes, "boxes")
         places = [_on_picture(given, array, strict=True) for array in arrays]
-    greys = [Image.fromarray(array).convert("L") for array in arrays]
     jobs = [(k, place) for k, some in enumerate(places) for place in some]
     found: list[list[Face]] = [[] for _ in arrays]
     for start in range(0, len(jobs), BATCH):
@@ -238,15 +245,24 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Trai
         rows = np.stack(batch)
         faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
                                    MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift,
-                                   (rows[:, 2] < UNSURE_SIDE) & (rows[:, 5] >= UNSURE_LEAST))
+                                   rows[:, 5] >= UNSURE_LEAST if boxes is None else None)
         for k, face in zip(owners, faces):
             if boxes is not None:
                 if not np.isfinite(face.landmarks).all():
-                    raise ValueError(f"{run.recipe.title}: its landmarks are not finite")
-                found[k].append(face)
+                    raise ValueError(f"{run.title}: its landmarks are not finite")
+                found[k].append(_boxed_anew(face) if boxed_anew else face)
             elif face.confidence >= min_confidence:
                 found[k].append(_boxed_anew(face))
     return found if boxes is not None else [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
+
+
+def _screened(grey: Image.Image, rows: np.ndarray) -> np.ndarray:
+    """Boxes (k, 6) without those that neither the finder is sure of nor the smaller net, which asks in a third of the time."""
+    doubtful = np.flatnonzero(rows[:, 5] < SURE)
+    if not len(doubtful):
+        return rows
+    _, sure = _look([grey] * len(doubtful), rows[doubtful, :4], rows[doubtful, 4], default_net(fast=True))
+    return np.delete(rows, doubtful[sure < MIN_FIRST_CONFIDENCE], axis=0)
 
 
 def _boxed_anew(face: Face) -> Face:
@@ -257,13 +273,12 @@ def _boxed_anew(face: Face) -> Face:
     return replace(face, box=box, roll=float(roll))
 
 
-def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Trained | None = None,
+def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Net | None = None,
                   roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
     array, run = read_photo(photo), run or default_net()
-    crops = np.stack([run.recipe.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box), roll=roll)])
-    maps = run.heatmap_target.heatmaps(run.logits(torch.from_numpy(crops)[:, None]))
-    return crops, maps.cpu().numpy()
+    crops = np.stack([run.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box), roll=roll)])
+    return crops, np.asarray(run.heatmaps(crops[:, None]))
 
 
 def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
@@ -277,7 +292,7 @@ def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> "plotting.Fig
     return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found")
 
 
-def compared(photo: str | Path | np.ndarray, run: Trained, limit: float = 10.0) -> tuple["plotting.Figure", str]:
+def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> tuple["plotting.Figure", str]:
     """What a net says of the faces of a photo, and beside it, or below, what the shipped weights say in the same boxes.
 
     Returns the figure, and a judgement of each face in words: right where its landmarks lie at most `limit` percent of the

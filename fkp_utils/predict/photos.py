@@ -4,7 +4,7 @@ import glob
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,8 @@ import numpy as np
 from ..datasets.images import read_photo
 from ..errors import DatasetError
 from ..marks import mark_of
-from ..nets.threads import one_thread_each, threads_apart
-from ..nets.trained import Trained
-from .faces import MIN_CONFIDENCE, Detector, Face, default_net, find_faces, landmarks_of
+from ..nets.net import Net
+from .faces import MIN_CONFIDENCE, SECOND_LOOK_SHIFT, Detector, Face, default_net, landmarks_of
 
 PHOTOS_AT_ONCE = 4
 ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".mpo"}
@@ -52,7 +51,7 @@ def _is_photo(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
 
 
-def ahead(job: Callable, items: Iterable, pool: ThreadPoolExecutor, count: int) -> Iterator:
+def ahead(job: Callable, items: Iterable, pool: Executor, count: int) -> Iterator:
     """Futures of `job` for items in order, `count` of them submitted in advance."""
     waiting: deque = deque()
     for item in items:
@@ -62,22 +61,23 @@ def ahead(job: Callable, items: Iterable, pool: ThreadPoolExecutor, count: int) 
     yield from waiting
 
 
-def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Trained | None = None,
-              detector: Detector = find_faces, min_confidence: float = MIN_CONFIDENCE) -> Iterator[Answer]:
+def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Net | None = None,
+              detector: Detector | None = None, min_confidence: float = MIN_CONFIDENCE,
+              fast: bool = False) -> Iterator[Answer]:
     """For each of many files its picture, its faces and None, or what went wrong with this one, in order.
 
     Each processor decodes, searches and reads a group of up to `PHOTOS_AT_ONCE` photos by itself, which takes less time than
     to share out every step of the nets. A net reads the faces of a group together. One group a processor, and one more, is in
     memory.
     """
-    run, boxes = run or default_net(), boxes if boxes is None or hasattr(boxes, "__len__") else list(boxes)
+    run, boxes = run or default_net(fast), boxes if boxes is None or hasattr(boxes, "__len__") else list(boxes)
 
     def read(group):
-        return _in_group(group, boxes, run, detector, min_confidence)
-    with threads_apart() as count, one_thread_each(count) as pool:
+        return _in_group(group, boxes, run, detector, min_confidence, SECOND_LOOK_SHIFT, fast)
+    with run.apart() as (pool, count):
         size = min(PHOTOS_AT_ONCE, -(-len(photos) // count))
         groups = [photos[start:start + size] for start in range(0, len(photos), max(1, size))]
-        if len(groups) == 1:                                 # with all of PyTorch's threads
+        if len(groups) == 1:                                 # with all threads
             yield from read(groups[0])
         else:
             for future in ahead(read, groups, pool, count):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..files import replacing, write_json
 from ..marks import COLUMNS, mark, mark_of
-from ..nets.weights import sha256
+from ..nets.shipped import sha256
 from ..plotting.drawing import LONGEST
 from .faces import Face, drawn
 

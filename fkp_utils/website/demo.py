@@ -1,4 +1,4 @@
-"""Parts of website/demo.html: a small landmark net and the finder as ONNX, and the JavaScript library that runs them.
+"""Parts of website/demo.html: the smaller landmark net, the finder, and the JavaScript library that runs them.
 
     python -m fkp_utils.website.demo [website]
 
@@ -9,24 +9,18 @@ import hashlib
 import sys
 import tarfile
 import tempfile
-import warnings
 from pathlib import Path
 
-import numpy as np
-import onnx
-import torch
-from onnx import numpy_helper
 from PIL import Image
 from skimage import data
-from torch import nn
 
 from .. import command, detection, palette, predict
 from ..errors import DatasetError
 from ..files import replacing, write_json, write_text
 from ..folders import WEBSITE
-from ..nets.finder import SAME_FACE, STRIDE, UNIT, Faces
-from ..nets.trained import Trained
-from ..nets.weights import load_weights, sha256
+from ..nets.net import Net
+from ..nets.peaks import SAME_FACE, STRIDE, UNIT
+from ..nets.shipped import find_weights, sha256
 from ..predict import faces
 from . import npm
 
@@ -47,74 +41,19 @@ INTEGRITY = {"onnxruntime-web@1.22.0":
              "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEERZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="}
 
 
-class _Points(nn.Module):
-    """A net with its decoder: (b, 1, s, s) floats in [-0.5, 0.5] -> landmarks (b, 68, 2) in pixels of the crop; heatmaps."""
-
-    def __init__(self, run: Trained):
-        super().__init__()
-        self.model, self.target = run.model, run.target
-
-    def forward(self, images):
-        output = self.model(images)
-        return self.target.decode(output), self.target.heatmaps(output)
-
-
-def export(run: Trained, path: Path) -> int:
-    """Write a net as ONNX, weights stored as float16 and computed with as float32; return the bytes.
-
-    Format: https://onnx.ai. Input `images` (b, 1, s, s) floats in [-0.5, 0.5]. A landmark net comes with its decoder, outputs
-    `landmarks` (b, 68, 2) and `heatmaps` (b, 68, g, g) to look at. A finder takes pictures of any size, multiples of 64, output
-    `maps` (b, 6, h / 4, w / 4).
-    """
-    if isinstance(run.target, Faces):
-        sides = {2: 64 * torch.export.Dim("rows"), 3: 64 * torch.export.Dim("columns")}
-        model, example, outputs, dynamic = run.model, torch.zeros(1, 1, 192, 256), ["maps"], sides
-    else:
-        model, example, outputs = _Points(run), torch.zeros(2, 1, *run.recipe.size), ["landmarks", "heatmaps"]
-        dynamic = {0: torch.export.Dim("batch")}
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        file = Path(folder) / "net.onnx"
-        torch.onnx.export(model.eval().cpu(), (example,), file, input_names=["images"], output_names=outputs,
-                          dynamic_shapes=(dynamic,), dynamo=True, external_data=False, verbose=False)
-        graph = onnx.load(file)
-    _halve(graph)
-    for part in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output,
-                 *graph.graph.initializer):
-        part.ClearField("metadata_props")                   # names of files on the machine that wrote it
-    onnx.checker.check_model(graph)
-    with replacing(path) as beside:
-        beside.write_bytes(graph.SerializeToString())
-    return path.stat().st_size
-
-
-def description(run: Trained) -> dict:
+def description(run: Net) -> dict:
     """All that the page has to know of the landmark net and the finder besides their weights."""
-    crop, convention = run.recipe.crop, run.convention
+    crop, convention = run.crop, run.convention
     return {"size": crop.size, "margin": crop.margin, "shift": crop.shift, "flip": convention.flip, "box": convention.box,
-            "eye_corners": convention.eye_corners, "offset": run.recipe.augment.flip_offset, "lines": convention.lines,
+            "eye_corners": convention.eye_corners, "offset": run.flip_offset, "lines": convention.lines,
             "names": convention.names,
             **{name.lower(): getattr(faces, name) for name in (
                 "MIN_CONFIDENCE", "MIN_FIRST_CONFIDENCE", "SECOND_LOOK_SHIFT", "AVERAGED_SHIFT", "CONFIDENCE_DECAY")},
             "finder": {name.lower(): getattr(detection, name) for name in (
-                "LEVELS", "MAX_ENLARGED", "MAX_ENLARGEMENT", "MIN_TURNED_SIDE", "MIN_COARSE_SIDE", "MIN_CONFIDENCE")}
+                "LEVELS", "MAX_ENLARGED", "MAX_ENLARGEMENT", "MIN_TURNED_SIDE", "MIN_COARSE_SIDE", "LEAST", "BESIDE_SURE",
+                "SURE", "UPRIGHT")}
             | {"stride": STRIDE, "unit": UNIT, "same_face": SAME_FACE},
             "colours": {"box": palette.BOX, "line": palette.LINE, "point": palette.PREDICTION, "number": palette.NUMBER}}
-
-
-def _halve(model: onnx.ModelProto) -> None:
-    """Store large float32 weights as float16, each followed by a cast back."""
-    casts = []
-    for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < 64:
-            continue
-        name = weight.name
-        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
 
 
 def vendor(folder: Path, libraries: dict[str, dict[str, str]] | None = None) -> None:
@@ -145,14 +84,13 @@ def main() -> int:
     site = parser.parse_args().site
 
     def job() -> None:
-        run = load_weights(predict.SMALL)
-        size = export(run, site / "landmarks.onnx")
-        found = export(load_weights(detection.WEIGHTS), site / "finder.onnx")
-        write_json(site / "landmarks.json", description(run))
+        for name, weights in (("landmarks", predict.QUANTISED_SMALL), ("finder", detection.QUANTISED)):
+            with replacing(site / f"{name}.onnx") as beside:
+                beside.write_bytes(find_weights(weights).read_bytes())
+        write_json(site / "landmarks.json", description(predict.default_net(fast=True)))
         with replacing(site / "example.jpeg") as beside:
             Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
         write_text(site / "palette.css", f"{palette.css()}\n")
-        print(f"{site / 'landmarks.onnx'}: {size / 1e6:.1f} MB, finder.onnx: {found / 1e6:.1f} MB")
         vendor(site / "vendor")
         vendor(site / "vendor", WEBGPU)
         print(f"{site / 'demo.html'} is ready: make serve")

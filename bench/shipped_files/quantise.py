@@ -1,0 +1,150 @@
+"""Makes data/weights/*.onnx of the .safetensors beside them: the nets that `predict` and the website's demo ask.
+
+    python bench/shipped_files/quantise.py FOLDER_WITH_REAL_DATA [--out FOLDER]
+
+A net and its decoder are exported as ONNX (https://onnx.ai) and turned into 8-bit integers: weights a channel, activations a
+tensor, whose ranges are those that 200 training photos of iBUG give, or 200 scenes for the finder. The last layer and the
+decoder stay in float32. What that costs is in the table of bench/speed/runtimes.py. About two minutes; prints the SHA-256 that
+belong into `fkp_utils/nets/shipped.py`.
+"""
+
+import argparse
+import copy
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from fkp_utils import detection, predict
+from fkp_utils.datasets import IBugFaces, Scenes
+from fkp_utils.files import replacing
+from fkp_utils.folders import WEIGHTS
+from fkp_utils.nets.shipped import sha256
+from fkp_utils.nets.trained import Trained
+from fkp_utils.nets.weights import load_weights
+
+NETS = {detection.QUANTISED: detection.WEIGHTS, predict.QUANTISED: predict.WEIGHTS, predict.QUANTISED_SMALL: predict.SMALL}
+PICTURES = 200                       # that tell the ranges of activations
+TYPES = ["Conv", "Add", "Concat", "Resize", "Relu", "Clip"]      # the layers that are computed in integers
+
+
+class _Points(nn.Module):
+    """A net with its decoder: (b, 1, s, s) floats in [-0.5, 0.5] -> landmarks (b, 68, 2) in pixels of the crop; heatmaps."""
+
+    def __init__(self, run: Trained):
+        super().__init__()
+        self.model, self.target = fused(run.model), run.target
+
+    def forward(self, images):
+        output = self.model(images)
+        return self.target.decode(output), self.target.heatmaps(output)
+
+
+def fused(model: nn.Module) -> nn.Module:
+    """A copy of a net for answering only, whose batch normalisations are part of the convolutions before them.
+
+    Those that are not would be computed in float32, between two conversions.
+    """
+    model = copy.deepcopy(model).eval().cpu()
+    for part in model.modules():
+        if isinstance(part, nn.Sequential):
+            for k, (layer, norm) in enumerate(pairwise(list(part))):
+                if isinstance(layer, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                    part[k], part[k + 1] = fuse_conv_bn_eval(layer, norm), nn.Identity()
+    return model
+
+
+def about(run: Trained) -> str:
+    """What `nets.quantised.Quantised` reads beside the net, as JSON."""
+    return json.dumps({"title": run.title, "size": run.size, "crop": asdict(run.crop), "flip_offset": run.flip_offset,
+                       "finds_faces": run.finds_faces, "convention": run.convention.to_dict()})
+
+
+def export(run: Trained, path: Path) -> None:
+    """Write a net as ONNX in float32.
+
+    Input `images` (b, 1, s, s) floats in [-0.5, 0.5]. A landmark net comes with its decoder, outputs `landmarks` (b, 68, 2) and
+    `heatmaps` (b, 68, g, g) to look at. A finder takes pictures of any size, multiples of 64: `maps` (b, 6, h / 4, w / 4).
+    """
+    batch = torch.export.Dim("batch")
+    if run.finds_faces:
+        model, example, outputs = fused(run.model), torch.zeros(2, 1, 192, 256), ["maps"]
+        dynamic = {0: batch, 2: 64 * torch.export.Dim("rows"), 3: 64 * torch.export.Dim("columns")}
+    else:
+        model, example, outputs = _Points(run), torch.zeros(2, 1, *run.size), ["landmarks", "heatmaps"]
+        dynamic = {0: batch}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model.eval(), (example,), path, input_names=["images"], output_names=outputs,
+                          dynamic_shapes=(dynamic,), dynamo=True, external_data=False, verbose=False)
+
+
+class _Pictures(CalibrationDataReader):
+    """One picture (h, w) after the other, uint8, as the net gets it."""
+
+    def __init__(self, pictures: np.ndarray):
+        self._left: Iterator[np.ndarray] = iter(pictures)
+
+    def get_next(self):
+        picture = next(self._left, None)
+        return None if picture is None else {"images": picture[None, None].astype(np.float32) / 255 - 0.5}
+
+
+def quantised(exported: Path, path: Path, pictures: np.ndarray, told: str) -> None:
+    """An exported net in 8-bit integers, whole or not at all; `told` is what `about` says."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready, small = Path(folder) / "ready.onnx", Path(folder) / "small.onnx"
+        quant_pre_process(exported, ready, skip_symbolic_shape=True)
+        names = [node.name for node in onnx.load(ready).graph.node]
+        last = max(k for k, node in enumerate(onnx.load(ready).graph.node) if node.op_type == "Conv")
+        quantize_static(ready, small, _Pictures(pictures), quant_format=QuantFormat.QDQ, op_types_to_quantize=TYPES,
+                        per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+                        nodes_to_exclude=names[last:])
+        net = onnx.load(small)
+    for part in (net, net.graph, *net.graph.node, *net.graph.value_info, *net.graph.input, *net.graph.output,
+                 *net.graph.initializer):
+        part.ClearField("metadata_props")                   # names of files on the machine that wrote it
+    used = {node.domain for node in net.graph.node}
+    kept = [entry for entry in net.opset_import if entry.domain in used]
+    del net.opset_import[:]
+    net.opset_import.extend(kept)
+    net.metadata_props.add(key="about", value=told)
+    onnx.checker.check_model(net)
+    with replacing(path) as beside:
+        beside.write_bytes(net.SerializeToString())
+
+
+def pictures_for(run: Trained, root: Path) -> np.ndarray:
+    """Training pictures (k, h, w), uint8, half of them mirrored."""
+    faces = Scenes(root, "train", count=PICTURES) if run.finds_faces else IBugFaces(root, "train", crop=run.crop)
+    chosen = np.array(faces.images[:: max(1, len(faces) // PICTURES)])
+    chosen[::2] = chosen[::2, :, ::-1]
+    return chosen
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("real", type=Path)
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    options = parser.parse_args()
+    for name, weights in NETS.items():
+        run = load_weights(weights)
+        with tempfile.TemporaryDirectory() as folder:
+            export(run, Path(folder) / "net.onnx")
+            quantised(Path(folder) / "net.onnx", options.out / name, pictures_for(run, options.real), about(run))
+        print(f'"{name}": "{sha256(options.out / name)}",  # {(options.out / name).stat().st_size / 1e6:.2f} MB', flush=True)
+
+
+if __name__ == "__main__":
+    main()
