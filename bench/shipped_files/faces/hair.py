@@ -138,7 +138,7 @@ def hairdo(person: Person, looks: skin.Look) -> Hairdo:
         curl = min(curl, u(0, .1))
     back = (man and person.age > 28) * np.interp(person.age, [28, 70], [.3, 1])
     recede = u(.5, 1) if style == "receding" else u(0, .5) * back
-    brow = u(.076, .108) if man and grown else u(.056, .084) if grown else u(.05, .07)
+    brow = u(.066, .104) if man and grown else u(.048, .08) if grown else u(.05, .07)
     beard = "none"
     if man and grown and rng.random() < np.interp(person.age, [18, 24, 40], [.25, .55, .6]):
         kinds = {"stubble": .34, "moustache": .1, "goatee": .14, "full short": .28,
@@ -147,7 +147,7 @@ def hairdo(person: Person, looks: skin.Look) -> Hairdo:
     return Hairdo(style, name, tuple(colour.tolist()), tuple(natural.tolist()), grey, u(.0034, .005), float(curl),
                   float(rng.choice([0, -1, 1], p=[.3, .35, .35]) * u(.18, .32)),
                   float(u(.6, 1) if "fringe" in style else 0), u(0, 1), float(recede),
-                  float(np.clip(person.old * u(-.2, .9), 0, 1)), brow, u(.5, 1.05), beard, person.seed)
+                  float(np.clip(person.old * u(-.2, .9), 0, 1)), brow, u(.3, 1), beard, person.seed)
 
 
 def facts(hairdo: Hairdo) -> dict[str, str]:

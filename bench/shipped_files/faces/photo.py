@@ -15,7 +15,7 @@ def expose(light: np.ndarray, face: np.ndarray, rng: np.random.Generator, studio
     on_face, over_all = np.median(grey[face]), np.exp(np.log(grey + 1e-4).mean())
     share = .85 if studio else rng.uniform(.45, .95)
     meter = max(on_face ** share * over_all ** (1 - share), 1e-5)
-    light = light * (.17 / meter * np.exp(rng.normal(-.05, .06) if studio else rng.normal(.12, .30)))
+    light = light * (.17 / meter * np.exp(rng.normal(-.05, .06) if studio else rng.normal(.06, .24)))
     level = .1 + .9 * np.clip(on_face / meter, .05, 3) / 3                 # a face that stays dark is brightened a little
     light = light * level ** -.12
     cast = np.maximum(light.reshape(-1, 3).clip(0, 1).mean(0), 1e-4)
@@ -37,7 +37,7 @@ def develop(light: np.ndarray, rng: np.random.Generator, face_size: float, studi
     light = gaussian_filter(light, (soft, soft, 0))
     noise = .002 if studio else rng.choice([.001, .004, .009, .016], p=[.4, .33, .2, .07]) * u(.6, 1.4)
     light = light + rng.normal(0, 1, light.shape) * np.sqrt(noise ** 2 * .3 + noise ** 2 * 6 * np.maximum(light, 0))
-    photo = _tone(np.maximum(light, 0), u(.1, 1.1) if not studio else .12)
+    photo = _tone(np.maximum(light, 0), u(.0, .85) if not studio else .12)
     grey = (photo @ _GREY)[..., None]
     photo = grey + (photo - grey) * (1 if studio else np.clip(rng.normal(.9, .16), .4, 1.4))
     if not studio and rng.random() < .07:

@@ -26,17 +26,17 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
     if kind == "outdoors":
         scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
         if rng.random() < .55:
-            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.8), np.log(7))), u(.005, .03),
+            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.8), np.log(5))), u(.005, .03),
                        warm(rng, u(4200, 6500)), "SUN")
     elif kind == "indoors":
         scene.world(rng, str(rng.choice(["interior", "studio", "courtyard"])), 1.0, tint=warm(rng, u(3200, 7500)))
         lamps(rng, target, yaw, 1, 1.0)
     elif kind == "wall":
-        scene.world(rng, None, np.exp(u(np.log(.03), np.log(.7))), tint=warm(rng, u(4000, 8000)))
+        scene.world(rng, None, np.exp(u(np.log(.05), np.log(.8))), tint=warm(rng, u(4000, 8000)))
         wall(rng, target, camera, u(3, 20))
         lamps(rng, target, yaw, int(rng.integers(1, 4)), 1.0)
     elif kind == "room":
-        scene.world(rng, None, np.exp(u(np.log(.02), np.log(.5))), tint=warm(rng, u(3000, 8000)))
+        scene.world(rng, None, np.exp(u(np.log(.04), np.log(.7))), tint=warm(rng, u(3000, 8000)))
         wall(rng, target, camera, u(12, 35))
         solids(rng, target, camera)
         lamps(rng, target, yaw, int(rng.integers(1, 3)), 1.0)
