@@ -61,6 +61,13 @@ class Face:
     def __post_init__(self):
         self.normals = normals(self.points, part("body").faces)
 
+    def smile(self) -> np.ndarray:
+        """How far the corners of the mouth are drawn outwards and up, 0 to 1, for each point that of its side: (n,)."""
+        corners, weights = (a[[54 - 17, 48 - 17]] for a in places().ibug)
+        moved = mesh.at(self.points, corners, weights) - mesh.at(self.neutral, corners, weights)
+        left, right = np.clip((moved[:, 2] + moved[:, 0] * [1, -1]) / (.30 * self.size), 0, 1)
+        return np.where(self.neutral[:, 0] > 0, left, right)
+
     def front(self, xz: np.ndarray, lift: float = 0) -> np.ndarray:
         """Points (n, 3), `lift` off the skin, where the mean face has (x, z) seen from the front, in the mesh's coordinates."""
         return self.on(*places().surface.front(np.asarray(xz)), lift)

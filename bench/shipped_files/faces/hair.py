@@ -67,8 +67,8 @@ def _style(person: Person, tight: bool, rng: np.random.Generator) -> str:
     if man and rng.random() < np.interp(age, [20, 35, 50, 75], [0, .15, .38, .6]):
         return str(rng.choice(["receding", "bald", "buzz", "receding"] if age > 35 else ["receding", "buzz"]))
     if man:
-        styles = {"buzz": .12, "short": .3, "side-parted": .2, "swept back": .14, "curly": .1, "fringe": .08, "long wavy": .03,
-                  "tied back": .03}
+        styles = {"buzz": .10, "short": .26, "side-parted": .18, "swept back": .12, "curly": .1, "fringe": .08, "long wavy": .08,
+                  "bob": .05, "tied back": .03}
         if tight:
             styles = {"buzz": .35, "tight crop": .4, "afro": .25}
         elif age < 16:
@@ -76,14 +76,14 @@ def _style(person: Person, tight: bool, rng: np.random.Generator) -> str:
         elif age > 60:
             styles = {"short": .35, "side-parted": .4, "swept back": .2, "buzz": .05}
     else:
-        styles = {"bob": .18, "long straight": .2, "long wavy": .2, "tied back": .1, "ponytail": .1, "long with fringe": .1,
-                  "curly": .07, "short": .05}
+        styles = {"bob": .2, "long straight": .22, "long wavy": .24, "tied back": .07, "ponytail": .06, "long with fringe": .12,
+                  "curly": .05, "short": .04}
         if tight:
-            styles = {"afro": .4, "tied back": .25, "tight crop": .12, "curly": .23}
+            styles = {"afro": .25, "tied back": .15, "tight crop": .08, "curly": .14, "long wavy": .16, "long straight": .1, "bob": .12}
         elif age < 14:
             styles = {"long straight": .24, "long with fringe": .24, "ponytail": .2, "bob": .2, "long wavy": .12}
         elif age > 60:
-            styles = {"bob": .3, "short": .22, "curly": .28, "tied back": .16, "swept back": .04}
+            styles = {"bob": .36, "short": .16, "curly": .24, "tied back": .12, "long wavy": .1, "swept back": .02}
     return str(rng.choice(list(styles), p=np.array(list(styles.values())) / sum(styles.values())))
 
 
@@ -138,7 +138,7 @@ def hairdo(person: Person, looks: skin.Look) -> Hairdo:
         curl = min(curl, u(0, .1))
     back = (man and person.age > 28) * np.interp(person.age, [28, 70], [.3, 1])
     recede = u(.5, 1) if style == "receding" else u(0, .5) * back
-    brow = u(.076, .108) if man and grown else u(.056, .084) if grown else u(.05, .07)
+    brow = u(.066, .104) if man and grown else u(.048, .08) if grown else u(.05, .07)
     beard = "none"
     if man and grown and rng.random() < np.interp(person.age, [18, 24, 40], [.25, .55, .6]):
         kinds = {"stubble": .34, "moustache": .1, "goatee": .14, "full short": .28,
@@ -147,7 +147,7 @@ def hairdo(person: Person, looks: skin.Look) -> Hairdo:
     return Hairdo(style, name, tuple(colour.tolist()), tuple(natural.tolist()), grey, u(.0034, .005), float(curl),
                   float(rng.choice([0, -1, 1], p=[.3, .35, .35]) * u(.18, .32)),
                   float(u(.6, 1) if "fringe" in style else 0), u(0, 1), float(recede),
-                  float(np.clip(person.old * u(-.2, .9), 0, 1)), brow, u(.5, 1.05), beard, person.seed)
+                  float(np.clip(person.old * u(-.2, .9), 0, 1)), brow, u(.3, 1), beard, person.seed)
 
 
 def facts(hairdo: Hairdo) -> dict[str, str]:

@@ -17,6 +17,7 @@ _SPREAD = {"head": .22, "nose": .30, "eyes": .28, "mouth": .30, "cheek": .34, "c
 _UNUSED = ("head-trans", "head-age", "neck-trans", "measure-neck-height", "neck-scale-vert", "head-angle", "forehead-nubian",
            "eye-epicanthus", "ear-shape-pointed", "ear-shape-triangle", "nose-trans-in", "nose-trans-out", "mouth-trans-in",
            "mouth-trans-out", "ear-trans", "head-back")
+_UNITS = "mouth-corner-puller",                  # actions of MakeHuman's own, one target an origin
 _SHAPES = ("head-diamond", "head-invertedtriangular", "head-oval", "head-rectangular", "head-round", "head-square",
            "head-triangular", "chin-triangle", "l-ear-shape-round", "r-ear-shape-round")
 
@@ -119,8 +120,8 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
 
     The gaze is (to the person's left, up) in radians. `kind` None draws one.
     """
-    kinds = {"neutral": .24, "smile": .2, "grin": .2, "laugh": .06, "talk": .10, "surprise": .04, "frown": .05, "sad": .04,
-             "kiss": .02, "disgust": .02, "sleep": .02, "wink": .015, "squint": .03, "shout": .025, "lopsided": .02}
+    kinds = {"neutral": .22, "smile": .17, "grin": .30, "laugh": .08, "talk": .08, "surprise": .03, "frown": .03, "sad": .02,
+             "kiss": .015, "disgust": .01, "sleep": .01, "wink": .01, "squint": .02, "shout": .025, "lopsided": .01}
     names = list(kinds)
     drawn = str(rng.choice(names, p=np.array(list(kinds.values())) / sum(kinds.values())))
     kind = kind or drawn
@@ -132,14 +133,16 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
         act.update(_pair(name, max(0, strength * (1 + tilt * uneven)), max(0, strength * (1 - tilt * uneven))))
 
     if kind in ("smile", "grin", "laugh"):
-        strength = {"smile": u(.25, .8), "grin": u(.4, 1.0), "laugh": u(.65, 1.05)}[kind]
-        both("mouthSmile", strength)
+        strength = {"smile": u(.25, .9), "grin": u(.5, 1.1), "laugh": u(.7, 1.1)}[kind]
+        share = u(0, .6)                                           # of MakeHuman's own smile
+        both("mouthSmile", strength * (1 - .3 * share))
+        act["mouth-corner-puller"] = strength * share
         both("cheekSquint", strength * u(.2, .7))
         both("eyeSquint", strength * u(.0, .8))
         both("mouthDimple", u(0, .4))
         if kind != "smile":
-            both("mouthUpperUp", u(.6, 1.5))
-            both("mouthLowerDown", u(.3, 1.2))
+            both("mouthUpperUp", u(.7, 1.5))
+            both("mouthLowerDown", u(.2, 1.1))
             act["jawOpen"] = u(.0, .10) if kind == "grin" else u(.12, .45)
     elif kind == "talk":
         act |= {"jawOpen": u(.04, .4), "mouthFunnel": max(0, n(.05, .3)), "mouthPucker": max(0, n(0, .2))}
@@ -193,6 +196,8 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
         for side in ("Left", "Right"):
             act[f"{name}{side}"] = act.get(f"{name}{side}", 0) + max(0, n(-spread / 2, spread))
     act[f"jaw{rng.choice(['Left', 'Right'])}"] = abs(n(0, .1))
+    if kind not in ("sleep", "wink", "squint", "surprise"):
+        both("eyeWide", max(0, n(.1, .12)))
     gaze = np.array([n(0, .15), n(-.03, .07)]) if rng.random() < .8 else np.array([n(0, .32), n(-.12, .13)])
     lid = max(0, n(.02, .13)) if kind not in ("sleep", "wink") else 0
     if kind in ("neutral", "smile", "talk") and rng.random() < .04:
@@ -208,10 +213,14 @@ def expression(rng: np.random.Generator, kind: str | None = None) -> tuple[str, 
 
 
 def act(vertices: np.ndarray, actions: dict[str, float], person: Person) -> np.ndarray:
-    """The face (19158, 3) with its actions: ARKit's, as targets of the base mesh, in the size of the person's head."""
+    """The face (19158, 3) with its actions: ARKit's and MakeHuman's, as targets of the base mesh, in the size of the head."""
     moved = np.zeros_like(vertices)
     for name, strength in actions.items():
-        mesh.apply(moved, f"faceunits/{name}", strength)
+        if name in _UNITS:
+            for origin, part in zip(ORIGINS, person.origins):
+                mesh.apply(moved, f"expression/units/{origin}/{name}", strength * part)
+        else:
+            mesh.apply(moved, f"faceunits/{name}", strength)
     return vertices + moved * head_size(vertices)
 
 

@@ -15,7 +15,7 @@ def expose(light: np.ndarray, face: np.ndarray, rng: np.random.Generator, studio
     on_face, over_all = np.median(grey[face]), np.exp(np.log(grey + 1e-4).mean())
     share = .85 if studio else rng.uniform(.45, .95)
     meter = max(on_face ** share * over_all ** (1 - share), 1e-5)
-    light = light * (.17 / meter * np.exp(rng.normal(-.05, .06 if studio else .26)))
+    light = light * (.17 / meter * np.exp(rng.normal(-.05, .06) if studio else rng.normal(.06, .24)))
     level = .1 + .9 * np.clip(on_face / meter, .05, 3) / 3                 # a face that stays dark is brightened a little
     light = light * level ** -.12
     cast = np.maximum(light.reshape(-1, 3).clip(0, 1).mean(0), 1e-4)
@@ -33,13 +33,13 @@ def develop(light: np.ndarray, rng: np.random.Generator, face_size: float, studi
     if not studio and rng.random() < .10:
         light = _shake(light, rng, u(.01, .045) * face_size)
         done["motion"] = True
-    soft = (u(.35, .6) if studio else abs(rng.normal(0, .8)) * face_size / 170)
+    soft = (u(.35, .6) if studio else abs(rng.normal(0, .55)) * face_size / 170)
     light = gaussian_filter(light, (soft, soft, 0))
-    noise = .002 if studio else rng.choice([.001, .003, .007, .013], p=[.45, .33, .17, .05]) * u(.6, 1.4)
+    noise = .002 if studio else rng.choice([.001, .004, .009, .016], p=[.4, .33, .2, .07]) * u(.6, 1.4)
     light = light + rng.normal(0, 1, light.shape) * np.sqrt(noise ** 2 * .3 + noise ** 2 * 6 * np.maximum(light, 0))
-    photo = _tone(np.maximum(light, 0), u(.0, .35) if not studio else .12)
+    photo = _tone(np.maximum(light, 0), u(.0, .85) if not studio else .12)
     grey = (photo @ _GREY)[..., None]
-    photo = grey + (photo - grey) * (1 if studio else np.clip(rng.normal(1.02, .16), .4, 1.5))
+    photo = grey + (photo - grey) * (1 if studio else np.clip(rng.normal(.9, .16), .4, 1.4))
     if not studio and rng.random() < .07:
         photo = np.repeat(photo @ _GREY, 3).reshape(h, w, 3) * [1, *(rng.choice([1, .95], 1).repeat(2) ** [1, 2.2])]
         done["grey"] = True
@@ -49,7 +49,7 @@ def develop(light: np.ndarray, rng: np.random.Generator, face_size: float, studi
                           for c in range(3)], -1)[:h, :w]
         photo = np.pad(photo, [(0, h - photo.shape[0]), (0, w - photo.shape[1]), (0, 0)], "edge")
         done["enlarged"] = True
-    if rng.random() < (.0 if studio else .35):
+    if rng.random() < (.0 if studio else .5):
         photo = photo + u(.2, .7) * (photo - gaussian_filter(photo, (1.2, 1.2, 0)))
     return (np.clip(photo, 0, 1) * 255 + .5).astype(np.uint8), done
 

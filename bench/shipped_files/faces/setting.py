@@ -7,7 +7,7 @@ import scene
 from parts import Solid, plain
 from skin import Nodes, linear
 
-KINDS = {"outdoors": .36, "indoors": .20, "wall": .16, "room": .14, "night": .06, "backlight": .08}
+KINDS = {"outdoors": .32, "indoors": .18, "wall": .20, "room": .14, "night": .10, "backlight": .06}
 
 
 def warm(rng: np.random.Generator, kelvin: float | None = None) -> np.ndarray:
@@ -25,18 +25,18 @@ def build(rng: np.random.Generator, target: np.ndarray, camera: scene.Camera) ->
     yaw = camera.yaw
     if kind == "outdoors":
         scene.world(rng, str(rng.choice(["city", "courtyard", "forest", "sunrise", "sunset"])), 1.0, tint=u(.85, 1.15, 3))
-        if rng.random() < .45:
-            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.6), np.log(5))), u(.005, .03),
+        if rng.random() < .55:
+            scene.lamp(target, 60, yaw + u(-100, 100), u(15, 70), np.exp(u(np.log(.8), np.log(5))), u(.005, .03),
                        warm(rng, u(4200, 6500)), "SUN")
     elif kind == "indoors":
         scene.world(rng, str(rng.choice(["interior", "studio", "courtyard"])), 1.0, tint=warm(rng, u(3200, 7500)))
-        lamps(rng, target, yaw, 1, .6)
+        lamps(rng, target, yaw, 1, 1.0)
     elif kind == "wall":
-        scene.world(rng, None, u(.1, .7), tint=warm(rng, u(4000, 8000)))
+        scene.world(rng, None, np.exp(u(np.log(.05), np.log(.8))), tint=warm(rng, u(4000, 8000)))
         wall(rng, target, camera, u(3, 20))
         lamps(rng, target, yaw, int(rng.integers(1, 4)), 1.0)
     elif kind == "room":
-        scene.world(rng, None, u(.05, .5), tint=warm(rng, u(3000, 8000)))
+        scene.world(rng, None, np.exp(u(np.log(.04), np.log(.7))), tint=warm(rng, u(3000, 8000)))
         wall(rng, target, camera, u(12, 35))
         solids(rng, target, camera)
         lamps(rng, target, yaw, int(rng.integers(1, 3)), 1.0)
@@ -62,7 +62,7 @@ def lamps(rng: np.random.Generator, target, yaw: float, count: int, strength: fl
         big = rng.choice([.5, 2.5, 8], p=[.25, .4, .35]) * rng.uniform(.7, 1.5)
         watts = strength * np.exp(rng.uniform(np.log(4), np.log(16))) * distance ** 2 * (1 if k == 0 else rng.uniform(.1, .7))
         colour = warm(rng)
-        if rng.random() < .06:
+        if rng.random() < .02:
             colour = rng.dirichlet([1, 1, 1]) * 3                          # coloured light
         aside = np.clip(rng.normal(0, spread * .6), -150, 150)
         scene.lamp(target, distance, yaw + aside, rng.uniform(-5, 60), watts, big, colour)

@@ -54,7 +54,7 @@ def look(person: Person) -> Look:
     iris = linear(_IRISES[rng.integers(0, 7) if light and person.origins[2] > .5 else rng.integers(0, 3)]) * u(.8, 1.25)
     woman = person.sex == "female" and person.age > 15
     made_up = woman and rng.random() < .5
-    lips = skin * np.array([.86, .52, .50]) ** u(.6, 1.2)
+    lips = skin * np.array([.80, .44, .43]) ** u(.6, 1.35)
     if tone > 5:
         lips = skin * [u(.8, 1.1), u(.55, .75), u(.55, .8)]
     if made_up and rng.random() < .75:
@@ -83,6 +83,29 @@ def _around(*centres, mirror: bool = True) -> np.ndarray:
     return np.clip(total, 0, 1)
 
 
+def _along(*line, width: float) -> np.ndarray:
+    """1 on a line of the face, (x, z) seen from the front on the mean face, and on its mirror image: (n,)."""
+    p, best = rest(), np.inf
+    spot = np.stack([abs(p[:, 0]), p[:, 2]], 1)
+    for a, b in zip(np.array(line[:-1]), np.array(line[1:])):
+        t = np.clip((spot - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)[:, None]
+        best = np.minimum(best, ((spot - a - t * (b - a)) ** 2).sum(1))
+    return np.exp(-.5 * best / width ** 2) * np.clip((-p[:, 1] - .95) / .15, 0, 1)
+
+
+@cache
+def creases() -> dict[str, np.ndarray]:
+    """Where the skin of a face folds, each (n,) from 0 to 1."""
+    return {"cheek": _along((.155, 6.96), (.21, 6.90), (.27, 6.80), (.30, 6.70), width=.024),
+            "lid": _along((.165, 7.355), (.22, 7.405), (.29, 7.428), (.36, 7.415), (.42, 7.37), width=.013),
+            "bag": _along((.17, 7.295), (.23, 7.255), (.31, 7.235), (.39, 7.262), (.43, 7.31), width=.014),
+            "wing": _along((.125, 7.03), (.165, 6.98), (.16, 6.925), (.125, 6.905), width=.013),
+            "nostril": _along((.045, 6.898), (.085, 6.902), width=.016),
+            "chin": _along((0, 6.525), (.09, 6.52), (.14, 6.50), width=.026),
+            "corner": _along((.222, 6.678), (.24, 6.674), width=.012),
+            "frown": _along((.06, 7.47), (.055, 7.56), width=.013)}
+
+
 @cache
 def regions() -> dict[str, np.ndarray]:
     """Where on the body's points things are, each (n,) from 0 to 1."""
@@ -94,7 +117,7 @@ def regions() -> dict[str, np.ndarray]:
     moustache = _around((.07, -1.53, 6.82, .055), (.16, -1.48, 6.77, .05), (.0, -1.55, 6.83, .05))
     side = (np.clip((7.3 - z) / .1, 0, 1) * np.clip((x - .58) / .06, 0, 1) * np.clip((-y - .45) / .1, 0, 1) * (y < -.3)
             * (z > 6.6))
-    return {"cheeks": _around((.38, -1.22, 7.02, .17)), "nose": _around((0, -1.6, 7.0, .11), (.13, -1.45, 6.98, .06)),
+    return {"cheeks": _around((.38, -1.22, 7.02, .17)), "cushions": _around((.33, -1.25, 6.98, .085)), "nose": _around((0, -1.6, 7.0, .11), (.13, -1.45, 6.98, .06)),
             "ears": np.clip((x - .71) / .05, 0, 1) * (z > 6.7), "chin": _around((0, -1.43, 6.4, .12)),
             "sockets": _around((.24, -1.32, 7.36, .09), (.36, -1.28, 7.38, .1)),
             "bags": _around((.27, -1.31, 7.23, .05), (.36, -1.28, 7.23, .05)),
@@ -175,11 +198,11 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     def shade(*factors):
         return np.clip(tone * np.array(factors), .003, .92)
 
-    col = n.mix(shade(1, 1, 1), shade(.93, .86, .83), n.math("MULTIPLY", n.noise(spot, 2.2), looks.blotches))
-    col = n.mix(col, shade(.9, .84, .80), n.math("MULTIPLY", n.noise(spot, 14), .55 * looks.blotches))
-    col = n.mix(col, shade(1.05, .70, .66), n.attribute("red"))
-    col = n.mix(col, shade(.74, .66, .66), n.attribute("dark"))
-    col = n.mix(col, shade(.82, .80, .78), n.math("MULTIPLY", n.noise(spot, 60, 4, .4, .75), .75))
+    col = n.mix(shade(1, 1, 1), shade(.88, .79, .75), n.math("MULTIPLY", n.noise(spot, 2.2), looks.blotches))
+    col = n.mix(col, shade(.84, .76, .71), n.math("MULTIPLY", n.noise(spot, 14), .55 * looks.blotches))
+    col = n.mix(col, shade(1.05, .66, .62), n.attribute("red"))
+    col = n.mix(col, shade(.66, .56, .56), n.attribute("dark"))
+    col = n.mix(col, shade(.76, .72, .69), n.math("MULTIPLY", n.noise(spot, 26, 5, .38, .7), .75))
     if looks.freckles:
         cells = n.new("TexVoronoi", Vector=spot, Scale=30.0, Randomness=1.0)
         dots = n.between(cells.outputs["Distance"], .26, .12)
@@ -198,17 +221,18 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     col = n.mix(col, shade(.46, .45, .47), n.math("MULTIPLY", n.attribute("stubble"), n.noise(spot, 90, 2, .3, .6)))
     if looks.shadow:
         col = n.mix(col, linear(rng.uniform(.15, .5) * (1 + rng.normal(0, .2, 3)).clip(.6, 1.4)), n.attribute("shadow"))
+    col = n.mix(col, shade(.34, .22, .20), n.attribute("crease"))
     lips = n.math("MULTIPLY", n.image("mpfb_lips.jpg"), n.between(n.noise(spot, 40, 2), 0, 1, (.75, .95)))
     col = n.mix(col, np.clip(looks.lips, .003, .9), lips)
     inside = n.image("mpfb_inside-mouth.jpg")
     col = n.mix(col, np.array([.22, .06, .055]), inside)
     n.into(col, n.shader.inputs["Base Color"])
-    rough = .62 - .2 * looks.oily
+    rough = .58 - .22 * looks.oily
     uneven = n.between(n.noise(spot, 30, 3), 0, 1, (rough - .06, rough + .1))
     glossy = n.math("SUBTRACT", uneven, n.math("MULTIPLY", n.attribute("oil"), .16))
     glossy = n.math("SUBTRACT", glossy, n.math("MULTIPLY", lips, .12 + .15 * looks.rouge))
     n.into(glossy, n.shader.inputs["Roughness"])
-    n.shader.inputs["Specular IOR Level"].default_value = .3 + .18 * looks.oily
+    n.shader.inputs["Specular IOR Level"].default_value = .38 + .27 * looks.oily
     n.shader.inputs["Subsurface Weight"].default_value = .22
     n.shader.inputs["Subsurface Radius"].default_value = (1, .38, .19)
     n.shader.inputs["Subsurface Scale"].default_value = .04
@@ -218,17 +242,26 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
     wrinkled = n.math("MULTIPLY", n.math("ABSOLUTE", n.math("SUBTRACT", folds.outputs[0], .5)), n.attribute("wrinkles"))
     lines = n.new("Bump", Strength=.55, Distance=.05, Height=wrinkled, Normal=fine.outputs[0])
     n.into(lines.outputs[0], n.shader.inputs["Normal"])
-    w = where
+    w, folded = where, creases()
+    strength = rng.uniform(.25, 1, 5)
+    crease = sum(a * b for a, b in (
+        (folded["cheek"], .08 * strength[0] + .18 * face.person.old + .17 * face.smile()), (folded["lid"], .55 * strength[1]),
+        (folded["bag"], .25 * strength[2] + .3 * face.person.old), (folded["wing"], .45 * strength[0]), (folded["nostril"], .9),
+        (folded["chin"], .30 * strength[3]), (folded["corner"], .75), (folded["frown"], .4 * face.person.old * strength[4]),
+        (_rim(), .55)))
     attributes = {
         "rest": rest(),
         "red": np.clip(looks.red * (.35 * w["cheeks"] + .42 * w["nose"] + .35 * w["ears"] + .16 * w["chin"])
                        + .55 * looks.rouge * w["cheeks"], 0, .9),
-        "dark": np.clip(.30 * w["sockets"] + (.18 + .3 * face.person.old) * w["bags"] + .9 * looks.liner * _rim(), 0, .95),
-        "freckles": np.clip(w["cheeks"] + w["nose"] + .5 * w["forehead"], 0, 1),
+        "dark": np.clip(.45 * w["sockets"] * strength[4] + (.18 + .3 * face.person.old) * w["bags"] + .9 * looks.liner * _rim(), 0, .95),
+        "crease": np.clip(crease, 0, .85), "freckles": np.clip(w["cheeks"] + w["nose"] + .5 * w["forehead"], 0, 1),
         "stubble": .75 * looks.stubble * w["beard"],
         "shadow": looks.shadow * w["lids"], "oil": np.clip(w["nose"] + w["forehead"] + .5 * w["chin"], 0, 1) * looks.oily,
         "wrinkles": looks.wrinkles * np.clip(.25 + w["forehead"] + w["bags"] + .4 * w["cheeks"] + .5 * w["mouth"], 0, 1)}
-    return Solid("skin", face.points, part("body").faces, material, part("body").textures, attributes)
+    fold = (.020 * w["cushions"] * face.smile() - folded["cheek"] * (.016 * face.smile() + .006 * face.person.old)
+            - .010 * folded["bag"] * face.person.old - .006 * folded["chin"])
+    points = face.points + (face.size * fold)[:, None] * face.normals
+    return Solid("skin", points, part("body").faces, material, part("body").textures, attributes)
 
 
 def even(face: Face, looks: Look) -> Solid:
@@ -296,7 +329,7 @@ def eyes(face: Face, looks: Look, rng: np.random.Generator) -> list[Solid]:
 
 def mouth(face: Face, rng: np.random.Generator) -> list[Solid]:
     """Teeth, one beside the other, and tongue."""
-    white = np.array([.74, .69, .60]) * rng.uniform(.75, 1.15) ** np.array([1, 1, 1.5])
+    white = np.array([.86, .82, .74]) * rng.uniform(.78, 1.1) ** np.array([1, 1, 1.5])
     teeth = plain("teeth", np.clip(white, 0, .9), .18, Subsurface_Weight=.15, Subsurface_Scale=.02)
     n = Nodes(teeth)
     width = n.math("PINGPONG", n.attribute("across"), .5)
