@@ -5,7 +5,8 @@
 Scores the validation tenth of the iBUG training photos and writes data/measured/shipped.json: by region,
 by pose, by brightness of the cheeks, by confidence; with and without the mirror image and a second pass on a
 re-centred crop; and averaged with a second net, if one is named. All of these on the labels' side (`label_offset.md`), as the
-dataset has it; what `predict` says has none, and stands beside them. About a minute.
+dataset has it; what `predict` says has none, and stands beside them. The last two ways are the 8-bit net's that `predict` asks.
+About a minute.
 """
 
 import argparse
@@ -20,8 +21,9 @@ from fkp_utils.files import write_json
 from fkp_utils.folders import MEASURED
 from fkp_utils.landmarks import IBUG_68, box_around
 from fkp_utils.metrics import failure_rate, mae, mean_nme, mean_shape, nme, region_errors
-from fkp_utils.nets.weights import find_weights, load_weights, sha256
-from fkp_utils.predict import WEIGHTS, both_ways, landmarks_in_boxes
+from fkp_utils.nets.shipped import find_weights, sha256
+from fkp_utils.nets.weights import load_weights
+from fkp_utils.predict import WEIGHTS, both_ways, default_net, landmarks_in_boxes
 
 RESULTS = MEASURED / "shipped.json"
 NOSE, CHEEKS = 30, ((2, 31), (14, 35))              # the cheek lies half-way between jaw and nose wing
@@ -65,7 +67,8 @@ def main() -> None:
     pictures = [read_gray(faces.folder / name) for name in faces.names]
     cut_again = np.stack([crop.cut(picture, box) for picture, box in zip(pictures, again)])
     second = run.on_labels_side(crop.to_image(both_ways(run, cut_again)[0], again))
-    predicted = np.array([face.landmarks for face in landmarks_in_boxes(pictures, faces.boxes, run)])
+    asked = default_net() if options.weights == WEIGHTS else run
+    predicted = np.array([face.landmarks for face in landmarks_in_boxes(pictures, faces.boxes, asked)])
     ways = {"mean shape in the box": faces.to_image(np.repeat(mean_shape(train.landmarks)[None], len(faces), 0)),
             "one look": faces.to_image(run.predict(faces)), "averaged with the mirror image": found,
             "second pass on a re-centred crop": second, "both passes averaged": (found + second) / 2,

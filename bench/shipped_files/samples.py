@@ -12,7 +12,7 @@ from fkp_utils.files import replacing
 from fkp_utils.folders import EMBEDDED, WEBSITE
 
 FACES = "ibug_300W_large_face_landmark_dataset/embedded/trainset"
-SAMPLES, GROUP = {"face": 102, "turned": 337, "glasses": 14}, (8, 51, 146, 234, 77, 72)      # numbers of generated faces
+SAMPLES, GROUP = {"face": 209, "turned": 423, "glasses": 144}, (149, 134, 15, 185, 106, 117)  # numbers of generated faces
 SIDE = 220                                   # pixels of each face of the group
 
 

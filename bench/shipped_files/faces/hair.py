@@ -67,8 +67,8 @@ def _style(person: Person, tight: bool, rng: np.random.Generator) -> str:
     if man and rng.random() < np.interp(age, [20, 35, 50, 75], [0, .15, .38, .6]):
         return str(rng.choice(["receding", "bald", "buzz", "receding"] if age > 35 else ["receding", "buzz"]))
     if man:
-        styles = {"buzz": .10, "short": .26, "side-parted": .18, "swept back": .12, "curly": .1, "fringe": .08, "long wavy": .08,
-                  "bob": .05, "tied back": .03}
+        styles = {"buzz": .10, "short": .26, "side-parted": .18, "swept back": .12, "curly": .1, "fringe": .08,
+                  "long wavy": .08, "bob": .05, "tied back": .03}
         if tight:
             styles = {"buzz": .35, "tight crop": .4, "afro": .25}
         elif age < 16:
@@ -79,7 +79,8 @@ def _style(person: Person, tight: bool, rng: np.random.Generator) -> str:
         styles = {"bob": .2, "long straight": .22, "long wavy": .24, "tied back": .07, "ponytail": .06, "long with fringe": .12,
                   "curly": .05, "short": .04}
         if tight:
-            styles = {"afro": .25, "tied back": .15, "tight crop": .08, "curly": .14, "long wavy": .16, "long straight": .1, "bob": .12}
+            styles = {"afro": .25, "tied back": .15, "tight crop": .08, "curly": .14, "long wavy": .16,
+                      "long straight": .1, "bob": .12}
         elif age < 14:
             styles = {"long straight": .24, "long with fringe": .24, "ponytail": .2, "bob": .2, "long wavy": .12}
         elif age > 60:

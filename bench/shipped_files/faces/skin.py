@@ -117,7 +117,8 @@ def regions() -> dict[str, np.ndarray]:
     moustache = _around((.07, -1.53, 6.82, .055), (.16, -1.48, 6.77, .05), (.0, -1.55, 6.83, .05))
     side = (np.clip((7.3 - z) / .1, 0, 1) * np.clip((x - .58) / .06, 0, 1) * np.clip((-y - .45) / .1, 0, 1) * (y < -.3)
             * (z > 6.6))
-    return {"cheeks": _around((.38, -1.22, 7.02, .17)), "cushions": _around((.33, -1.25, 6.98, .085)), "nose": _around((0, -1.6, 7.0, .11), (.13, -1.45, 6.98, .06)),
+    return {"cheeks": _around((.38, -1.22, 7.02, .17)), "cushions": _around((.33, -1.25, 6.98, .085)),
+            "nose": _around((0, -1.6, 7.0, .11), (.13, -1.45, 6.98, .06)),
             "ears": np.clip((x - .71) / .05, 0, 1) * (z > 6.7), "chin": _around((0, -1.43, 6.4, .12)),
             "sockets": _around((.24, -1.32, 7.36, .09), (.36, -1.28, 7.38, .1)),
             "bags": _around((.27, -1.31, 7.23, .05), (.36, -1.28, 7.23, .05)),
@@ -253,7 +254,8 @@ def skin(face: Face, looks: Look, rng: np.random.Generator) -> Solid:
         "rest": rest(),
         "red": np.clip(looks.red * (.35 * w["cheeks"] + .42 * w["nose"] + .35 * w["ears"] + .16 * w["chin"])
                        + .55 * looks.rouge * w["cheeks"], 0, .9),
-        "dark": np.clip(.45 * w["sockets"] * strength[4] + (.18 + .3 * face.person.old) * w["bags"] + .9 * looks.liner * _rim(), 0, .95),
+        "dark": np.clip(.45 * w["sockets"] * strength[4] + (.18 + .3 * face.person.old) * w["bags"]
+                        + .9 * looks.liner * _rim(), 0, .95),
         "crease": np.clip(crease, 0, .85), "freckles": np.clip(w["cheeks"] + w["nose"] + .5 * w["forehead"], 0, 1),
         "stubble": .75 * looks.stubble * w["beard"],
         "shadow": looks.shadow * w["lids"], "oil": np.clip(w["nose"] + w["forehead"] + .5 * w["chin"], 0, 1) * looks.oily,
