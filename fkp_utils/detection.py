@@ -4,7 +4,7 @@ It looks at the photo at several sizes. A face is found best when its box is 20 
 the photo's longer side are enough for a portrait, and 640 for a face of a thirtieth of it. The last size is the photo's own or
 larger. Most photos it learned from stand upright, and it is surest of faces that do: where it is sure of none at the smallest
 size, it looks there for large faces in the photo turned by quarters of the circle, too. `bench/real_photos/finder.py` compares
-it with other detectors, `bench/real_photos/schedule.py` says what each size and turn finds.
+it with other detectors, `schedule.py` there says what the looks are worth.
 
 What remains as a limit: photos of more than 12 megapixels (`MAX_PIXELS`) are made as small as that, which bounds the time.
 12 pixels there are 17 of a photo of 24 megapixels, 24 of 50 and 35 of 100. How many small faces are found, the bench says.

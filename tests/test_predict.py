@@ -6,6 +6,8 @@ import io
 import json
 import os
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,6 +248,20 @@ def test_two_runs_at_once_lose_nothing_of_each_other(tmp_path):
     row = {"face": 0, "point": 0, "x": 1.25, "y": 2.0, "confidence": 0.5}
     results.update_table(out / "t.csv", {"a": [row]}), results.update_table(out / "t.csv", {"b": [row, row], "c": []})
     assert list(pd.read_csv(out / "t.csv").photo) == ["a", "b", "b"]
+
+
+def test_two_runs_that_write_one_table_at_once_lose_no_row(tmp_path, monkeypatch):
+    """The second one reads what the first one has written, though both ask at the same time; nothing else is left there."""
+    real, row = results.read_table, dict.fromkeys(results.COLUMNS, 1)
+
+    def slowly(path):
+        known = real(path)
+        time.sleep(0.3)
+        return known
+    monkeypatch.setattr(results, "read_table", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda name: results.update_table(tmp_path / "t.csv", {name: [row]}), "abc"))
+    assert sorted(real(tmp_path / "t.csv")) == ["a", "b", "c"] and len(list(tmp_path.iterdir())) == 1
 
 
 def test_rows_of_other_photos_stay_in_the_table(file, tmp_path, monkeypatch):

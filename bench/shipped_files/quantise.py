@@ -4,7 +4,7 @@
 
 A net and its decoder are exported as ONNX (https://onnx.ai) and turned into 8-bit integers: weights a channel, activations a
 tensor, whose ranges are those that 200 training photos of iBUG give, or 200 scenes for the finder. The last layer and the
-decoder stay in float32. What that costs is in the table of bench/speed/runtimes.py. About two minutes; prints the SHA-256 that
+decoder stay in float32. What that costs is in the table of bench/speed/predict.py. About two minutes; prints the SHA-256 that
 belong into `fkp_utils/nets/shipped.py`.
 """
 

@@ -1,8 +1,8 @@
 """The nets that come with the project as `predict` asks them: in 8-bit integers, by ONNX Runtime, without PyTorch.
 
 They answer as `nets.trained.Trained` does, in half the time or less, and start in a fifth of it; PyTorch alone takes seconds
-to import and 200 MB. `bench/shipped_files/quantise.py` makes the files, `bench/speed/runtimes.py` compares. Weights have 7
-bits, so that sums stay exact on processors without VNNI, too, and every processor gives the same answer.
+to import and 200 MB. `bench/shipped_files/quantise.py` makes the files, `bench/speed/predict.py` compares. Weights have 7
+bits, so that sums of products are exact on processors without VNNI, too: only rounding in the last layer differs.
 
 Format: https://onnx.ai; quantisation: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html.
 """

@@ -132,7 +132,7 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     rolls : float (k,), degrees by which the boxes are turned about their centres (default: none)
     min_first_confidence : of a first answer that a second look may follow
     second_look_shift : sides of the box by which its corners must move, in the mean, for a second look
-    unsure : bool (k,), where after a first answer that is no better the box is turned by quarters, too (default: nowhere)
+    unsure : bool (k,), where after a first answer below `MIN_CONFIDENCE` the box is turned by quarters, too (default: nowhere)
     """
     rolls = np.zeros(len(boxes)) if rolls is None else rolls.copy()
     found, sure = _look(pictures, boxes, rolls, run)

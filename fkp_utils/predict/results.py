@@ -3,12 +3,14 @@
 import glob
 import io
 import os
+import tempfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 from PIL import Image
 
 from ..files import replacing, write_json
@@ -125,10 +127,15 @@ def read_table(path: Path) -> dict[str, list[dict]]:
 
 
 def update_table(path: Path, photos: dict[str, list[dict]]) -> None:
-    """Write the rows of photos, those of others stay; whole or not at all; names that are not UTF-8 as the bytes they are."""
+    """Write the rows of photos, those of others stay; whole or not at all; names that are not UTF-8 as the bytes they are.
+
+    A second run that has rows for the same table waits, for moments; the lock is not left beside the user's photos.
+    """
     import pandas as pd
 
-    rows = [{**row, "photo": name} for name, some in {**read_table(path), **photos}.items() for row in some]
-    with replacing(path) as beside:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(
-            beside, index=False, lineterminator="\n", encoding="utf-8", errors="surrogateescape")
+    lock = Path(tempfile.gettempdir()) / f"fkp_utils.{zlib.crc32(os.fsencode(path.absolute())):08x}.lock"
+    with FileLock(lock, mode=0o666):
+        rows = [{**row, "photo": name} for name, some in {**read_table(path), **photos}.items() for row in some]
+        with replacing(path) as beside:
+            pd.DataFrame(rows, columns=COLUMNS).to_csv(
+                beside, index=False, lineterminator="\n", encoding="utf-8", errors="surrogateescape")
