@@ -85,6 +85,8 @@ def test_shipped_files_are_small_and_name_no_file_of_a_machine(name):
     for what in ("title", "size", "flip_offset", "finds_faces", "convention"):
         assert getattr(net, what) == getattr(run, what), what
     assert asdict(net.crop) == asdict(run.crop)
+    points = np.arange(136.0).reshape(1, 68, 2)
+    np.testing.assert_allclose(net.on_labels_side(points), run.on_labels_side(points))
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime
 
 from ..datasets.crop import Crop
-from ..landmarks import Convention
+from ..landmarks import Convention, moved_aside
 from ..processors import usable
 from .peaks import peaks
 from .shipped import check_sha256, find_weights, known_sha256
@@ -94,6 +94,10 @@ class Quantised:
         if not self.finds_faces:
             raise ValueError(f"{self.title} finds landmarks, not faces")
         return peaks(self._run("maps", images), min_confidence)
+
+    def on_labels_side(self, landmarks: np.ndarray) -> np.ndarray:
+        """Landmarks (N, n, 2) where the labels lie that the net learned from, as `Trained.on_labels_side` has it."""
+        return moved_aside(landmarks, self.convention, self.flip_offset)
 
     @contextmanager
     def apart(self) -> Iterator[tuple[ThreadPoolExecutor, int]]:
