@@ -1,12 +1,16 @@
 """Sabotaged trainings: each probe shows what `FAULTS` says of it, and a diagnosis is answered."""
 
+import ast
+import re
 from dataclasses import replace
 from itertools import pairwise
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_project import PROJECT
 from torch import nn
 
 from fkp_utils import pieces, sabotage
@@ -135,6 +139,18 @@ def test_spread_is_the_deviation_over_faces_by_numpy(toy):
     with torch.no_grad():
         answers = net(torch.from_numpy(faces.images[:16, None]).float() / 255 - 0.5).numpy()
     assert sabotage.layer_spread(net, faces) == {"0": pytest.approx(answers.std(0, ddof=1).mean(), rel=1e-4)}
+
+
+@pytest.mark.parametrize("name, count", [("1_nose_tip", 3), ("3_larger_dataset", 4), ("4_heatmaps", 3)])
+def test_the_seeds_that_a_notebook_prints_draw_the_faults_beside_them(name, count, monkeypatch):
+    monkeypatch.setattr(sabotage, "Patient", lambda recipe, train, val, fault, checkpoints: fault)
+    cells = nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells
+    [made] = [cell.source for cell in cells if "sabotage.hand_over(" in cell.source]
+    faults = ast.literal_eval(re.search(r"^faults = (\(.*?\))", made, re.M)[1])
+    [told] = [cell.source for cell in cells if cell.source.startswith("<details>") and "(seed " in cell.source]
+    seeds = {(fault.lower(), int(seed)) for fault, seed in re.findall(r"([A-Za-z][\w ]+)\** \(seed (\d)\)", told)}
+    assert len(seeds) == count == len(faults)
+    assert seeds == {(sabotage.hand_over(None, None, None, faults, seed), seed) for _, seed in seeds}
 
 
 @pytest.fixture(scope="module")
