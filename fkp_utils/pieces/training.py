@@ -50,7 +50,7 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
             return "not yet: an item is nothing"
         if not isinstance(item, tuple | list) or len(item) != 2:
             return "wrong: an item is a picture and its target, two things"
-        seen, target = (torch.as_tensor(part) for part in item)
+        seen, target = (torch.as_tensor(part).clone() for part in item)          # for its own changes in place
         if seen.shape != (1, 6, 9):
             return f"wrong: the picture has the shape {tuple(seen.shape)}, not (1, 6, 9): one channel, rows, columns"
         if target.shape != (2,):
