@@ -8,7 +8,7 @@ goes through. A function that returns nothing yet is told "not yet". There are t
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import combinations
@@ -101,6 +101,25 @@ def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[s
     return said_of(lambda: _judged(yours, right, cases, mistakes, partial(close, tolerance=tolerance), loops))
 
 
+_GENERAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "x and y are exchanged: (y, x), not (x, y)": lambda x: np.concatenate([x[..., 1::-1], x[..., 2:]], -1),
+    "rounded to whole numbers": np.round, "cut to whole numbers": np.floor, "the sign is the other way round": np.negative,
+    "half a pixel off: pixel centres are integers; too much": lambda x: x + 0.5,
+    "half a pixel off: pixel centres are integers; too little": lambda x: x - 0.5}
+
+
+def _in_general(right: Answer, cases: Sequence[tuple], expected: list[np.ndarray]) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """What is wrong, and the answers: the right ones changed, or the right function's for an argument that was changed."""
+    for what, change in _GENERAL.items():
+        with suppress(Exception):                        # such as exchanging the x and y of one number
+            yield f"{what}, in the answer", [change(answer) for answer in expected]
+        for k, name in enumerate(inspect.signature(right).parameters):
+            with suppress(Exception):
+                yield f"{what}, in `{name}`", _answers(right, [tuple(
+                    change(np.array(x)) if i == k and np.array(x).dtype == float and np.ndim(x) else x
+                    for i, x in enumerate(case)) for case in cases])
+
+
 @np.errstate(all="ignore")
 def _judged(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer],
             close: Callable[[Any, Any], bool], loops: bool) -> str:
@@ -124,6 +143,9 @@ def _judged(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict
         pairs = [(a, b) for a, b in combinations(range(len(cases)), 2) if not close(expected[a], expected[b]) and all(
             np.array_equal(x, y) == (i != k) for i, (x, y) in enumerate(zip(cases[a], cases[b])))]
         ignored += [f"`{name}`"] if pairs and all(close(found[a], found[b]) for a, b in pairs) else []
+    for what, answers in () if ignored else _in_general(right, cases, expected):
+        if all(map(close, found, answers)):
+            return f"wrong: {what}"
     why = (f"a constant: it is the same for every {' and '.join(ignored)}; " if ignored else
            f"right in {sum(fits)} of {len(fits)} cases, but " * any(fits))
     k = fits.index(False)
@@ -221,12 +243,15 @@ def check_nme(yours: Answer, seed: int = 0) -> Verdict:
         "divided by the wrong distance: only along x": lambda p, t, c: nme(p, t, c) * eyes(t, c) / eyes(t * [1, 0], c),
         "divided by the wrong distance: the inner eye corners": lambda p, t, c: nme(p, t, (39, 42)),
         "divided by the wrong distance: that of the jaw's ends": lambda p, t, c: nme(p, t, (0, 16)),
+        "the sum over the landmarks, not their mean": lambda p, t, c: nme(p, t, c) * p.shape[1],
         "divided by 68, not by the number of landmarks": lambda p, t, c: nme(p, t, c) * p.shape[1] / 68,
         "one number for all faces; each face has its own": lambda p, t, c: nme(p, t, c).mean(),
         "x and y apart: the distance is the root of the sum of their squares":
             lambda p, t, c: 100 * np.abs(p - t).mean((1, 2)) / eyes(t, c),
         "the root of the mean square, not the mean distance":
             lambda p, t, c: 100 * np.sqrt(np.square(p - t).sum(-1).mean(1)) / eyes(t, c),
+        "divided by the mean distance of all faces' eyes; each face has its own":
+            lambda p, t, c: nme(p, t, c) * eyes(t, c) / eyes(t, c).mean(),
         "not divided by anything: these are pixels": lambda p, t, c: np.linalg.norm(p - t, axis=-1).mean(1)})
 
 
@@ -241,12 +266,10 @@ def check_to_image(yours: Answer, seed: int = 0) -> Verdict:
     cases = [(_faces(1, n, seed)[0], square, size) for n, square, size in (
         (5, (30.0, 12.0, 300.0), 100), (5, (30.0, 12.0, 300.0), 224), (5, (-7.5, 3.0, 64.0), 224), (1, (8.0, -9.5, 90.0), 128))]
     return check(yours, to_image, cases, {
-        "half a pixel off: pixel centres are integers, edges lie half a pixel outside": lambda p, q, s: p * q[2] / s + q[:2],
         "left and top were not added": lambda p, q, s: (p + 0.5) * q[2] / s,
         "the scale is the wrong way round: size / side takes photos to crops": lambda p, q, s: (p + 0.5) * s / q[2] + q[:2],
         "this is the inverse: from the photo into the crop": lambda p, q, s: (p - q[:2]) * s / q[2] - 0.5,
-        "left and top must not be scaled": lambda p, q, s: (p + 0.5 + q[:2]) * q[2] / s,
-        "half a pixel of the photo too much: left and top are edges already": lambda p, q, s: to_image(p, q, s) - 0.5})
+        "left and top must not be scaled": lambda p, q, s: (p + 0.5 + q[:2]) * q[2] / s})
 
 
 def cosine_rate(step: int, steps: int, peak: float, warmup: int) -> float:
@@ -265,6 +288,9 @@ def check_schedule(yours: Answer, seed: int = 0) -> Verdict:
     def late(formula: Answer) -> Answer:
         return lambda k, n, p, w: p * k / w if k < w else formula(k, n, p, w)
     return check(yours, cosine_rate, cases, {
+        "a quotient of whole numbers by //, which is 0 until it is 1": lambda k, n, p, w: cosine_rate(k, n, p, w) * (k >= w),
+        "the cosine does not end at zero: n - w steps are left for it": late(
+            lambda k, n, p, w: p * 0.5 * (1 + cos(pi * (k - w) / n))),
         "there is no warm-up": lambda k, n, p, w: p * 0.5 * (1 + cos(pi * k / n)),
         "the cosine must start where the warm-up ends: (step - warmup) / (steps - warmup)":
             late(lambda k, n, p, w: p * 0.5 * (1 + cos(pi * k / n))),
@@ -287,8 +313,8 @@ def check_gaussians(yours: Answer, seed: int = 0) -> Verdict:
     cases = [(np.random.default_rng((n, seed)).uniform(4, 16, (n, 2)), size, sigma) for n, size, sigma in (
         (3, (20, 28), 2.0), (3, (24, 20), 2.0), (3, (20, 28), 1.3), (1, (24, 20), 1.3), (6, (30, 33), 1.7))]
     return check(yours, gaussians, cases, {
-        "x and y are exchanged: points are (x, y), arrays are [row, column]": lambda p, s, g: gaussians(p[:, ::-1], s, g),
-        "the points were rounded: a Gaussian may stand between pixels": lambda p, s, g: gaussians(p.round(), s, g),
+        "a minus is missing: it must fall away from the landmark": lambda p, s, g: 1 / gaussians(p, s, g),
+        "divided by 2 pi sigma^2; here the peak is wanted to be 1": lambda p, s, g: gaussians(p, s, g) / (2 * pi * g**2),
         "sigma is not squared": lambda p, s, g: gaussians(p, s, sqrt(g)),
         "without the 2 under the square": lambda p, s, g: gaussians(p, s, g / sqrt(2)),
         "the distance is not squared": lambda p, s, g: np.exp(-np.sqrt(-np.log(gaussians(p, s, g)) * 2 * g**2) / (2 * g**2)),
@@ -318,14 +344,15 @@ def check_soft_argmax(yours: Answer, seed: int = 0) -> Verdict:
         rows, columns = np.unravel_index(logits.reshape(len(logits), -1).argmax(1), logits.shape[1:])
         return np.stack([columns, rows], -1)
     return check(yours, soft_argmax, cases, {
-        "(y, x), not (x, y)": lambda m: soft_argmax(m)[:, ::-1],
+        "in shares of the map, not in pixels": lambda m: soft_argmax(m) / (np.array(m.shape[:0:-1]) - 1),
+        "softmax over each row alone; all pixels of a map together":
+            lambda m: soft_argmax(m - np.log(np.exp(m).sum(2, keepdims=True))) * np.array([m.shape[1], m.shape[1]]),
         "the logits weigh without a softmax": _mean_position,
         "exp without the sum beneath it: the weights must add up to 1":
             lambda m: soft_argmax(m) * np.exp(m).sum((1, 2))[:, None],
         "softmax over all maps together; each map has its own": lambda m: soft_argmax(m) * (
             np.exp(m).sum((1, 2)) / np.exp(m).sum())[:, None],
         "the brightest pixel, in whole pixels: that is argmax": brightest,
-        "half a pixel off: pixel centres are integers, starting with 0": lambda m: soft_argmax(m) + 0.5,
         "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
 
 

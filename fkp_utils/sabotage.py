@@ -11,15 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from .augment import Augment, to_float
 from .datasets import FaceDataset, IBugFaces, IMMFaces
-from .datasets.crop import clip_boxes
 from .datasets.images import read_gray
 from .exercises import Verdict
 from .metrics import mean_shape, nme, point_errors, region_errors
 from .nets.recipe import Recipe
+from .nets.targets import Heatmaps
 from .nets.trained import Trained, new_model
 from .training.loop import fit
 
@@ -76,18 +77,21 @@ def _by_the_batch(recipe, model, train, val):
     return recipe, model, train, val
 
 
-_NO_BETTER, _FAR = "no better than the mean shape", "faces far from the mean shape are worst"
+_NO_BETTER, _FAR = "about as far off as the mean shape", "faces far from the mean shape are worst"
 _KEPT = "each layer keeps as much of the spread as in any fresh net of its kind"
 FAULTS = {                                                # "" where a probe shows now this, now that
-    "targets in pixels": Fault(_in_pixels, (_NO_BETTER, "it cannot", _KEPT, _FAR)),
-    "collapsed initial weights": Fault(_collapsed, (
-        _NO_BETTER, "", "each layer keeps less than a tenth of the spread before it", _FAR)),
+    "targets in pixels": Fault(_in_pixels, (_NO_BETTER, "several times what a healthy net leaves is left", _KEPT, _FAR)),
+    "collapsed initial weights": Fault(_collapsed, (      # which batch normalisation mends
+        "", "", "each layer keeps less than a tenth of the spread before it", _FAR)),
     "validation persons in training": Fault(_leaked, (
         "as far below the mean shape on validation faces as on training faces", "it can", _KEPT, "")),
     "left and right not exchanged": Fault(_not_exchanged, (_NO_BETTER, "it can", _KEPT, "")),
-    "heatmaps of sum one": Fault(_faint, ("far worse than the mean shape", "it cannot", _KEPT, "all are wrong")),
-    "clipped boxes": Fault(_clipped, ("below the mean shape", "it can", _KEPT, "faces whose box leaves the picture are worst")),
-    "batch norm left in train mode": Fault(_by_the_batch, ("one face at a time gets other answers", "", _KEPT, ""))}
+    "heatmaps of sum one": Fault(_faint, (
+        "several times as far off as the mean shape", "it cannot", _KEPT, "at its landmark a map is as good as zero")),
+    "clipped boxes": Fault(_clipped, ("", "it can, but for faces whose crop leaves the photo", _KEPT,
+                                      "faces whose crop leaves the photo are far worse than the others")),
+    "batch norm left in train mode": Fault(_by_the_batch, (
+        "one face at a time gets other answers", "it can", "the layers' spread hardly falls", ""))}
 
 
 def changed(faces: FaceDataset, of_class: dict | None = None, **attributes) -> FaceDataset:
@@ -98,12 +102,19 @@ def changed(faces: FaceDataset, of_class: dict | None = None, **attributes) -> F
     return other
 
 
+def outside(faces: IBugFaces) -> np.ndarray:
+    """Of which faces the square that the crop shows leaves the photo, bool (N,)."""
+    corner, side = np.split(faces.crop.squares(faces.boxes) + [0.5, 0.5, 0], [2], 1)
+    return ((corner < 0) | (corner + side > faces.sizes)).any(1)
+
+
 def with_clipped_boxes(faces: IBugFaces) -> FaceDataset:
-    """The faces cut out by what of their boxes lies on the picture, their landmarks as if by the whole boxes."""
-    boxes = clip_boxes(faces.boxes, faces.sizes)
+    """Each crop what of its square lies on the photo, stretched to the crop's size; the landmarks as if by the whole square."""
     images = np.array(faces.images)
-    for k in np.flatnonzero((boxes != faces.boxes).any(1)):
-        images[k] = faces.crop.cut(read_gray(faces.folder / faces.names[k]), boxes[k])
+    for k in np.flatnonzero(outside(faces)):
+        photo, (left, top, side) = read_gray(faces.folder / faces.names[k]), faces.crop.squares(faces.boxes[k:k + 1])[0]
+        edges = np.clip(np.add([left, top, left + side, top + side], 0.5), 0, photo.size * 2)
+        images[k] = photo.resize(images.shape[:0:-1], Image.Resampling.BILINEAR, tuple(edges))
     return changed(faces, images=images)
 
 
@@ -136,13 +147,15 @@ class Patient:
         return fit(model, train, val, replace(recipe, **after), self._checkpoints, progress=False)    # a bar counts the faces
 
     def baseline(self) -> Readings:
-        """Mean distance in pixels from the truth: of the mean shape, and of the net's answers.
+        """Mean distance in pixels from the truth: of the mean shape of the training faces, and of the net's answers.
 
         Spread is the standard deviation in pixels over the validation faces: 0 is one answer for all of them.
         """
-        guess, found = mean_shape(self.train.landmarks)[None].repeat(len(self.val), 0), self.run.predict(self.val)
+        shape, found = mean_shape(self.train.landmarks)[None], self.run.predict(self.val)
+        guess, shapes = shape.repeat(len(self.val), 0), shape.repeat(len(self.train), 0)
         return Readings({
-            "mean shape": distance(guess, self.val), "training faces": distance(self.run.predict(self.train), self.train),
+            "mean shape": distance(guess, self.val), "mean shape, training": distance(shapes, self.train),
+            "training faces": distance(self.run.predict(self.train), self.train),
             "validation faces": distance(found, self.val),
             "one face at a time": distance(self.run.predict(self.val, 1), self.val),
             "spread of the answers": float(found.std(0).mean()),
@@ -159,7 +172,8 @@ class Patient:
         run = self._trained(recipe, few, few, augment=Augment())
         few = self._made(recipe, few, few)[3]
         return Readings({"mean shape": distance(mean_shape(few.landmarks)[None].repeat(len(few), 0), few),
-                         "the net": distance(run.predict(few), few)})
+                         "the net": distance(run.predict(few), few),
+                         "its worst face": float(np.nanmax(point_errors(run.predict(few), few.landmarks).mean(1)))})
 
     def spread(self) -> Readings:
         """Standard deviation over faces of each layer's answers, on average over its numbers, before training."""
@@ -168,20 +182,26 @@ class Patient:
     def errors(self) -> Readings:
         """Of validation faces: mean distance in pixels by view, of one landmark; else NME in percent by region of the face.
 
-        Where faces have boxes, also the mean NME of all faces whose box leaves the picture, and of the others.
+        Then also the distance between the eyes, in percent of the true one; heights of heatmaps, where the net has them; and
+        where faces have boxes the mean NME of all, training faces, too, whose crop leaves the photo, and of the others.
         """
-        found, convention = self.run.predict(self.val), self.val.convention
+        found, truth, convention = self.run.predict(self.val), self.val.landmarks, self.val.convention
         if convention.eye_corners is None:
             views = np.array([self.val.view(k) if isinstance(self.val, IMMFaces) else 0 for k in range(len(self.val))])
-            far = point_errors(found, self.val.landmarks).mean(1)
+            far = point_errors(found, truth).mean(1)
             return Readings({f"view {view}": float(far[views == view].mean()) for view in np.unique(views)})
-        groups = Readings(region_errors(found, self.val.landmarks, convention))
+        said = Readings(region_errors(found, truth, convention))
+        left, right = convention.eye_corners
+        apart, should = (np.linalg.norm(points[:, left] - points[:, right], axis=-1) for points in (found, truth))
+        said["between the eyes, %"] = float(100 * np.nanmean(apart / should))
+        if isinstance(self.run.target, Heatmaps):
+            said.update(heights(self.run, self.run.target, self.val))
         if not isinstance(self.val, IBugFaces) or not isinstance(self.train, IBugFaces):
-            return groups
+            return said
         sets = (self.train, self.val)
         far = np.concatenate([nme(self.run.predict(faces), faces.landmarks, convention) for faces in sets])
-        over = np.concatenate([(clip_boxes(faces.boxes, faces.sizes) != faces.boxes).any(1) for faces in sets])
-        return Readings(groups | {"box leaves the picture": float(far[over].mean()), "box inside": float(far[~over].mean())})
+        over = np.concatenate([outside(faces) for faces in sets])
+        return Readings(said | {"crop leaves the photo": float(far[over].mean()), "crop inside": float(far[~over].mean())})
 
     def diagnose(self, fault: object) -> Verdict:
         """Right, or which probe speaks against it."""
@@ -200,6 +220,16 @@ class Patient:
 def distance(predicted: np.ndarray, faces: FaceDataset) -> float:
     """Mean distance in pixels of landmarks (N, n, 2) from the true ones, of all that are known."""
     return float(np.nanmean(point_errors(predicted, faces.landmarks)))
+
+
+def heights(run: Trained, target: Heatmaps, faces: FaceDataset) -> Readings:
+    """Mean height of a net's heatmaps: of a target's peak, of a map's highest place, and of its place at the landmark."""
+    images, points = faces.batch(range(len(faces)))
+    maps, (h, w) = target.heatmaps(run.logits(images)), target.grid
+    x, y = ((points + 0.5) / target.stride - 0.5).round().long().unbind(-1)
+    there = maps.flatten(2).gather(2, (x.clamp(0, w - 1) + w * y.clamp(0, h - 1))[..., None])
+    return Readings({"a target's peak": float(target.encode(points).amax((2, 3)).mean()),
+                     "a map's highest place": float(maps.amax((2, 3)).mean()), "a map at its landmark": float(there.mean())})
 
 
 def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> Readings:

@@ -19,7 +19,6 @@ from fkp_utils.landmarks import NOSE
 from fkp_utils.nets.models import NoseNet
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import Coordinates
-from fkp_utils.pieces import training
 from fkp_utils.training.loop import Trainer
 
 
@@ -125,17 +124,53 @@ def cleared_too_soon(model, optimizer, images, targets):
     return loss
 
 
-@pytest.mark.parametrize("yours", [by_hand, cleared_after, pieces.training_step])
+def never_cleared(model, optimizer, images, targets):
+    error = model(images) - targets
+    loss = (error * error).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def never_stepped(model, optimizer, images, targets):
+    model.zero_grad()
+    loss = torch.square(targets - model(images)).mean()
+    loss.backward()
+    return loss.item()
+
+
+def stepped_too_soon(model, optimizer, images, targets):
+    optimizer.step()                                      # moves by the gradients of the step before, at first by none
+    for weight in model.parameters():
+        weight.grad = None
+    loss = torch.square(targets - model(images)).mean()
+    loss.backward()
+    return loss.item()
+
+
+def with_loss(measure):
+    """The right order, and a loss of the differences (b, 2)."""
+    def step(model, optimizer, images, targets):
+        loss = measure(model(images) - targets)
+        model.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+    return step
+
+
+@pytest.mark.parametrize("yours", [by_hand, cleared_after, with_loss(lambda error: (error ** 2).sum() / error.numel())])
 def test_steps_that_are_right(yours):
     assert pieces.check_step(yours) == "right"
 
 
 @pytest.mark.parametrize("yours, said", [
-    (lambda *given: None, "not yet"), (training._step_of("backward", "step"), "still there"), (cleared_too_soon, "do not move"),
-    (training._step_of("clear", "backward"), "do not move"), (training._step_of("step", "clear", "backward"), "before its own"),
-    (lambda m, o, x, t: by_hand(m, o, x, t) * t.numel(), "the sum of the squares"), (training._loss_of(F.l1_loss), "absolute"),
-    (training._loss_of(lambda a, b: F.mse_loss(a, b).sqrt()), "root"), (training._loss_of(F.smooth_l1_loss), "first loss"),
-    (training._loss_of(lambda a, b: (a - b).square().sum(1).mean()), "half of that"),
+    (lambda *given: None, "not yet"), (never_cleared, "still there"), (cleared_too_soon, "do not move"),
+    (never_stepped, "do not move"), (stepped_too_soon, "before its own"),
+    (with_loss(lambda error: (error ** 2).sum()), "the sum of the squares"),
+    (with_loss(lambda error: error.abs().mean()), "absolute"), (with_loss(lambda error: (error ** 2).mean() ** 0.5), "root"),
+    (with_loss(lambda error: error.pow(4).mean()), "first loss"),
+    (with_loss(lambda error: (error[:, 0] ** 2 + error[:, 1] ** 2).mean()), "half of that"),
     (lambda m, o, x, t: by_hand(m, torch.optim.SGD(m.parameters(), 0.1), x, t), "weights after"),
     (lambda m: 1, "raises TypeError")])
 def test_steps_that_are_wrong(yours, said):
@@ -143,7 +178,7 @@ def test_steps_that_are_wrong(yours, said):
 
 
 def test_the_right_step_is_the_packages():
-    """`Trainer.step` and the exercise's, from the same weights on the same faces: the same losses, the same weights."""
+    """`Trainer.step` and one by hand, from the same weights on the same faces: the same losses, the same weights."""
     class Noses(FaceDataset):
         convention = NOSE
 
@@ -163,7 +198,7 @@ def test_the_right_step_is_the_packages():
         trainer = Trainer(net, faces, faces, recipe, torch.device("cpu"))
         optimizer = torch.optim.AdamW(net.parameters(), 1e-3)
         losses.append([float(trainer.step(images, landmarks) if way == "package" else
-                             pieces.training_step(net, optimizer, images, targets)) for _ in range(2)])
+                             by_hand(net, optimizer, images, targets)) for _ in range(2)])
         nets.append(torch.cat([p.detach().flatten() for p in net.parameters()]))
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
     torch.testing.assert_close(nets[0], nets[1], atol=1e-6, rtol=1e-4)
@@ -175,7 +210,7 @@ def epoch_of(shuffle=True, drop=False, training=True, mean="faces", batch=None):
             model.train()
         total, count, losses = 0.0, 0, []
         for images, targets in DataLoader(faces, batch or size, shuffle=shuffle, drop_last=drop):
-            loss = float(pieces.training_step(model, optimizer, images, targets))
+            loss = by_hand(model, optimizer, images, targets)
             total, count = total + loss * len(images), count + len(images)
             losses.append(loss)
         return {"faces": total / count, "batches": sum(losses) / len(losses), "last": losses[-1], "sum": sum(losses),

@@ -66,14 +66,14 @@ class Lazy(nn.Module):
         return self.norms[-1 - k](self.smooth[k](up + self.side(levels, k))).relu()
 
 
-class InPlace(Pyramid):
+class FromAStack(Pyramid):
     def forward(self, levels):
         levels = list(levels)
         for k, side in enumerate(self.sides):
             levels[k] = side(levels[k])
         while len(levels) > 1:
             up = levels.pop()
-            levels[-1] += F.interpolate(up, levels[-1].shape[2:], mode="bilinear", align_corners=False)
+            levels[-1] = levels[-1] + F.interpolate(up, levels[-1].shape[2:], mode="bilinear", align_corners=False)
             levels[-1] = self.smooth[len(levels) - 1](levels[-1])
         return levels[0]
 
@@ -82,7 +82,7 @@ def pyramid(**mistake):
     return lambda *given: Pyramid(*given, **mistake)
 
 
-@pytest.mark.parametrize("yours", [Pyramid, Lazy, InPlace, lambda *given: Pyramid(*given).train()])
+@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, lambda *given: Pyramid(*given).train()])
 def test_pyramids_that_are_right(yours):
     for seed in (0, 1, 2):
         assert pieces.check_pyramid(yours, seed=seed) == "right"
@@ -109,7 +109,8 @@ class Without(nn.Module):
     (Without, "0 laterals 1x1 and 3 smoothings"), (pyramid(count=3), "3 laterals"),
     (lambda *given: nn.ModuleList(Pyramid(*given).sides), "0 smoothings"),
     (pyramid(mode="nearest"), "nearest"), (pyramid(align_corners=True), "align_corners"),
-    (pyramid(join=torch.mul), "multiplies"), (pyramid(join=lambda up, beside: beside), "what comes up is not used"),
+    (pyramid(join=torch.mul), "multiplies"), (pyramid(join=lambda up, beside: beside.add_(up)), "inplace operation"),
+    (pyramid(join=lambda up, beside: beside), "what comes up is not used"),
     (pyramid(join=lambda up, beside: up), "laterals are not used"), (pyramid(apart=True), "before it is smoothed"),
     (pyramid(side={"relu": False}), "no ReLU at the laterals"), (pyramid(sums={"relu": False}), "no ReLU after smoothing"),
     (pyramid(side={"relu": False}, sums={"relu": False}), "no ReLU at all"), (pyramid(side={"bias": True}), "needs no bias"),

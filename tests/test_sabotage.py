@@ -1,18 +1,24 @@
 """Sabotaged trainings: each probe shows what `FAULTS` says of it, and a diagnosis is answered."""
 
+import ast
+import re
 from dataclasses import replace
 from itertools import pairwise
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from test_project import PROJECT
 from torch import nn
 
-from fkp_utils import sabotage
+from fkp_utils import pieces, sabotage
 from fkp_utils.augment import Augment
-from fkp_utils.datasets import FaceDataset, IBugFaces, IMMNoses
+from fkp_utils.datasets import Crop, FaceDataset, IBugFaces, IMMNoses
 from fkp_utils.landmarks import IMM_58
-from fkp_utils.nets.models import NoseNet
+from fkp_utils.nets.models import NETS, NoseNet
+from fkp_utils.nets.targets import Heatmaps
 from fkp_utils.profiles import recipe
 from fkp_utils.sabotage import FAULTS, PROBES, Patient
 
@@ -45,7 +51,9 @@ def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(few):
     assert patient.diagnose("targets in pixels") == (
         "no: look at `spread` again. With targets in pixels it would say: "
         "each layer keeps as much of the spread as in any fresh net of its kind. Does it?")
-    assert "look at `baseline`" in patient.diagnose("validation persons in training")
+    assert "look at `spread`" in patient.diagnose("validation persons in training")
+    assert Patient(*few, "validation persons in training").diagnose("targets in pixels") == (
+        "no: look at `baseline` again. With targets in pixels it would say: about as far off as the mean shape. Does it?")
     assert all(patient.diagnose(nothing).startswith("not yet") for nothing in (..., "...", "", None))
     assert patient.diagnose("bad luck").startswith("no such fault; there are: targets in pixels, collapsed")
 
@@ -87,13 +95,42 @@ def test_batch_norm_left_in_train_mode_answers_by_the_batch():
     torch.testing.assert_close(answer.flatten(), torch.tensor([-1., 1.]), atol=1e-4, rtol=0)
 
 
-def test_a_clipped_box_changes_only_faces_whose_box_leaves_the_picture(embedded):
-    faces = IBugFaces(embedded, "train", crop=recipe("quick", "resnet").crop)
-    left, top, right, bottom = faces.boxes[:, 0], faces.boxes[:, 1], *(faces.boxes[:, :2] + faces.boxes[:, 2:]).T
-    leaves = (left < 0) | (top < 0) | (right > faces.sizes[:, 0]) | (bottom > faces.sizes[:, 1])
+def test_a_clipped_box_changes_only_faces_whose_crop_leaves_the_photo(embedded):
+    """A crop's square has 1.4 times the box's longer side, and its centre a tenth of the box's height further down."""
+    faces = IBugFaces(embedded, "train", crop=recipe("quick", "resnet_improved").crop)
+    (left, top, w, h), (width, height) = faces.boxes.T, faces.sizes.T
+    x, y, half = left + w / 2, top + 0.6 * h, 0.7 * np.maximum(w, h)
+    leaves = (x - half < 0) | (y - half < 0) | (x + half > width) | (y + half > height)
     cut = sabotage.with_clipped_boxes(faces)
-    assert 0 < leaves.sum() < len(faces)
+    assert (sabotage.outside(faces) == leaves).all() and 0 < leaves.sum() < len(faces)
     assert ((cut.images != faces.images).any((1, 2)) == leaves).all() and cut.landmarks is faces.landmarks
+
+
+def test_a_clipped_crop_is_what_slicing_the_photo_gives_stretched(tmp_path):
+    """A square of 8 pixels at (-4, 0) of a photo that grows brighter to the right: the right half of it, twice as wide."""
+    Image.fromarray(np.tile(np.arange(0, 160, 10, np.uint8), (8, 1))).save(tmp_path / "a.png")
+    faces = object.__new__(IBugFaces)
+    faces.folder, faces.names, faces.crop = tmp_path, ["a.png"], Crop(1.0, 0.0, 8)
+    faces.boxes, faces.sizes = np.array([[-4.0, 0, 8, 8]]), np.array([[16, 8]])
+    faces.images, faces.landmarks = np.zeros((1, 8, 8), np.uint8), np.zeros((1, 68, 2), np.float32)
+    expected = (np.arange(8) + 0.5) / 2 - 0.5             # where in the photo the centre of each column lies
+    found = sabotage.with_clipped_boxes(faces).images[0]
+    assert found[3].tolist() == pytest.approx(10 * expected.clip(0), abs=1)
+
+
+def test_heights_of_heatmaps_by_hand():
+    """A net that answers 1 at (2, 1), 3 at (5, 4), else 0, for a face whose landmark is at (2.2, 0.9)."""
+    class Faces(FaceDataset):
+        names, images, landmarks = ["a"], np.zeros((1, 6, 8), np.uint8), np.array([[[2.2, 0.9]]], np.float32)
+
+    class Run:
+        @staticmethod
+        def logits(images):
+            maps = torch.zeros(1, 1, 6, 8)
+            maps[0, 0, 1, 2], maps[0, 0, 4, 5] = 1, 3
+            return maps
+    found = sabotage.heights(Run(), Heatmaps((6, 8), "mse", sigma=2.0, scale=10.0), Faces())
+    assert list(found.values()) == pytest.approx([10 * np.exp(-(0.2**2 + 0.1**2) / 8), 3, 1])
 
 
 def test_spread_is_the_deviation_over_faces_by_numpy(toy):
@@ -102,6 +139,18 @@ def test_spread_is_the_deviation_over_faces_by_numpy(toy):
     with torch.no_grad():
         answers = net(torch.from_numpy(faces.images[:16, None]).float() / 255 - 0.5).numpy()
     assert sabotage.layer_spread(net, faces) == {"0": pytest.approx(answers.std(0, ddof=1).mean(), rel=1e-4)}
+
+
+@pytest.mark.parametrize("name, count", [("1_nose_tip", 3), ("3_larger_dataset", 4), ("4_heatmaps", 3)])
+def test_the_seeds_that_a_notebook_prints_draw_the_faults_beside_them(name, count, monkeypatch):
+    monkeypatch.setattr(sabotage, "Patient", lambda recipe, train, val, fault, checkpoints: fault)
+    cells = nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells
+    [made] = [cell.source for cell in cells if "sabotage.hand_over(" in cell.source]
+    faults = ast.literal_eval(re.search(r"^faults = (\(.*?\))", made, re.M)[1])
+    [told] = [cell.source for cell in cells if cell.source.startswith("<details>") and "(seed " in cell.source]
+    seeds = {(fault.lower(), int(seed)) for fault, seed in re.findall(r"([A-Za-z][\w ]+)\** \(seed (\d)\)", told)}
+    assert len(seeds) == count == len(faults)
+    assert seeds == {(sabotage.hand_over(None, None, None, faults, seed), seed) for _, seed in seeds}
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +194,82 @@ def test_the_spread_shows_it(noses):
 def test_turned_faces_lie_far_from_the_mean_and_are_worst(noses, fault):
     found = noses[fault].errors()
     assert min(found["view 3"], found["view 4"]) > max(found[f"view {k}"] for k in (1, 2, 5, 6))
+
+
+# ---------------------------------------------------------------- a net with crops, and one with heatmaps, as notebooks 3 and 4
+
+
+@pytest.fixture(scope="module")
+def crops(embedded):
+    """Notebook 3's small ResNet, by its recipe."""
+    def small_resnet(width, n):
+        blocks = [pieces.basic_block(*how) for how in ((16, 16, 1), (16, 32, 2), (32, 64, 2), (64, 64, 2))]
+        return nn.Sequential(nn.Conv2d(1, 16, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(16), nn.ReLU(), *blocks,
+                             nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(64 * 9, 136))
+    NETS["small ResNet"] = small_resnet
+    made = replace(recipe("quick", "resnet_improved"), net="small ResNet", size=(48, 48), epochs=12, batch=16, lr=7e-4,
+                   limit=240, ema=0.0, bf16=False, augment=Augment())
+    faces = [IBugFaces(embedded, split, crop=Crop(1.4, 0.1, 48)) for split in ("train", "val")]
+    yield {fault: Patient(made, *faces, fault) for fault in (
+        "", "targets in pixels", "clipped boxes", "batch norm left in train mode", "validation persons in training")}
+    del NETS["small ResNet"]
+
+
+@pytest.fixture(scope="module")
+def maps(embedded):
+    """Notebook 4's small U-Net, by its recipe."""
+    made = replace(recipe("quick", "unet_trial"), size=(48, 48), epochs=16, loss="cross_entropy", sigma=2.0, batch=8, lr=3e-3,
+                   limit=None, bf16=False)
+    faces = IBugFaces(embedded, "train", crop=made.crop).first(48), IBugFaces(embedded, "val", crop=made.crop)
+    return {fault: Patient(made, *faces, fault) for fault in (
+        "", "heatmaps of sum one", "left and right not exchanged", "validation persons in training")}
+
+
+def shares(patient):
+    """Errors of training and of validation faces in units of the mean shape's."""
+    found = patient.baseline()
+    return found["training faces"] / found["mean shape, training"], found["validation faces"] / found["mean shape"]
+
+
+@pytest.mark.training
+def test_the_baseline_tells_faults_of_nets_with_crops_and_heatmaps(crops, maps):
+    for patients in (crops, maps):
+        (train, val), leaked = shares(patients[""]), shares(patients["validation persons in training"])
+        assert train < 0.35 and val > 1.5 * train and leaked[1] < 1.3 * leaked[0]
+    assert min(shares(crops["targets in pixels"])) > 0.75
+    assert 0.9 < min(shares(maps["left and right not exchanged"])) < max(shares(maps["left and right not exchanged"])) < 1.7
+    assert min(shares(maps["heatmaps of sum one"])) > 3
+    alone = {fault: found["one face at a time"] / found["validation faces"] for fault, found in (
+        (fault, patient.baseline()) for fault, patient in crops.items())}
+    assert abs(alone.pop("batch norm left in train mode") - 1) > 0.02 > max(abs(share - 1) for share in alone.values())
+
+
+@pytest.mark.training
+def test_learning_by_heart_tells_faults_of_nets_with_crops_and_heatmaps(crops, maps):
+    left = {fault: crops[fault].overfit() for fault in ("", "targets in pixels", "clipped boxes")}
+    assert left[""]["the net"] < 0.2
+    assert left["targets in pixels"]["the net"] > 3 * left[""]["the net"]
+    assert left["clipped boxes"]["its worst face"] > 5 * left["clipped boxes"]["the net"] > 5 * 0.3
+    assert left["targets in pixels"]["its worst face"] < 3 * left["targets in pixels"]["the net"]
+    left = {fault: maps[fault].overfit() for fault in ("left and right not exchanged", "heatmaps of sum one")}
+    share = {fault: found["the net"] / found["mean shape"] for fault, found in left.items()}
+    assert share["left and right not exchanged"] < 0.2 and share["heatmaps of sum one"] > 1
+
+
+@pytest.mark.training
+def test_the_spread_tells_a_net_that_normalises_by_the_batch(crops):
+    for fault, patient in crops.items():
+        first, *_, last = patient.spread().values()
+        assert last > first if fault == "batch norm left in train mode" else last < 0.1 * first
+
+
+@pytest.mark.training
+def test_errors_tell_faults_of_nets_with_crops_and_heatmaps(crops, maps):
+    far = {fault: found["crop leaves the photo"] / found["crop inside"] for fault, found in (
+        (fault, patient.errors()) for fault, patient in crops.items())}
+    assert far.pop("clipped boxes") > 3.5 and max(far.values()) < 3.2
+    found = {fault: patient.errors() for fault, patient in maps.items()}
+    eyes = {fault: numbers["between the eyes, %"] for fault, numbers in found.items()}
+    assert eyes.pop("left and right not exchanged") < 30 and min(eyes.values()) > 70
+    there = {fault: numbers["a map at its landmark"] / numbers["a map's highest place"] for fault, numbers in found.items()}
+    assert there.pop("heatmaps of sum one") < 0.1 and min(there.values()) > 0.4

@@ -8,4 +8,4 @@ from .heatmaps import check_convolutions, check_cross_entropy, check_level
 from .kaggle import bootstrap_interval, check_interval, check_pyramid
 from .nets import check_net, check_nose_net
 from .residual import basic_block, check_batch_norm, check_residual_block, check_square, check_to_crop
-from .training import check_dataset, check_epoch, check_step, check_validation, matched, training_step, when_right
+from .training import check_dataset, check_epoch, check_step, check_validation, matched, when_right

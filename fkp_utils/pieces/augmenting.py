@@ -49,6 +49,10 @@ WARPS: dict[str, dict[str, Any]] = {
     "the centre is half a pixel off: it is (w - 1) / 2, since pixels are 0 to w - 1": {"centre": lambda size: size / 2},
     "the shift is in pixels already, no share of the picture": {"moved": lambda shift, size: shift * size},
     "the shift is in pixels, and stays so": {"moved": lambda shift, size: shift / size},
+    "the centre's width and height are exchanged": {"centre": lambda size: (size.flip(0) - 1) / 2},
+    "the shift's x and y are exchanged": {"moved": lambda shift, size: shift.flip(-1)},
+    "the picture does not move": {"back": lambda m: torch.eye(2), "seen": lambda shift: 0 * shift},
+    "the nearest pixel is taken; `grid_sample` reads between them by itself": {"mode": "nearest"},
     "the shift comes before the turn; it comes after it": {"before": True},
     "the landmarks are shifted, the picture is not": {"seen": lambda shift: 0 * shift},
     "the picture is shifted the other way: on the way back the shift is taken off first": {"seen": torch.neg},
@@ -89,6 +93,7 @@ STDS: dict[str, Callable[[int, int, int], float]] = {              # of (inputs 
     "wrong: n is the number of inputs that a filter sees, not of outputs": lambda n, out, channels: sqrt(2 / out),
     "wrong: the mean of inputs and outputs is Glorot's; He's n is inputs": lambda n, out, channels: sqrt(2 / (n + out)),
     "wrong: n is channels times rows times columns, not channels alone": lambda n, out, channels: sqrt(2 / channels),
+    "wrong: this is PyTorch's own, sqrt(1 / (3 n))": lambda n, out, channels: sqrt(1 / (3 * n)),
     "wrong: 2 / n is the variance; the standard deviation is its root": lambda n, out, channels: 2 / n}
 
 
@@ -108,8 +113,10 @@ def check_he(yours: Callable[[nn.Module], Any], seed: int = 0) -> Verdict:
         stds, sizes = [float(w.std()) for w in drawn], [(w[0].numel(), w[:, 0].numel(), w.shape[1]) for w in drawn[:-1]]
         if min(stds) < 1e-6 or any(abs(float(w.mean())) > 6 * std / sqrt(w.numel()) for w, std in zip(drawn, stds)):
             return "wrong: weights are to be drawn with mean zero; where all are equal, all filters learn the same"
+        off = [f"wrong: for n = {n} it is {std:.4f}, not {sqrt(2 / n):.4f}, in {type(layer).__name__}" for (n, *_), std, layer
+               in zip(sizes, stds, layers) if abs(std / sqrt(2 / n) - 1) >= 0.07]
         said = next((what for what, rule in STDS.items() if all(
-            abs(std / rule(*size) - 1) < 0.07 for std, size in zip(stds, sizes))), f"wrong: for n = 100 it is {stds[0]:.4f}")
+            abs(std / rule(*size) - 1) < 0.07 for std, size in zip(stds, sizes))), *off[:1])
         if said == "right" and abs(stds[-1] / 0.01 - 1) > 0.07:
             return f"wrong: the last layer's standard deviation is {stds[-1]:.3g}, not 0.01: first answers are to be near zero"
         return "wrong: biases start at zero" if said == "right" and any(b.any() for b in biases) else said

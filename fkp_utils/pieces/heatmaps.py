@@ -11,7 +11,7 @@ from ..exercises import NOT_YET, Verdict, close, said_of
 from ..nets.heatmaps import gaussian_heatmaps
 from ..nets.models import UNet
 from ..nets.targets import Heatmaps
-from .nets import check_net
+from .nets import AsRun, check_net
 
 
 def _loss(logits: Tensor, target: Tensor, dims: tuple[int, ...] = (-2, -1)) -> Tensor:
@@ -26,6 +26,8 @@ WRONG_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {        #
     "the sum over all maps, not their mean": lambda z, t, m: len(m.flatten(0, 1)) * _loss(z, t),
     "the mean over the pixels; their sum is wanted": lambda z, t, m: _loss(z, t) / m[0, 0].numel(),
     "the target's sum is not 1: divide each map by its sum": lambda z, t, m: _loss(z, m),
+    "each pixel alone: that is binary cross-entropy; a map's pixels share one softmax":
+        lambda z, t, m: F.binary_cross_entropy_with_logits(z, m),
     "the sign: a logarithm of a probability is negative, a loss is not": lambda z, t, m: -_loss(z, t)}
 
 
@@ -56,26 +58,10 @@ def check_cross_entropy(yours: Callable[[Tensor, Tensor], Any], seed: int = 0) -
         for what, wrong in WRONG_LOSSES.items():
             if all(close(loss, wrong(z, m / m.sum((2, 3), keepdim=True), m)) for loss, (z, m, _) in zip(losses[:2], cases)):
                 return f"wrong: {what}"
-        return f"wrong: the first loss is {torch.as_tensor(losses[0]).item():.6g}, not {cases[0][2].item():.6g}"
+        return f"wrong: the first loss is {torch.as_tensor(losses[0]).item():.6g}, not {cases[0][2].item():.6g}, " \
+            f"{torch.as_tensor(losses[0]).item() / cases[0][2].item():.4g} times that"
 
     return said_of(judge)
-
-
-class _AsRun(nn.Module):
-    """A net whose weights come in the order in which its layers run, in whatever order they were written down."""
-
-    def __init__(self, net: nn.Module, images: Tensor):
-        super().__init__()
-        order: dict[nn.Module, None] = {}
-        for layer in net.modules():
-            if layer._parameters:
-                layer.register_forward_pre_hook(lambda layer, given: order.setdefault(layer))
-        with torch.no_grad():
-            net.eval()(images)
-        self.order, self.net = nn.ModuleList(order), net
-
-    def forward(self, x):
-        return self.net(x)
 
 
 def _right(width: int, seed: int = 0) -> UNet:
@@ -101,12 +87,12 @@ def check_convolutions(yours: Callable[[int, int], nn.Module], seed: int = 0) ->
         layers = list(net.modules()) if isinstance(net, nn.Module) else []
         if not any(layer._parameters for layer in layers):
             return "not yet: there are no layers" if layers or net is None or net is ... else "wrong: it is no torch.nn.Module"
-        if not any(isinstance(layer, nn.BatchNorm2d) for layer in layers):
+        if not any(getattr(layer, "running_mean", None) is not None for layer in layers):
             return "wrong: there is no batch normalisation; one goes after each convolution"
         if any(isinstance(layer, nn.Conv2d) and layer.bias is not None for layer in layers):
             return "wrong: a convolution has a bias, which batch normalisation subtracts again: bias=False"
         right = _right(4, seed).get_submodule("encoder1")
-        return check_net(lambda: _AsRun(net, torch.zeros(1, 1, 8, 8)), right, (1, 8, 8), mistakes)
+        return check_net(lambda: AsRun(net, torch.zeros(1, 1, 8, 8)), right, (1, 8, 8), mistakes)
 
     return said_of(judge)
 
@@ -156,6 +142,6 @@ def check_level(yours: Callable[[int, int, nn.Module], nn.Module], seed: int = 0
         for channels, features in ((8, 16), (4, 8), (2, 4), (1, 2)):
             net = yours(channels, features, net)
         whole = nn.Sequential(net, nn.Conv2d(2, 3, 7, padding=3, bias=False))
-        return check_net(lambda: _AsRun(whole, torch.zeros(1, 1, 32, 32)), right, (1, 32, 32), mistakes)
+        return check_net(lambda: AsRun(whole, torch.zeros(1, 1, 32, 32)), right, (1, 32, 32), mistakes)
 
     return said_of(judge)

@@ -43,6 +43,7 @@ _PYRAMIDS: dict[str, dict[str, Any]] = {
     "align_corners=True moves what is enlarged; leave it False": {"align_corners": True},
     "there is no ReLU at the laterals": {"side": 2}, "there is no ReLU after smoothing": {"last": 2},
     "there is no ReLU at all": {"side": 2, "last": 2}, "it multiplies; add": {"join": torch.mul},
+    "it takes the mean of both; add": {"join": lambda up, beside: (up + beside) / 2},
     "the sum goes up before it is smoothed; smooth first": {"apart": True},
     "what comes up is not used": {"join": lambda up, beside: beside}, "laterals are not used": {"join": lambda up, beside: up}}
 
@@ -107,7 +108,7 @@ def check_interval(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         "it takes draws for bell-shaped; take quantiles of their means": lambda: [middle + k * mean_std for k in scales],
         "these are quantiles of the photos' errors; of the draws' means": lambda: [np.quantile(means, (0.025, 0.975))],
         "between 5 and 95 % lie nine tenths; 2.5 and 97.5": lambda: [bootstrap_interval(errors, 1, 50_000, (0.05, 0.95))],
-        "landmarks are drawn; a photo's belong together: draw photos":
+        "landmarks are drawn; a photo's belong together: draw photos. Or is it 0.25 for 0.025?":
             lambda: [bootstrap_interval(x, 1, 20_000) for x in (errors.T, errors.reshape(-1, 1))],
         "the ends are mirrored at the mean": lambda: [2 * middle - right[::-1]], "upper end first": lambda: [right[::-1]]}
 

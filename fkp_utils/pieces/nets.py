@@ -11,6 +11,37 @@ from ..exercises import Verdict, close, said_of
 from ..nets.models import NoseNet
 
 
+class AsRun(nn.Module):
+    """A net whose weights come in the order in which its layers run, in whatever order they were written down."""
+
+    def __init__(self, net: nn.Module, images: torch.Tensor):
+        super().__init__()
+        order: dict[nn.Module, None] = {}
+        for layer in net.modules():
+            if layer._parameters:
+                layer.register_forward_pre_hook(lambda layer, given: order.setdefault(layer))
+        with torch.no_grad():
+            net.eval()(images)
+        self.order, self.net = nn.ModuleList(order), net
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def as_run(net: Any, size: Sequence[int]) -> Any:
+    """A net as `AsRun`; itself if it is none or does not run, which a check tells better."""
+    try:
+        return AsRun(net, torch.zeros(1, *size))
+    except Exception:                                     # whatever a beginner's code can raise
+        return net
+
+
+def _in_lists(net: nn.Module) -> set[str]:
+    """Names of attributes that are plain lists of layers."""
+    return {name for layer in net.modules() for name, value in vars(layer).items()
+            if isinstance(value, list | tuple) and any(isinstance(part, nn.Module) for part in value)}
+
+
 def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
               mistakes: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]], seed: int = 0) -> Verdict:
     """Compare what `yours` builds with a net, weight by weight, and then their answers for random pictures of `size` (c, h, w).
@@ -24,8 +55,11 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
         if not isinstance(net, nn.Module):
             return f"wrong: it is a {type(net).__name__}, not a torch.nn.Module"
         shapes, wanted = ([tuple(p.shape) for p in model.parameters()] for model in (net, right))
+        if names := _in_lists(net):
+            return f"wrong: no optimizer finds the layers in the list `{min(names)}`: make it an nn.ModuleList"
         if not shapes:
-            return "not yet: it has no weights"
+            made = isinstance(net(torch.zeros(1, *size)), torch.Tensor)
+            return "wrong: it has no weights; layers are made in `__init__`, once" if made else "not yet: it has no weights"
         for k, (a, b) in enumerate(zip(shapes, wanted)):
             if a != b:
                 return f"wrong: weight {k + 1} of {len(wanted)} has the shape {a}, not {b}"
@@ -42,13 +76,23 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
             if found.shape != expected.shape:
                 return f"wrong: for pictures {tuple(images.shape)} it answers {tuple(found.shape)}, not {tuple(expected.shape)}"
             if close(found, expected):
-                return "right"
+                return "right" if _alike(net, right, images, expected) else (
+                    "wrong: the answers are right, the gradients are not: is something detached, or under no_grad?")
             for what, answer in mistakes.items():
                 if close(found, answer(right, images)):
                     return f"wrong: {what}"
         return f"wrong: the weights fit, the answers do not; they differ by up to {float((found - expected).abs().max()):.3g}"
 
     return said_of(judge)
+
+
+@torch.enable_grad()
+def _alike(net: nn.Module, right: nn.Module, images: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Whether gradients of both nets' weights are the same."""
+    sums = [(model(images) * weight).sum() for model in (net, right)]
+    slopes = [torch.autograd.grad(one, tuple(model.parameters()), allow_unused=True) if one.requires_grad else ()
+              for one, model in zip(sums, (net, right))]
+    return bool(slopes[0]) and all(a is not None and close(a / b.abs().max(), b / b.abs().max(), 1e-3) for a, b in zip(*slopes))
 
 
 def nose_net(net: NoseNet, x: torch.Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
@@ -68,7 +112,8 @@ def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:
     with torch.random.fork_rng():
         torch.manual_seed(1 + seed)
         right = NoseNet()
-    return check_net(yours, right, (1, *NoseNet.size), {
+    size = (1, *NoseNet.size)
+    return check_net(lambda: as_run(yours(), size), right, size, {
         "there is a ReLU on the answer: an offset may be negative": lambda net, x: nose_net(net, x, last=F.relu),
         "there is no ReLU between fc1 and fc2: two linear layers in a row are one": lambda net, x: nose_net(net, x, fc=_same),
         "there is no ReLU after the convolutions": lambda net, x: nose_net(net, x, conv=_same),

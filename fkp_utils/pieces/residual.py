@@ -11,11 +11,11 @@ from torch import nn
 
 from ..datasets.crop import Crop
 from ..exercises import Answer, Verdict, check, close, said_of
-from .nets import check_net
+from .nets import as_run, check_net
 
 
 def _normalised(net: Any, x: torch.Tensor, axes=(0, 2, 3), n=0, kept=1, inside=1, outside=0, power=0.5, gamma=1, beta=1,
-                share=0.1, of_batch=None, moves=None, detached=False) -> torch.Tensor:
+                share=0.1, centred=1, of_batch=None, moves=None, detached=False) -> torch.Tensor:
     """Batch normalisation of three channels with the numbers of `net`; each further argument is a mistake."""
     if net.training if moves is None else moves:
         net.running_mean.lerp_(x.detach().mean((0, 2, 3)), share)
@@ -24,7 +24,7 @@ def _normalised(net: Any, x: torch.Tensor, axes=(0, 2, 3), n=0, kept=1, inside=1
     if net.training if of_batch is None else of_batch:
         seen = x.detach() if detached else x
         mean, var = seen.mean(axes, keepdim=True), seen.var(axes, correction=n, keepdim=True)
-    y = (x - mean) / ((var + inside * net.eps) ** power + outside * net.eps)
+    y = (x - centred * mean) / ((var + inside * net.eps) ** power + outside * net.eps)
     return y * (net.weight[:, None, None] if gamma else 1) + (net.bias[:, None, None] if beta else 0)
 
 
@@ -38,6 +38,8 @@ _NORMS: dict[str, dict[str, Any]] = {
     "epsilon belongs inside of the root: sqrt(var + eps)": {"inside": 0, "outside": 1},
     "epsilon is missing: a constant channel would be divided by zero": {"inside": 0},
     "the unbiased variance normalises; it is the biased one, divided by n": {"n": 1},
+    "`std` is the unbiased one, and epsilon belongs inside of the root of the variance": {"inside": 0, "outside": 1, "n": 1},
+    "the mean is not taken off": {"centred": 0}, "it is not divided by the standard deviation": {"power": 0},
     "it is divided by the variance, not by its root": {"power": 1}, "gamma and beta are forgotten": {"gamma": 0, "beta": 0},
     "gamma (`weight`) is forgotten": {"gamma": 0}, "beta (`bias`) is forgotten": {"beta": 0},
     "the running statistics are not updated": {"share": 0}, "the last batch replaces the running statistics": {"share": 1},
@@ -114,7 +116,7 @@ class _InOrder(nn.Module):
 def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int = 0) -> Verdict:
     """YourBlock(channels, features, stride), whose answer must be that of torchvision's block with the same weights."""
     def built(*how):
-        return _InOrder(block) if isinstance(block := yours(*how), nn.Module) else block
+        return _InOrder(as_run(block, (how[0], 8, 10))) if isinstance(block := yours(*how), nn.Module) else block
     def of(join, inner=F.relu):                           # a block that joins its layers' answer and its shortcut's in some way
         return lambda net, x: join(net.bn2(net.conv2(inner(net.bn1(net.conv1(x))))), net.downsample(x) if net.downsample else x)
     mistakes = {"there is a ReLU before the addition, and none after it": of(lambda y, x: F.relu(y) + x),
@@ -130,7 +132,7 @@ def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int 
             for p in right.parameters():
                 p.data += 0.3 * torch.randn_like(p)
         if (said := check_net(partial(built, *how), right, (6, 8, 10), mistakes)) != "right":
-            hint = "; is the stride on both convolutions, or not on the shortcut?" if "must match" in said else ""
+            hint = "; is padding missing, is the stride on both convolutions or not on the shortcut?" * ("must match" in said)
             return Verdict(said + hint + " ({} channels to {}, stride {})".format(*how) * said.startswith("wrong"))
     return said
 
@@ -143,6 +145,9 @@ def check_square(yours: Answer, seed: int = 0) -> Verdict:
     return check(yours, square, [(wide, 1.4, 0.1), (high, 1.4, 0.1), (wide, 1.7, 0.1), (high, 1.4, 0.3), (high, 1.0, 0.0)], {
         "the margin the wrong way: times, not divided by": lambda b, m, s: square(b, 1 / m, s),
         "the margin is of the whole side, not of each half": lambda b, m, s: square(b, 2 * m - 1, s),
+        "the shorter side is taken": lambda b, m, s: square(b, m * min(b[2:]) / max(b[2:]), s),
+        "the shift is a share of the height, not of the width": lambda b, m, s: square(b, m, s * b[2] / b[3]),
+        "this is the centre; left and top are wanted": lambda b, m, s: square(b, m, s) @ [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 1]],
         "the width is taken for both; it is the longer side": lambda b, m, s: square(b, m * b[2] / max(b[2:]), s),
         "half a pixel off: a box begins half a pixel before its first centre": lambda b, m, s: square(b, m, s) + [0.5, 0.5, 0],
         "the shift is up; y grows downwards": lambda b, m, s: square(b, m, -s)}, 1e-6)
@@ -152,8 +157,10 @@ def check_to_crop(yours: Answer, seed: int = 0) -> Verdict:
     """your_to_crop(points (n, 2) in pixels of the photo, (left, top, side), size) -> (n, 2) in pixels of the crop."""
     p = np.random.default_rng(1 + seed).uniform(0, 200, (5, 2))
     squares = (((30.0, 12.0, 300.0), 100), ((30.0, 12.0, 300.0), 224), ((-7.5, 3.0, 64.0), 99))
-    return check(yours, lambda p, q, s: (p - q[:2]) * s / q[2] - 0.5, [(p, *case) for case in squares], {
-        "half a pixel off: the crop's first centre is half a pixel behind its edge": lambda p, q, s: (p - q[:2]) * s / q[2],
+    def to_crop(points, square, size):
+        return (points - square[:2]) * size / square[2] - 0.5
+    return check(yours, to_crop, [(p, *case) for case in squares], {
+        "in shares of the square; in pixels of the crop": lambda p, q, s: (p - q[:2]) / q[2],
         "left and top were not taken off": lambda p, q, s: p * s / q[2] - 0.5,
         "left and top are pixels of the photo: take them off before scaling": lambda p, q, s: p * s / q[2] - q[:2] - 0.5,
         "the scale is the wrong way round: size / side": lambda p, q, s: (p - q[:2]) * q[2] / s - 0.5,

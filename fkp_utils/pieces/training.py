@@ -23,7 +23,8 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
     landmarks = rng.uniform(0, 5, (4, 1, 2)).astype(np.float32)
     picture = images[2].astype(np.float32) / 255 - 0.5
     (x, y), h, w = landmarks[2, 0], 6, 9
-    targets = {
+    targets = {f"the target is face {k}'s, not face 2's": (landmarks[k, 0] + 0.5) / [w, h] for k in (0, 1, 3)} | {
+        "the landmarks were cut to whole numbers": ((x // 1 + 0.5) / w, (y // 1 + 0.5) / h),
         "x and y are exchanged: x is first, and goes with the width": ((y + 0.5) / h, (x + 0.5) / w),
         "x goes with the width, y with the height": ((x + 0.5) / h, (y + 0.5) / w),
         "both were divided by one side": ((x + 0.5) / w, (y + 0.5) / w),
@@ -33,7 +34,10 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
         "the last pixel's centre is not the picture's end: divide by width and height": (x / (w - 1), y / (h - 1))}
     pictures = {"the picture is in 0 to 1, not in -0.5 to 0.5": picture + 0.5,
                 "the picture is in -0.5 to 254.5: first divide by 255": picture * 255 + 127,
-                "the picture has whole numbers from 0 to 255": picture * 255 + 127.5, "the picture is in -1 to 1": 2 * picture}
+                "the picture has whole numbers from 0 to 255": picture * 255 + 127.5, "the picture is in -1 to 1": 2 * picture,
+                "dividing by // leaves whole numbers": images[2] // 255 - 0.5, "the picture is inverted": -picture,
+                "unsigned numbers of 8 bits wrap around: make them float first": (images[2] - np.uint8(128)) / 255}
+    pictures |= {f"the picture is face {k}'s, not face 2's": images[k] / 255 - 0.5 for k in (0, 1, 3)}
 
     def judge() -> str:
         faces: Any = yours(images.copy(), landmarks.copy())
@@ -46,7 +50,7 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
             return "not yet: an item is nothing"
         if not isinstance(item, tuple | list) or len(item) != 2:
             return "wrong: an item is a picture and its target, two things"
-        seen, target = (torch.as_tensor(part) for part in item)
+        seen, target = (torch.as_tensor(part).clone() for part in item)          # for its own changes in place
         if seen.shape != (1, 6, 9):
             return f"wrong: the picture has the shape {tuple(seen.shape)}, not (1, 6, 9): one channel, rows, columns"
         if target.shape != (2,):
@@ -63,23 +67,14 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
                 return f"wrong: {what}"
         if not close(target, np.array([(x + 0.5) / w, (y + 0.5) / h])):
             return f"wrong: the target is {target.tolist()}, not {[(x + 0.5) / w, (y + 0.5) / h]}"
-        return "right"
+        again = all(close(a, b) for a, b in zip(faces[2], (seen, target)))
+        return "right" if again else "wrong: asked again for a face it gives something else: it changes what it was given"
 
     return said_of(judge)
 
 
-def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, images: torch.Tensor,
-                  targets: torch.Tensor) -> torch.Tensor:
-    """One step of training with the mean squared error; its loss."""
-    loss = F.mse_loss(model(images), targets)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
-
-
 def _step_of(*calls: str, measure: Callable = F.mse_loss) -> Callable[..., torch.Tensor]:
-    """A step that does some of "clear", "backward" and "step", in this order; for its usual mistakes."""
+    """A step that does some of "clear", "backward" and "step", in this order."""
     def step(model, optimizer, images, targets):
         loss = measure(model(images), targets)
         does = {"clear": optimizer.zero_grad, "backward": loss.backward, "step": optimizer.step}
@@ -113,9 +108,13 @@ def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         "the weights do not move: `optimizer.step()` comes after `backward`, before gradients are cleared":
             _step_of("clear", "backward"),
         "the step comes before its own gradients": _step_of("step", "clear", "backward"),
+        "the step comes before its own gradients, by those of the batch before": lambda model, optimizer, *batch: (
+            optimizer.step(), _step_of("clear", "backward")(model, optimizer, *batch))[1],
         "the sum of the squares, not their mean": _loss_of(lambda a, b: F.mse_loss(a, b, reduction="sum")),
         "the absolute difference, not its square": _loss_of(F.l1_loss),
         "the root of the mean square": _loss_of(lambda a, b: F.mse_loss(a, b).sqrt()),
+        "answers and targets are broadcast against each other; their shapes must be the same":
+            _loss_of(lambda a, b: (a[:, None] - b).square().mean()),
         "the squared distance of each point: the mean over x and y is half of that":
             _loss_of(lambda a, b: (a - b).square().sum(1).mean())}
 
@@ -123,8 +122,10 @@ def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         losses, weights = after(yours)
         if all(loss is None or loss is ... for loss in losses):
             return NOT_YET
+        if isinstance(losses[0], tuple | list | dict):
+            return f"wrong: it returns a {type(losses[0]).__name__}; one number is wanted, the loss"
         found = torch.tensor([float(loss) for loss in losses])
-        expected, right = after(training_step)
+        expected, right = after(_loss_of(F.mse_loss))
         if close(found, torch.tensor(expected)) and close(weights, right):
             return "right"
         for what, wrong in mistakes.items():
@@ -132,8 +133,8 @@ def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             if close(found, torch.tensor([float(loss) for loss in other])) and close(weights, moved):
                 return f"wrong: {what}"
         if not close(found[0], expected[0]):
-            return f"wrong: the first loss is {found[0]:.6g}, not {expected[0]:.6g}"
-        return "wrong: the losses are right, the weights after the steps are not"
+            return f"wrong: the first loss is {found[0]:.6g}, not {expected[0]:.6g}, {found[0] / expected[0]:.4g} times that"
+        return "wrong: the first loss is right, the weights after the step are not"
 
     return said_of(judge)
 
@@ -174,15 +175,20 @@ class _Numbered(Dataset):
 _BATCHES_ALIKE = "the mean of the batches' means counts the faces of the small batch more; weigh by their number"
 
 
-def _said_of_mean(loss: float, batches: list[list[int]], mistakes: dict[str, Callable[[list], Any]] | None = None) -> str:
+def _said_of_mean(given: Any, batches: list[list[int]]) -> str:
     """Whether a loss is the mean over the faces that `_Seen`, with the weight 0, was shown; or which mean of batches it is."""
+    loss = float(given)
     squares = [[(0.1 * k) ** 2 / 2 for k in batch] for batch in batches]
     means, mean = [float(np.mean(batch)) for batch in squares], float(np.mean(np.concatenate(squares)))
     if close(loss, mean):
-        return "right"
-    usual: dict[str, Callable[[list], Any]] = {_BATCHES_ALIKE: np.mean, **(mistakes or {})}
-    for what, wrong in usual.items():
-        if close(loss, wrong(means)):
+        kept = isinstance(given, torch.Tensor) and given.requires_grad
+        return "wrong: the sum holds every batch's graph in memory: `float(loss)`, or `detach`" if kept else "right"
+    count = sum(map(len, batches))
+    for what, wrong in {_BATCHES_ALIKE: np.mean(means), "it is the last batch's loss, not the mean": means[-1],
+                        "it is the sum of the batches' losses, not the mean over the faces": sum(means),
+                        "divided by the number of faces, but a batch's mean is not taken times its faces": sum(means) / count,
+                        "divided by the number of batches; by that of faces": mean * count / len(batches)}.items():
+        if close(loss, wrong):
             return f"wrong: {what}"
     return f"wrong: the mean loss is {loss:.6g}, not {mean:.6g}"
 
@@ -190,9 +196,11 @@ def _said_of_mean(loss: float, batches: list[list[int]], mistakes: dict[str, Cal
 def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_epoch(model, optimizer, faces, batch) -> mean loss: every face once, in another order each time."""
     def judge() -> str:
+        steps: list[bool] = []
         orders, model, faces, count = [], _Seen().eval(), _Numbered(10 + 4 * seed), 10 + 4 * seed
         for _ in range(3):
             optimizer = torch.optim.SGD(model.parameters(), 0.0)          # so that the losses are those of fixed weights
+            optimizer.register_step_post_hook(lambda *given: steps.append(model.weight.grad is not None))
             model.batches = []
             loss = yours(model, optimizer, faces, 4)
             if loss is None or loss is ...:
@@ -201,17 +209,21 @@ def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         flat = [[k for batch in order for k in batch] for order in orders]
         if sorted(flat[0]) != list(range(count)):
             missing = sorted(set(range(count)) - set(flat[0]))
-            return (f"wrong: {len(missing)} of {count} faces are left out: the last batch is smaller, but it counts"
+            return ("wrong: drawn with replacement: some faces come twice, others never" if len(flat[0]) == count else
+                    f"wrong: {len(missing)} of {count} faces are left out: the last batch is smaller, but it counts"
                     if missing else "wrong: some faces are shown more than once in an epoch")
         if [len(batch) for batch in orders[0]] != (sizes := [4] * (count // 4) + [2]):
             return f"wrong: the batches hold {[len(batch) for batch in orders[0]]} faces, not {sizes}"
         if flat[0] == flat[1] == flat[2]:
-            return "wrong: the order is the same in every epoch: shuffle"
+            seeded = "it is the same order" if flat[0] != sorted(flat[0]) else "shuffle"
+            return f"wrong: the order is the same in every epoch: {seeded}" + "; set no seed inside" * (seeded != "shuffle")
+        if len({frozenset(map(frozenset, order)) for order in orders}) == 1:
+            return "wrong: batches come in another order, but their faces stay together: shuffle the faces"
+        if not all(steps) or len(steps) != sum(map(len, orders)):
+            return f"wrong: no step is taken, or without a gradient: {sum(steps)} steps for {sum(map(len, orders))} batches"
         if model.trained != {True}:
             return "wrong: the model is not in training mode: `model.train()`"
-        return _said_of_mean(float(loss), orders[-1], {
-            "it returns the last batch's loss, not the epoch's mean": lambda means: means[-1],
-            "it returns the sum of the batches' losses, not the mean over the faces": sum})
+        return _said_of_mean(loss, orders[-1])
 
     return said_of(judge)
 
@@ -232,7 +244,7 @@ def check_validation(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             return "wrong: gradients are recorded, which costs memory and time: `torch.no_grad()`"
         if float(model.weight.detach()) != 0:
             return "wrong: the weights have changed; validation only looks"
-        return _said_of_mean(float(loss), model.batches)
+        return _said_of_mean(loss, model.batches)
 
     return said_of(judge)
 
