@@ -11,7 +11,7 @@ from test_project import PROJECT
 from fkp_utils.datasets.personal import free_portraits
 
 # Each takes a tenth of a second or more, and a photo's landmarks need none of them.
-HEAVY = {"matplotlib", "pandas", "scipy", "skimage", "torchvision", "torchinfo", "IPython", "ipywidgets", "sympy",
+HEAVY = {"matplotlib", "pandas", "scipy", "skimage", "torchvision", "IPython", "ipywidgets", "sympy",
          "torch._dynamo"}
 
 
