@@ -18,8 +18,8 @@ from ..nets.stages import stages
 from ..plotting import DPI, PHONE, for_phones, network
 from .svg import themed
 
-# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; lines and letters need more than photos.
-SHARPNESS = {"photos": 1.5, "lines": 2.0}
+# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; charts are shown as SVG.
+SHARPNESS = 1.5
 
 
 class Report:
@@ -37,10 +37,9 @@ class Report:
     def figure(self, name: str, fig: Figure, caption: str) -> None:
         """Save a figure as `name`.jpg, a chart as `name`.svg, too; the caption is also its alt text."""
         path = self.out / f"{name}.jpg"
-        kind = "photos" if any(ax.images for ax in fig.axes) else "lines"
         with replacing(path) as beside:
-            fig.savefig(beside, format="jpg", dpi=SHARPNESS[kind] * DPI, facecolor="white", pil_kwargs={"quality": 85})
-        if kind == "lines":
+            fig.savefig(beside, format="jpg", dpi=SHARPNESS * DPI, facecolor="white", pil_kwargs={"quality": 85})
+        if not any(ax.images for ax in fig.axes):
             self._drawing(name, fig, for_phones(fig))
         self.content["figures"][name] = caption
 
