@@ -1,5 +1,6 @@
 """Figures exist, open, have the right size and are not blank."""
 
+import base64
 import io
 import re
 from xml.etree import ElementTree
@@ -8,15 +9,18 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from nbclient import NotebookClient
 from PIL import Image
 
 from fkp_utils import palette, plotting
 from fkp_utils.landmarks import IMM_58
 from fkp_utils.nets.models import HeatmapResNet, NoseNet
-from fkp_utils.nets.stages import stages
+from fkp_utils.nets.stages import Stage, stages
+from fkp_utils.plotting.base import described
 from fkp_utils.website.svg import themed
 
 RNG = np.random.default_rng(0)
@@ -135,12 +139,75 @@ def test_a_charts_colours_follow_the_readers_scheme():
 
 
 def test_a_nets_stages_are_what_it_computes():
-    found = stages(NoseNet(), (60, 80))
-    assert [(stage.name, stage.shape) for stage in found] == [
-        ("conv1", (12, 56, 76)), ("conv2", (12, 24, 34)), ("conv3", (12, 8, 13)), ("fc1", (100,)), ("fc2", (2,))]
-    names = [stage.name for stage in stages(HeatmapResNet(features=8), (64, 64))]
-    assert names == ["stem", "layer1", "layer2", "layer3", "layer4", "smooth 0", "smooth 1", "smooth 2", "conv"]
-    assert len(plotting.network(found).axes[0].patches) == 5
+    net, face = NoseNet().train(), torch.from_numpy(IMAGES[:1, None])
+    found = stages(net, face)
+    assert [(stage.name, stage.maps.shape) for stage in found] == [
+        ("picture", (1, 60, 80)), ("conv1", (12, 56, 76)), ("conv2", (12, 24, 34)), ("conv3", (12, 8, 13)), ("fc1", (100,)),
+        ("fc2", (2,))]
+    picture = IMAGES[0] / 255 - 0.5
+    np.testing.assert_allclose(found[0].maps[0], picture, atol=1e-6)
+    by_hand = (picture[:5, :5] * net.conv1.weight[3, 0].detach().numpy()).sum() + net.conv1.bias[3].item()
+    assert found[1].maps[3, 0, 0] == pytest.approx(by_hand, abs=1e-5)
+    np.testing.assert_array_equal(found[-1].maps, net(face / 255 - 0.5)[0].detach())
+    assert net.training and not net.conv1._forward_hooks
+    net = HeatmapResNet(features=8)
+    names = [stage.name for stage in stages(net, torch.zeros(1, 1, 64, 64, dtype=torch.uint8))]
+    assert names == ["picture", "stem", "layer1", "layer2", "layer3", "layer4", "smooth 0", "smooth 1", "smooth 2", "conv"]
+    with pytest.raises(ValueError, match="NoseNet takes pictures of 60x80"):
+        stages(NoseNet(), torch.zeros(1, 1, 64, 64, dtype=torch.uint8))
+
+
+def test_a_nets_drawing_shows_its_maps_and_names_their_sizes_once():
+    low, high = np.zeros((3, 4), np.float32), np.arange(12, dtype=np.float32).reshape(3, 4)
+    passed = [Stage("picture", high[None]), Stage("conv1", np.stack([low, high, low + 1])), Stage("fc", np.float32([1, 2, 3]))]
+    fig = plotting.network(passed)
+    picture, conv, fc = (image.get_array() for image in fig.axes[0].images)
+    np.testing.assert_array_equal(picture, high)
+    np.testing.assert_array_equal(conv, np.c_[high, [0, 0, 0]])            # the one that varies most, and the edge of a second
+    assert fc.tolist() == [[1], [2], [3]]
+    assert [text.get_text() for text in fig.axes[0].texts] == [
+        "picture", "3 \u00d7 4", "conv1", "3 maps\n3 \u00d7 4", "fc", "3 numbers"]
+    assert described(fig).startswith("picture: 3 \u00d7 4; conv1: 3 maps of 3 \u00d7 4")
+    many = plotting.network([Stage("picture", high[None])] * 9, plotting.PHONE, 4)
+    assert many.get_figwidth() == pytest.approx(plotting.PHONE)
+    assert len({round(text.get_position()[1], 3) for text in many.axes[0].texts[::2]}) == 3, "rows"
+
+
+def test_drawings_of_nets_are_small_and_their_letters_follow_the_readers_scheme():
+    fig = plotting.network(stages(NoseNet(), torch.from_numpy(IMAGES[:1, None])))
+    text = themed(fig, "net")
+    pictures = re.findall(r'data:image/webp;base64,([^"]+)', text)
+    assert len(pictures) == 6 and "image/png" not in text and len(text) < 40_000 and ">conv2</text>" in text
+    assert Image.open(io.BytesIO(base64.b64decode(pictures[0]))).size == (80, 60)
+    ElementTree.fromstring(text)
+
+
+def test_charts_for_phones_are_narrow_and_have_all_their_letters_inside():
+    """At the size of a phone's screen, letters as large as on others; nothing leaves the picture."""
+    rows = {"reference": {"nme": 5.0}, "squared error in place of the distance": {"nme": 5.4}, "larger boxes": {"nme": 4.2}}
+    for chart in (plotting.ablation(rows, "One change at a time, on real photos"), plotting.error_curves({"a net": ERRORS}),
+                  plotting.compare_recipes({f"a recipe, {k}": HISTORY for k in range(3)}, 8, "validation error, px of 60x80")):
+        before = tuple(chart.get_size_inches())
+        narrow = plotting.for_phones(chart)
+        assert narrow.get_figwidth() == plotting.PHONE and tuple(chart.get_size_inches()) == before
+        narrow.savefig(io.BytesIO(), format="png")
+        texts = [text for text in narrow.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        assert min(text.get_fontsize() for text in texts) >= 8
+        box = narrow.get_tightbbox()
+        assert box.x0 > -0.02 and box.y0 > -0.02 and box.x1 < plotting.PHONE + 0.02 and box.y1 < narrow.get_figheight() + 0.02
+
+
+def test_a_legend_is_beside_the_data():
+    for chart in (plotting.loss_curves(HISTORY, 0.08), plotting.calibration(RNG.random(90), RNG.uniform(2, 20, 90))):
+        chart.savefig(io.BytesIO(), format="png")
+        assert not chart.axes[0].get_legend() and chart.legends[0].get_window_extent().y0 >= chart.axes[0].bbox.y1
+
+
+def test_thresholds_stand_over_plain_numbers():
+    curve = {"threshold": [0.1, 0.2], "wrong": [30, 8], "lost": [0.1, 0.4]}
+    fig = plotting.trade_off({"finder": curve}, {"finder": 0.2})
+    fig.savefig(io.BytesIO(), format="png")
+    assert {"1", "10"} <= {tick.get_text() for tick in fig.axes[0].get_xticklabels()}
 
 
 def test_transfer_has_a_line_a_net_and_a_level_a_comparison():

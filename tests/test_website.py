@@ -296,7 +296,7 @@ def test_the_explorers_numbers_are_the_nets():
 class _Page(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.images, self.links, self.values, self.ids = [], [], [], []
+        self.images, self.links, self.values, self.ids, self.drawings = [], [], [], [], set()
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
@@ -304,6 +304,7 @@ class _Page(HTMLParser):
         self.ids += [values["id"]] if "id" in values else []
         if tag == "img":
             self.images.append(values)
+        self.drawings |= {values[k] for k in ("src", "srcset") if k in values}
         self.links += [values[k] for k in ("href", "src") if values.get(k) and tag != "meta"]
 
 
@@ -315,7 +316,7 @@ def test_committed_page_has_every_file_it_names_and_no_other():
     assert all((site / link).exists() for link in local)
     text = (site / "index.html").read_text()
     assert all(p.name in text for p in site.glob("*.jpg"))
-    assert {p.name for p in site.glob("*.svg")} == {i["src"] for i in page.images if i["src"].endswith(".svg")}
+    assert {p.name for p in site.glob("*.svg")} == {name for name in page.drawings if name.endswith(".svg")}
     described = {i["src"] for i in page.images if len(i["alt"] or "") > 20}      # a strip is one figure in several frames
     assert all(len(i["alt"]) > 20 or i.get("class") == "second" or i["src"] in described for i in page.images)
     eager = {image["src"] for image in page.images if image.get("loading") != "lazy"}

@@ -1,30 +1,49 @@
 """What happens to a picture on its way through a net, stage by stage."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import nn
-from torchinfo import summary
 
-_INSIDE = {"BatchNorm2d", "ReLU"}        # belong to the layer before them
+from ..augment import to_float
+
+_INSIDE = (nn.BatchNorm2d, nn.ReLU)      # belong to the layer before them
 _ASIDE = {"sides"}                       # the feature pyramid's links from the way down to the way up
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A module of a net and what it puts out for one picture: (channels, height, width), or (features,)."""
+    """A module of a net and what it puts out for one picture: float32 (channels, height, width), or (features,)."""
 
     name: str
-    kind: str
-    shape: tuple[int, ...]
+    maps: np.ndarray
 
 
-def stages(model: nn.Module, size: tuple[int, int]) -> list[Stage]:
-    """The modules of a net in the order in which a grey picture of `size` (height, width) passes them."""
-    found = []
-    for layer in summary(model, input_size=(1, 1, *size), depth=2, verbose=0).summary_list:
-        parent = layer.parent_info if layer.depth == 2 else None
-        listed = parent is not None and parent.class_name == "ModuleList"
-        name = f"{parent.var_name} {layer.var_name}" if parent is not None and listed else layer.var_name
-        if (layer.depth == 1 or listed) and layer.class_name not in {"ModuleList", *_INSIDE} and name.split()[0] not in _ASIDE:
-            found.append(Stage(name, layer.class_name, tuple(layer.output_size[1:])))
+def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, part in model.named_children():
+        if isinstance(part, nn.ModuleList):
+            yield from () if name in _ASIDE else ((f"{name} {k}", item) for k, item in part.named_children())
+        elif not isinstance(part, _INSIDE):
+            yield name, part
+
+
+@torch.no_grad()
+def stages(model: nn.Module, image: torch.Tensor) -> list[Stage]:
+    """A picture, uint8 (1, 1, height, width), and what the modules of a net make of it, in the order in which it passes them.
+
+    The net answers as in validation; it is left in the mode and on the device that it was in.
+    """
+    found = [Stage("picture", to_float(image)[0].numpy())]
+
+    def note(name):
+        return lambda module, given, answer: found.append(Stage(name, np.array(answer[0].float().cpu())))
+    hooks, training = [part.register_forward_hook(note(name)) for name, part in _parts(model)], model.training
+    try:
+        model.eval()(to_float(image.to(next(model.parameters()).device)))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
     return found

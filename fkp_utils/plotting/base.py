@@ -1,18 +1,22 @@
 """What all figures share: how they look in a notebook and in a file, and empty charts in the palette's colours."""
 
 import io
+import pickle
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from matplotlib import figure, rcParams
 from matplotlib.axes import Axes
+from matplotlib.category import StrCategoryFormatter
 
 from ..marks import mark
 from ..palette import GRID, INK, SERIES, SOFT
 
 DPI = 110                            # of a figure on screen
+PHONE = 3.2                          # inches: what a phone's screen has room for
 
 
 class Figure(figure.Figure):
@@ -44,6 +48,8 @@ class Figure(figure.Figure):
 
 def described(fig: figure.Figure) -> str:
     """What a figure shows, in words: of pictures their number and titles, of charts title, axes and series."""
+    if fig.get_label():
+        return str(fig.get_label())
     words = [fig.get_suptitle()] if fig.get_suptitle() else []
     pictures = [ax for ax in fig.axes if ax.images]
     if pictures:
@@ -84,6 +90,28 @@ def horizontal_bars(ax: Axes, values: Mapping[str, float], colour, form: str) ->
     ax.invert_yaxis()
 
 
-def legend(ax: Axes, **how) -> None:
-    """A legend in the palette's colours."""
-    ax.legend(fontsize=8, frameon=False, labelcolor=INK, **how)
+def legend(ax: Axes) -> None:
+    """A legend in the palette's colours above the chart, where it covers no data, in as many columns as there is room for."""
+    fig, (handles, labels) = ax.get_figure(), ax.get_legend_handles_labels()
+    assert isinstance(fig, figure.Figure)
+    columns = int(72 * fig.get_figwidth() / (45 + 4.6 * max(map(len, labels))))
+    fig.legend(handles, labels, loc="outside upper left", ncols=max(1, min(columns, len(labels))), fontsize=8, frameon=False,
+               labelcolor=INK)
+
+
+def for_phones(chart: figure.Figure) -> figure.Figure:
+    """A copy of a chart as wide as a phone's screen, its letters as large as before: long labels take several lines."""
+    chart = pickle.loads(pickle.dumps(chart))
+    height, across, [ax] = min(chart.get_figheight(), 3.6), 36, chart.axes
+    if isinstance(ax.yaxis.get_major_formatter(), StrCategoryFormatter):
+        names = [fill(tick.get_text(), 18) for tick in ax.get_yticklabels()]
+        ax.set_yticks(ax.get_yticks(), names)
+        ax.margins(x=0.35)
+        height, across = height + 0.17 * sum(name.count("\n") for name in names), 22
+    chart.set_size_inches(PHONE, height)
+    ax.set(xlabel=fill(ax.get_xlabel(), across), ylabel=fill(ax.get_ylabel(), round(9 * height)),
+           title=fill(ax.get_title(), across))
+    for old in chart.legends[:]:
+        old.remove()
+        legend(ax)
+    return chart

@@ -71,6 +71,7 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
         ax.plot(wrong[k], lost[k], "o", markersize=9, markerfacecolor="none", markeredgecolor=colour)
         ax.annotate(f"{curve['threshold'][k]:g}", (wrong[k], lost[k]), xytext=(7, 5), textcoords="offset points", color=colour)
     ax.set_xscale("symlog", linthresh=1)
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_ylim(-0.3, 12)                                    # beyond that no threshold is of use
     legend(ax)
     return fig
@@ -85,7 +86,7 @@ def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
         x, y = error_curve(values, limit)
         ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
     ax.set(xlim=(0, limit), ylim=(0, 1))
-    legend(ax, loc="lower right")
+    legend(ax)
     return fig
 
 
@@ -120,7 +121,7 @@ def transfer(curves: dict[str, dict[int, float]], levels: dict[str, float]) -> F
     ax.set_xticks(counts, [f"{count:,}" for count in counts])
     ax.minorticks_off()
     ax.set_ylim(0)
-    legend(ax, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    legend(ax)
     return fig
 
 
@@ -141,7 +142,9 @@ def calibration(confidences: np.ndarray, errors: np.ndarray, groups: int = 8) ->
 def region_bars(regions: dict[str, dict[str, float]]) -> Figure:
     """Error of each region of the face, one group of bars a net: {net: {region: percent}}."""
     fig, ax = new_chart(6.4, 3.4, ylabel="NME, %")
-    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, color=[MEAN, IMPROVED, *SERIES] if len(regions) > 1 else [BLUE])
+    colours = [MEAN, IMPROVED, *SERIES] if len(regions) > 1 else [BLUE]
+    pd.DataFrame(regions).plot.bar(ax=ax, rot=0, width=0.75, legend=False, color=colours)
     ax.grid(visible=False, axis="x")
-    legend(ax, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(regions))          # above: the bars may fill the chart
+    if len(regions) > 1:
+        legend(ax)
     return fig

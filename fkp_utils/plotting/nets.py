@@ -1,15 +1,18 @@
-"""What is inside of a net: filters, feature maps, the shapes of its layers."""
+"""What is inside of a net: filters, feature maps, what flows from stage to stage."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.transforms import Affine2D
+from PIL import Image
 
 from ..nets.stages import Stage
-from ..palette import BLUE, GREEN, INK, ORANGE, SOFT
-from .base import Figure, subplots
+from ..palette import INK, SOFT
+from .base import DPI, Figure, subplots
 from .faces import show_face
+
+_RISE = 0.3                              # of a plane's lower edge, as it runs away to the right
 
 
 def _show_kernel(ax: Axes, kernel: np.ndarray, limit: float) -> None:
@@ -66,28 +69,61 @@ def feature_maps(image: np.ndarray, maps: np.ndarray, weight: np.ndarray, title:
     return fig
 
 
-def _bar(stage: Stage) -> tuple[float, float]:
-    """Width and height of a stage's bar: logarithms of its channels and of its picture's height, or of its features."""
-    channels, height = stage.shape[:2] if len(stage.shape) == 3 else (1, stage.shape[0])
-    return 0.1 + 0.085 * np.log2(channels + 1), 0.3 + 0.5 * np.log2(height)
+def _said(maps: np.ndarray) -> str:
+    """The size of what a stage puts out."""
+    if maps[0].size == 1:
+        return f"{len(maps)} numbers"
+    rows, columns = maps.shape[1:]
+    return f"{len(maps)} maps\n{rows} \u00d7 {columns}" if len(maps) > 1 else f"{rows} \u00d7 {columns}"
 
 
-def network(stages: Sequence[Stage]) -> Figure:
-    """A net's shapes from left to right: a bar a stage, high as its pictures and wide as its channels are many (logarithms).
+def _stack(ax: Axes, maps: np.ndarray, left: float, floor: float, cell: float, share: float) -> None:
+    """A stage's maps (n, h, w) as planes one behind the other, those that vary most in front.
 
-    Blue is a convolution or a block of them, grey pooling, orange what enlarges, green a fully connected layer.
+    In the middle of a `cell` that begins at `left`; `share` of a picture's height high. What is hidden is not drawn: the
+    front one and a strip of each of the others lie in one plane that runs away to the right.
     """
-    fig, ax = subplots(max(5.5, 0.55 * len(stages) + 0.6), 3.2)
-    many = len(stages) > 12
-    bottom = -max(_bar(stage)[1] for stage in stages) / 2
+    if maps[0].size == 1:
+        maps = maps.reshape(1, -1, 1)
+    count, (h, w) = min(len(maps), 1 + round(0.7 * np.log2(len(maps)))), maps.shape[1:]
+    chosen = maps[np.argsort(-maps.std((1, 2)), kind="stable")[:count]]
+    planes = [np.asarray(Image.fromarray(plane).reduce(max(1, round(h / 64)) if w > 1 else 1)) for plane in chosen]
+    columns = planes[0].shape[1]
+    strip = max(1, round(0.08 * columns))
+    seen = np.concatenate([planes[0], *(plane[:, -strip:] for plane in planes[1:])], 1)
+    high = 0.76 * cell * share
+    pixel = min(0.75 * high * w / h, 0.66 * cell) / columns if w > 1 else 0.07 * cell
+    left += (cell - pixel * seen.shape[1]) / 2
+    across = Affine2D.from_values(pixel, _RISE * pixel, 0, high, left, floor) + ax.transData
+    low, top = np.percentile(chosen, (1, 99))
+    ax.imshow(seen, extent=(0, seen.shape[1], 0, 1), interpolation="none", transform=across, clip_on=False,
+              cmap="magma" if count > 1 or w == 1 else "gray", vmin=low, vmax=top)
+    x = np.r_[0, columns + strip * np.arange(count)]
+    edges = [*((at, at) for at in x), (0, x[-1]), (0, x[-1])], [*((0, 1) for _ in x), (0, 0), (1, 1)]
+    ax.plot(*(np.array([(*pair, np.nan) for pair in of]).ravel() for of in edges), transform=across, color=SOFT, linewidth=0.6,
+            clip_on=False)
+
+
+def network(stages: Sequence[Stage], width: float = 10.4, columns: int = 10) -> Figure:
+    """What flows through a net: a stack of a stage's maps after the other, each with its name and size, in rows of `columns`.
+
+    stages : `nets.stages.stages`, the picture first; width : of the figure in inches. Of many maps those are drawn that vary
+    most, each stage on its own scale from black to yellow.
+    """
+    rows = -(-len(stages) // columns)
+    columns = -(-len(stages) // rows)
+    cell = min(width / columns, 1.5)
+    below, size = 0.5, (cell * columns, rows * (1.01 * cell + 0.5))
+    fig = Figure(figsize=size, dpi=DPI)
+    ax = fig.add_axes((0, 0, 1, 1), frame_on=False)
+    highest = max(stage.maps.shape[1] for stage in stages if stage.maps.ndim == 3)
     for k, stage in enumerate(stages):
-        wide, high = _bar(stage)
-        larger = k and len(stage.shape) == 3 and stage.shape[1] > stages[k - 1].shape[1]
-        colour = GREEN if len(stage.shape) == 1 else SOFT if "Pool" in stage.kind else ORANGE if larger else BLUE
-        ax.add_patch(Rectangle((k - wide / 2, -high / 2), wide, high, facecolor=colour, linewidth=0))
-        ax.text(k, high / 2 + 0.15, "\n".join(map(str, stage.shape)), ha="center", va="bottom", fontsize=7, color=SOFT)
-        turned = {"rotation": 45, "rotation_mode": "anchor", "ha": "right"} if many else {"ha": "center"}
-        ax.text(k, bottom - 0.25, stage.name, va="top", fontsize=8, color=INK, **turned)
-    ax.set(xlim=(-0.8, len(stages) - 0.3), ylim=(bottom - (1.9 if many else 0.8), -bottom + 1.5))
+        left, floor = k % columns * cell, size[1] - (k // columns + 1) * size[1] / rows + below
+        tall = stage.maps.shape[1] if stage.maps[0].size > 1 else highest
+        _stack(ax, stage.maps, left, floor, cell, (tall / highest) ** 0.3)
+        ax.text(left + cell / 2, floor - 0.06, stage.name, ha="center", va="top", fontsize=8, color=INK)
+        ax.text(left + cell / 2, floor - 0.19, _said(stage.maps), ha="center", va="top", fontsize=8, color=SOFT)
+    ax.set(xlim=(0, size[0]), ylim=(0, size[1]), aspect="auto")
     ax.set_axis_off()
+    fig.set_label("; ".join(f"{stage.name}: {_said(stage.maps)}".replace("\n", " of ") for stage in stages))
     return fig

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
@@ -14,11 +15,11 @@ from ..folders import EMBEDDED, MEASURED
 from ..nets.models import count_parameters
 from ..nets.recipe import Recipe
 from ..nets.stages import stages
-from ..plotting import DPI, network
+from ..plotting import DPI, PHONE, for_phones, network
 from .svg import themed
 
-# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; lines and letters need more than photos.
-SHARPNESS = {"photos": 1.5, "lines": 2.0}
+# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; charts are shown as SVG.
+SHARPNESS = 1.5
 
 
 class Report:
@@ -36,12 +37,16 @@ class Report:
     def figure(self, name: str, fig: Figure, caption: str) -> None:
         """Save a figure as `name`.jpg, a chart as `name`.svg, too; the caption is also its alt text."""
         path = self.out / f"{name}.jpg"
-        kind = "photos" if any(ax.images for ax in fig.axes) else "lines"
         with replacing(path) as beside:
-            fig.savefig(beside, format="jpg", dpi=SHARPNESS[kind] * DPI, facecolor="white", pil_kwargs={"quality": 85})
-        if kind == "lines":
-            write_text(path.with_suffix(".svg"), themed(fig, name))
+            fig.savefig(beside, format="jpg", dpi=SHARPNESS * DPI, facecolor="white", pil_kwargs={"quality": 85})
+        if not any(ax.images for ax in fig.axes):
+            self._drawing(name, fig, for_phones(fig))
         self.content["figures"][name] = caption
+
+    def _drawing(self, name: str, wide: Figure, narrow: Figure) -> None:
+        """Save what the page shows as SVG, on phones another one."""
+        for file, fig in ((name, wide), (f"{name}-phone", narrow)):
+            write_text(self.out / f"{file}.svg", themed(fig, file))
 
     def picture(self, name: str, image: np.ndarray, caption: str, quality: int = 85) -> None:
         """Save an array of pixels, uint8 (h, w) or (h, w, 3), as `name`.jpg."""
@@ -49,11 +54,12 @@ class Report:
             Image.fromarray(image).save(beside, format="jpeg", quality=quality)
         self.content["figures"][name] = caption
 
-    def model(self, model: nn.Module, size: tuple[int, int]) -> None:
-        """Record a net's layer list and number of weights, and draw its stages for pictures of `size`."""
+    def model(self, model: nn.Module, image: torch.Tensor) -> None:
+        """Record a net's layer list and number of weights, and draw what it makes of a picture, uint8 (1, 1, h, w)."""
         name = type(model).__name__
         self.content["models"][name] = {"layers": repr(model), "parameters": count_parameters(model)}
-        write_text(self.out / f"{name}.svg", themed(network(stages(model, size)), name))
+        passed = stages(model, image)
+        self._drawing(name, network(passed), network(passed, PHONE, 4))
 
     def numbers(self, name: str, content: Any) -> None:
         """Hand numbers to the page's script, by name, as a line of JSON; floats are best rounded."""
