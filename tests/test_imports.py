@@ -10,6 +10,7 @@ from test_project import PROJECT
 
 from fkp_utils.datasets.personal import free_portraits
 
+# Each takes a tenth of a second or more, PyTorch more than one, and a photo's landmarks need none of them.
 HEAVY = {"torch", "matplotlib", "pandas", "scipy", "skimage", "torchvision", "IPython", "ipywidgets", "sympy"}
 
 
