@@ -146,6 +146,7 @@ def test_training_and_reading_ask(toy, monkeypatch):
     from fkp_utils.nets import trained
     from fkp_utils.nets.recipe import Recipe
     from fkp_utils.nets.trained import new_model
+    from fkp_utils.nets.weights import load_weights
     from fkp_utils.training import loop
     asked = []
     monkeypatch.setattr(loop, "adapt_threads", lambda: asked.append("step"))
@@ -154,6 +155,6 @@ def test_training_and_reading_ask(toy, monkeypatch):
     run = loop.fit(new_model(recipe), toy(8), toy(2), recipe, progress=False)
     assert asked == ["step"] * 4
     run.landmarks(torch.zeros(1, 1, 60, 80, dtype=torch.uint8))
-    predict.landmarks(torch.zeros(60, 80, 3, dtype=torch.uint8).numpy(), [[10, 10, 40, 40]], predict.default_net(),
+    predict.landmarks(torch.zeros(60, 80, 3, dtype=torch.uint8).numpy(), [[10, 10, 40, 40]], load_weights(predict.SMALL),
                       second_look_shift=0)                                     # every face gets a second look
     assert asked[4:] == ["look"] * 3
