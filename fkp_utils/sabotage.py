@@ -82,14 +82,15 @@ _KEPT = "each layer keeps as much of the spread as in any fresh net of its kind"
 FAULTS = {                                                # "" where a probe shows now this, now that
     "targets in pixels": Fault(_in_pixels, (_NO_BETTER, "several times what a healthy net leaves is left", _KEPT, _FAR)),
     "collapsed initial weights": Fault(_collapsed, (      # which batch normalisation mends
-        "", "", "each layer keeps less than a tenth of the spread before it", _FAR)),
+        "", "", "each layer keeps a tenth of what it would keep in a fresh net of its kind", _FAR)),
     "validation persons in training": Fault(_leaked, (
-        "as far below the mean shape on validation faces as on training faces", "it can", _KEPT, "")),
+        "about as far below the mean shape on validation faces as on training faces", "it can", _KEPT, "")),
     "left and right not exchanged": Fault(_not_exchanged, (_NO_BETTER, "it can", _KEPT, "")),
     "heatmaps of sum one": Fault(_faint, (
         "several times as far off as the mean shape", "it cannot", _KEPT, "at its landmark a map is as good as zero")),
-    "clipped boxes": Fault(_clipped, ("", "it can, but for faces whose crop leaves the photo", _KEPT,
-                                      "faces whose crop leaves the photo are far worse than the others")),
+    "clipped boxes": Fault(_clipped, (                    # whether it can learn few by heart is up to whose crops they are
+        "much farther below the mean shape on training faces than on validation faces", "", _KEPT,
+        "faces whose crop leaves the photo are far worse than the others")),
     "batch norm left in train mode": Fault(_by_the_batch, (
         "one face at a time gets other answers", "it can", "the layers' spread hardly falls", ""))}
 

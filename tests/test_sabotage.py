@@ -236,6 +236,8 @@ def test_the_baseline_tells_faults_of_nets_with_crops_and_heatmaps(crops, maps):
     for patients in (crops, maps):
         (train, val), leaked = shares(patients[""]), shares(patients["validation persons in training"])
         assert train < 0.35 and val > 1.5 * train and leaked[1] < 1.3 * leaked[0]
+    train, val = shares(crops["clipped boxes"])
+    assert val > 1.5 * train
     assert min(shares(crops["targets in pixels"])) > 0.75
     assert 0.9 < min(shares(maps["left and right not exchanged"])) < max(shares(maps["left and right not exchanged"])) < 1.7
     assert min(shares(maps["heatmaps of sum one"])) > 3
