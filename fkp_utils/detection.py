@@ -11,7 +11,6 @@ What remains as a limit: photos of more than 12 megapixels (`MAX_PIXELS`) are ma
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from functools import cache
 from itertools import product
 
@@ -111,8 +110,11 @@ def _search_parts(run: Net, picture: np.ndarray, turns: range, min_confidence: f
 
     def searched(part: tuple[slice, ...]) -> np.ndarray:
         return _search(run, picture[part], turns, min_confidence)
-    with nullcontext((None, 1)) if len(parts) == 1 else run.apart() as (pool, _):      # each thread a part takes less time
-        answers = list((pool.map if pool else map)(searched, parts))
+    if len(parts) == 1:
+        answers = [searched(*parts)]
+    else:
+        with run.apart() as (pool, _):                           # a thread a part takes less time than all threads in turn
+            answers = list(pool.map(searched, parts))
     for (rows, columns), faces in zip(parts, answers):
         faces[:, :2] += [columns.start, rows.start]
         edges = np.array([[part.start, part.stop] for part in (columns, rows)])

@@ -9,25 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, RandomSampler
+from torch.utils.data import DataLoader, RandomSampler
+from toy import dataset_of
 
 from fkp_utils import exercises, pieces
 
 # ---------------------------------------------------------------- Part 1: a dataset, a net, a step, an epoch, a validation
-
-
-def faces_of(item):
-    """A dataset that makes its items by a function of (pictures, landmarks, index)."""
-    class Faces(Dataset):
-        def __init__(self, images, landmarks):
-            self.images, self.landmarks = images, landmarks
-
-        def __len__(self):
-            return len(self.images)
-
-        def __getitem__(self, index):
-            return item(self.images, self.landmarks, index)
-    return Faces
 
 
 def grey(image):
@@ -211,17 +198,18 @@ def validation_of(mean, quiet=torch.no_grad):
 
 
 PART_1 = [
-    (pieces.check_dataset, faces_of(in_place), "changes what it was given"),
-    (pieces.check_dataset, faces_of(partial(in_place, made=torch.from_numpy)), "changes what it was given"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (grey(i[k]), place(p[0, 0], (6, 9)))), "the target is face 0's"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (grey(i[k - 1]), place(p[k, 0], (6, 9)))), "the picture is face 1's"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (grey(i[k]), place(p[k, 0].astype(int), (6, 9)))), "whole numbers"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (grey(i[k] // 255 * 255), place(p[k, 0], (6, 9)))), "whole numbers"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (torch.tensor((i[k] - 128) / 255).float()[None], place(p[k, 0], (6, 9)))),
+    (pieces.check_dataset, dataset_of(in_place), "changes what it was given"),
+    (pieces.check_dataset, dataset_of(partial(in_place, made=torch.from_numpy)), "changes what it was given"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (grey(i[k]), place(p[0, 0], (6, 9)))), "the target is face 0's"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (grey(i[k - 1]), place(p[k, 0], (6, 9)))), "the picture is face 1's"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (grey(i[k]), place(p[k, 0].astype(int), (6, 9)))), "whole numbers"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (grey(i[k] // 255 * 255), place(p[k, 0], (6, 9)))), "whole numbers"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (torch.tensor((i[k] - 128) / 255).float()[None], place(p[k, 0], (6, 9)))),
      "8 bits"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (-grey(i[k]), place(p[k, 0], (6, 9)))), "inverted"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (grey(i[k])[0, :, :, None], place(p[k, 0], (6, 9)))), r"\(6, 9, 1\), not"),
-    (pieces.check_dataset, faces_of(lambda i, p, k: (grey(i[k]), place(p[k, 0], (6, 9))[None])), r"\(1, 2\), not \(2,\)"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (-grey(i[k]), place(p[k, 0], (6, 9)))), "inverted"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (grey(i[k])[0, :, :, None], place(p[k, 0], (6, 9)))),
+     r"\(6, 9, 1\), not"),
+    (pieces.check_dataset, dataset_of(lambda i, p, k: (grey(i[k]), place(p[k, 0], (6, 9))[None])), r"\(1, 2\), not \(2,\)"),
     (pieces.check_nose_net, Listed, "nn.ModuleList"), (pieces.check_nose_net, MadeInForward, "`__init__`"),
     (pieces.check_nose_net, Cut, "gradient"), (pieces.check_nose_net, WithoutGradients, "gradient"),
     (pieces.check_nose_net, LastReluForgotten, "the answers do not"),

@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
-from toy import raises
+from torch.utils.data import DataLoader, Subset
+from toy import dataset_of, raises
 
 from fkp_utils import pieces
 from fkp_utils.datasets.base import FaceDataset
@@ -67,19 +67,12 @@ def test_nets_that_are_wrong(yours, said):
 
 def faces_of(picture=lambda p: p / 255 - 0.5, target=lambda x, y, h, w: ((x + 0.5) / w, (y + 0.5) / h), length=len,
              dtype=torch.float32):
-    class Faces(Dataset):
-        def __init__(self, images, landmarks):
-            self.images, self.landmarks = images, landmarks
-
-        def __len__(self):
-            return length(self.images)
-
-        def __getitem__(self, k):
-            x, y = self.landmarks[k, 0]
-            h, w = self.images.shape[1:]
-            return (torch.tensor(picture(self.images[k].astype(np.float32)), dtype=dtype)[None],
-                    torch.tensor(target(x, y, h, w), dtype=torch.float32))
-    return Faces
+    def item(images, landmarks, k):
+        x, y = landmarks[k, 0]
+        h, w = images.shape[1:]
+        return (torch.tensor(picture(images[k].astype(np.float32)), dtype=dtype)[None],
+                torch.tensor(target(x, y, h, w), dtype=torch.float32))
+    return dataset_of(item, length)
 
 
 @pytest.mark.parametrize("yours, said", [

@@ -106,11 +106,11 @@ def quantised(exported: Path, path: Path, pictures: np.ndarray, told: str) -> No
     with tempfile.TemporaryDirectory() as folder:
         ready, small = Path(folder) / "ready.onnx", Path(folder) / "small.onnx"
         quant_pre_process(exported, ready, skip_symbolic_shape=True)
-        names = [node.name for node in onnx.load(ready).graph.node]
-        last = max(k for k, node in enumerate(onnx.load(ready).graph.node) if node.op_type == "Conv")
+        nodes = onnx.load(ready).graph.node
+        last = max(k for k, node in enumerate(nodes) if node.op_type == "Conv")
         quantize_static(ready, small, _Pictures(pictures), quant_format=QuantFormat.QDQ, op_types_to_quantize=TYPES,
                         per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                        nodes_to_exclude=names[last:])
+                        nodes_to_exclude=[node.name for node in nodes[last:]])
         net = onnx.load(small)
     for part in (net, net.graph, *net.graph.node, *net.graph.value_info, *net.graph.input, *net.graph.output,
                  *net.graph.initializer):

@@ -34,11 +34,15 @@ def peaks(maps: np.ndarray, min_confidence: float) -> list[np.ndarray]:
     return found
 
 
+def same_face(faces: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Which of faces (k, 3 or more), centre x, y and side first, are another (3 or more,): by the larger side, bool (k,)."""
+    return np.linalg.norm(faces[:, :2] - face[:2], axis=1) < SAME_FACE * np.maximum(faces[:, 2], face[2])
+
+
 def distinct(faces: np.ndarray) -> np.ndarray:
     """Of faces (k, 5), surest first, those whose centre is at least `SAME_FACE` of the larger side from each surer one's."""
     rest, kept = faces[np.argsort(-faces[:, 4], kind="stable")], [faces[:0]]
     while len(rest):
         kept.append(rest[:1])
-        apart = np.linalg.norm(rest[:, :2] - rest[0, :2], axis=1)
-        rest = rest[apart >= SAME_FACE * np.maximum(rest[:, 2], rest[0, 2])]
+        rest = rest[~same_face(rest, rest[0])]
     return np.concatenate(kept)

@@ -25,7 +25,7 @@ PIXELS_AT_ONCE = 2**19                       # that go through the net: blocks a
 MIN_CONFIDENCE = 0.65
 MIN_FIRST_CONFIDENCE = 0.3                   # in a box that a detector proposes: no second look would make a face of it
 UNSURE_LEAST = 0.4                           # a finder so sure of a face may be wrong about its roll all the same
-UPRIGHT = 3.0                                # degrees: to cut out a face turned by less as a turned one takes as long as a look
+STRAIGHT = 3.0                               # degrees: to cut out a face turned by less as a turned one takes as long as a look
 SECOND_LOOK_SHIFT = 0.1                      # sides by which a box must move for a second look
 AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
 CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
@@ -109,7 +109,7 @@ def _face_size(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
 
 
 def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Net) -> tuple[np.ndarray, np.ndarray]:
-    crop, rolls = run.crop, np.where(np.abs(rolls) < UPRIGHT, 0.0, rolls)
+    crop, rolls = run.crop, np.where(np.abs(rolls) < STRAIGHT, 0.0, rolls)
     crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
     found, sure = both_ways(run, np.stack(crops))
     return crop.to_image(found, boxes, rolls), sure
@@ -233,7 +233,7 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
         found_by = map(detector, arrays) if detector else (find_faces(grey, fast=fast) for grey in greys)
         places = [_on_picture(_boxes_of(some, "a detector's boxes"), array, strict=False)
                   for some, array in zip(found_by, arrays)]
-        if run is default_net():
+        if isinstance(run, Quantised) and run.path.name == QUANTISED:
             places = [_screened(grey, some) for grey, some in zip(greys, places)]
     else:
         given = _boxes_of(boxes, "boxes")

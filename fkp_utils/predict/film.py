@@ -8,7 +8,7 @@ import numpy as np
 from ..datasets.images import read_photo
 from ..landmarks import box_centres
 from ..nets.net import Net
-from ..nets.peaks import SAME_FACE
+from ..nets.peaks import same_face
 from .faces import MIN_CONFIDENCE, Face, default_net, landmarks_of
 
 SEARCH_EVERY = 10                            # pictures after which new faces are looked for
@@ -40,11 +40,12 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
             faces = [face for face in seen if face.confidence >= min_confidence]
         if not faces or number % search_every == 0:
             found = landmarks_of([array], None, run, min_confidence=min_confidence, fast=fast)[0]
-            faces = [*faces, *(face for face in found if not any(_same(face, other) for other in faces))]
+            known = _places(faces)
+            faces = [*faces, *(face for face, place in zip(found, _places(found)) if not same_face(known, place).any())]
         yield faces
 
 
-def _same(face: Face, other: Face) -> bool:
-    """Whether two answers of one picture are about one face, as `nets.peaks.distinct` has it."""
-    centres = box_centres(np.array([face.box, other.box]))
-    return bool(np.linalg.norm(centres[0] - centres[1]) < SAME_FACE * max(face.box[2], other.box[2]))
+def _places(faces: list[Face]) -> np.ndarray:
+    """Centres and sides (k, 3) of faces' boxes."""
+    boxes = np.array([face.box for face in faces]).reshape(-1, 4)
+    return np.c_[box_centres(boxes), boxes[:, 2]]
