@@ -8,7 +8,8 @@ from fkp_utils import predict
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.metrics import nme
-from fkp_utils.predict import faces as one_photo
+from fkp_utils.nets.quantised import Quantised
+from fkp_utils.predict import film as following
 
 
 def picture(*places):
@@ -23,8 +24,16 @@ def picture(*places):
 @pytest.fixture
 def searched(monkeypatch):
     """How many pictures were searched, as a list."""
-    real, seen = one_photo.find_faces, []
-    monkeypatch.setattr(one_photo, "find_faces", lambda grey, **how: seen.append(grey.size) or real(grey, **how))
+    real, seen = following.find_faces, []
+    monkeypatch.setattr(following, "find_faces", lambda photo, **how: seen.append(photo.shape) or real(photo, **how))
+    return seen
+
+
+@pytest.fixture
+def both(monkeypatch):
+    """How many faces were looked at together with their mirror images, each time."""
+    real, seen = Quantised.landmarks, []
+    monkeypatch.setattr(Quantised, "landmarks", lambda run, images: seen.append(len(images) // 2) or real(run, images))
     return seen
 
 
@@ -57,3 +66,23 @@ def test_faces_keep_their_places():
 def test_what_is_no_picture_is_told():
     with pytest.raises(TypeError, match="a photo is a file"):
         list(predict.follow([None]))
+
+
+def test_where_a_fast_net_is_sure_it_does_not_look_at_the_mirror_image(both):
+    film = [picture((20 + 6 * k, 60)) for k in range(9)]
+    followed = [face for face, in predict.follow(film)]
+    assert both == [1]                                                    # of the first picture, which had to be searched
+    assert {face.confidence for face in followed} == {followed[0].confidence}
+    both.clear()
+    exact = [face for face, in predict.follow(film, predict.default_net(fast=True), fast=False)]
+    assert both == [1] * 9
+    for face, other in zip(followed, exact):                              # no side: that of the labels would be 0.9 %
+        aside = (face.landmarks - other.landmarks).mean(0) @ [1, 0] / np.linalg.norm(other.landmarks[36] - other.landmarks[45])
+        assert abs(aside) < 0.004
+
+
+def test_a_face_that_is_turned_away_between_two_pictures_is_looked_at_both_ways_and_left_out(both):
+    turned = np.rot90(picture((200, 100)), 2)                             # upside down, where the face was
+    film = [picture((260, 140)), turned]
+    counts = [len(found) for found in predict.follow(film, search_every=99)]
+    assert both[1] == 1 and counts[0] == 1

@@ -774,10 +774,10 @@ def test_a_poor_box_is_mended_by_the_second_look(monkeypatch, move, larger):
 
 
 @pytest.mark.parametrize("moved, roll, sure, again", [
-    (0.095, 0, 0.9, False), (0.105, 0, 0.9, True), (-0.105, 0, 0.9, True), (0.105, 0, 0.5, True), (0.105, 0, 0.49, False),
+    (0.145, 0, 0.9, False), (0.155, 0, 0.9, True), (-0.155, 0, 0.9, True), (0.155, 0, 0.5, True), (0.155, 0, 0.49, False),
     # Each corner lies 1 / sqrt(2) sides from the centre, and moves by 2 sin(roll / 2) times that.
-    (0, 8, 0.9, False), (0, 8.2, 0.9, True)])
-def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypatch, moved, roll, sure, again):
+    (0, 12, 0.9, False), (0, 12.4, 0.9, True)])
+def test_a_second_look_follows_where_corners_move_by_15_hundredths_of_a_side(monkeypatch, moved, roll, sure, again):
     seen, points = [], np.array([shape()] * 2, float)
     [[left, top, side, _], _], (turn, _) = upright_boxes(points, IBUG_68)
 
@@ -785,7 +785,7 @@ def test_a_second_look_follows_where_corners_move_by_a_tenth_of_a_side(monkeypat
         seen.append((pictures, boxes, rolls))
         return points[:len(boxes)].copy(), np.full(len(boxes), sure if len(seen) == 1 else 0.8)
 
-    monkeypatch.setattr(one_photo, "_look", look)
+    monkeypatch.setattr(one_photo, "look", look)
     boxes = np.array([[left, top, side, side], [left + moved * side, top, side, side]])
     faces = predict.landmarks_in_boxes(["first", "second"], boxes, Oracle(shape(), shape()), np.array([turn, turn + roll]), 0.5)
     assert [face.confidence for face in faces] == [sure, 0.8 if again else sure]
@@ -808,7 +808,7 @@ def test_a_box_of_unsure_roll_is_turned_by_quarters_until_it_reads_well(monkeypa
         quarter = (rolls - 10) // 90
         return points[:1] + quarter[:, None, None], np.where(quarter == turned, 0.8, 0.2)
 
-    monkeypatch.setattr(one_photo, "_look", look)
+    monkeypatch.setattr(one_photo, "look", look)
     boxes, rolls = np.array([[5.0, 5, 20, 20], [40, 5, 30, 30]]), np.array([10.0, 0])
     faces = predict.landmarks_in_boxes(["a", "b"], boxes, Oracle(shape(), shape()), rolls, 0.5, 1e9, np.array([unsure, True]))
     assert [face.confidence for face in faces] == [confidence, 0.9] and faces[1].roll == 0 and list(rolls) == [10, 0]
@@ -835,7 +835,7 @@ def test_a_doubtful_box_is_shown_to_the_smaller_net_first(monkeypatch):
     def look(pictures, boxes, rolls, run):
         seen.append((run, boxes[:, 0].tolist()))
         return points[:len(boxes)].copy(), np.where(boxes[:, 0] == 7, 0.29, 0.9)
-    monkeypatch.setattr(one_photo, "_look", look)
+    monkeypatch.setattr(one_photo, "look", look)
     boxes = np.array([[3, 9, 40, 40, 0, 0.5], [7, 9, 40, 40, 0, 0.49], [11, 9, 40, 40, 0, 0.3]])
     photo, usual, small = np.zeros((90, 99, 3), np.uint8), predict.default_net(), predict.default_net(fast=True)
     predict.landmarks(photo, None, None, lambda photo: boxes, second_look_shift=9)
@@ -863,7 +863,7 @@ def test_both_looks_count_where_the_first_box_was_not_far_off(monkeypatch, moved
     first = np.array([shape()], float)
     [[left, top, side, _]], turns = upright_boxes(first, IBUG_68)
     answers = iter([first, first + [6, 0]])
-    monkeypatch.setattr(one_photo, "_look", lambda *arguments: (next(answers).copy(), np.full(1, 0.9)))
+    monkeypatch.setattr(one_photo, "look", lambda *arguments: (next(answers).copy(), np.full(1, 0.9)))
     box = np.array([[left + moved * side, top, side, side]])
     [face] = predict.landmarks_in_boxes(["picture"], box, Oracle(shape(), shape()), turns)
     np.testing.assert_allclose(face.landmarks, shape() + [expected, 0], atol=1e-6)
@@ -873,7 +873,7 @@ def test_a_box_from_which_nothing_follows_is_looked_at_once(monkeypatch):
     """Landmarks that collapse to a point have no box of their own."""
     seen = []
     answer = np.full((2, 68, 2), 7.0), np.ones(2)
-    monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: seen.append((boxes, rolls)) or answer)
+    monkeypatch.setattr(one_photo, "look", lambda pictures, boxes, rolls, run: seen.append((boxes, rolls)) or answer)
     boxes = np.array([[0.0, 0, 10, 10], [5, 5, 10, 10]])
     predict.landmarks_in_boxes([None, None], boxes, Oracle(shape(), shape()), np.array([0.0, 30]))
     assert len(seen) == 1
@@ -1032,7 +1032,7 @@ def test_what_json_says_of_a_face():
 def test_a_box_follows_from_landmarks_more_than_a_pixel_apart(monkeypatch, extent, again):
     seen, points = [], np.zeros((1, 68, 2))
     points[0, 1] = extent, 30
-    monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: seen.append(boxes) or (points, np.ones(1)))
+    monkeypatch.setattr(one_photo, "look", lambda pictures, boxes, rolls, run: seen.append(boxes) or (points, np.ones(1)))
     predict.landmarks_in_boxes([None], np.array([[0.0, 0, 10, 10]]), Oracle(0, 0))
     assert len(seen) == 1 + again
 
@@ -1060,7 +1060,7 @@ def placed(points, factor, roll, centre):
 def test_the_box_implied_by_landmarks_has_their_roll_and_not_the_detectors(monkeypatch, roll):
     """The side is 1.057 times the root of width times height; the centre lies 0.087 sides above theirs, as the face stands."""
     true = placed(symmetric(), 2.0, roll, [300, 200])
-    monkeypatch.setattr(one_photo, "_look", lambda pictures, boxes, rolls, run: (true[None].copy(), np.ones(1)))
+    monkeypatch.setattr(one_photo, "look", lambda pictures, boxes, rolls, run: (true[None].copy(), np.ones(1)))
     [face] = predict.landmarks(np.zeros((400, 640, 3), np.uint8), None, Oracle(0, 0),
                                lambda photo: np.array([[200, 120, 210, 210, 11.0, 0.9]]))
     side = 1.057 * 2 * np.sqrt(100 * 75)
@@ -1113,7 +1113,7 @@ def test_the_least_confidence_is_the_callers(monkeypatch, least, count):
 def test_how_far_a_box_may_be_off_is_the_callers(monkeypatch, shift, looks):
     seen, points = [], np.array([shape()], float)
     [[left, top, side, _]], [turn] = upright_boxes(points, IBUG_68)
-    monkeypatch.setattr(one_photo, "_look", lambda *given: seen.append(1) or (points.copy(), np.ones(1)))
+    monkeypatch.setattr(one_photo, "look", lambda *given: seen.append(1) or (points.copy(), np.ones(1)))
     predict.landmarks(np.zeros((100, 120, 3), np.uint8), [[left + 0.1 * side, top, side, side, turn]], Oracle(0, 0),
                       second_look_shift=shift)
     assert len(seen) == looks
@@ -1124,7 +1124,7 @@ def test_how_far_a_box_is_off_is_measured_in_sides_of_the_implied_one(monkeypatc
     """Corners of a box of the same centre, 0.3 sides larger or smaller, lie 0.15 * sqrt(2) = 0.212 sides away."""
     seen, points = [], np.array([shape()], float)
     [[left, top, side, _]], [turn] = upright_boxes(points, IBUG_68)
-    monkeypatch.setattr(one_photo, "_look", lambda *given: seen.append(1) or (points.copy(), np.ones(1)))
+    monkeypatch.setattr(one_photo, "look", lambda *given: seen.append(1) or (points.copy(), np.ones(1)))
     low = (larger - 1) / 2 * side
     predict.landmarks(np.zeros((200, 220, 3), np.uint8), [[left - low, top - low, larger * side, larger * side, turn]],
                       Oracle(0, 0), second_look_shift=shift)

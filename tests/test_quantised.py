@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
+from PIL import Image
 from test_project import PROJECT
 from torch import nn
 
@@ -173,3 +174,26 @@ def test_peaks_are_read_by_hand():
     np.testing.assert_allclose(face, [4 * 4 - 0.5, 4 * 1.25 - 0.5, 64, 90, 1 / (1 + np.exp(-2))], rtol=1e-6)
     assert none.shape == (0, 5) and not len(peaks(maps, 0.9)[0])
     assert json.dumps(face.tolist())
+
+
+def test_the_spread_of_maps_is_read_by_hand():
+    """One pixel; two 6 apart, 3 from their mean; three quarters beside one quarter, 4 apart: the root of 3/16 times 16."""
+    maps = np.zeros((1, 3, 5, 9), np.float32)
+    maps[0, 0, 2, 7] = 1
+    maps[0, 1, 1, [1, 7]] = 0.5
+    maps[0, 2, [0, 4], 3] = 0.75, 0.25
+    np.testing.assert_allclose(quantised.spread(maps), [[0, 3, 3**0.5]], atol=1e-3)
+
+
+def test_landmarks_and_spread_come_in_pixels_of_the_picture():
+    """A square of 160 px of one face: the maps have a quarter of its side, a landmark's spreads over a few of their pixels."""
+    run = Quantised("small68.onnx")
+    crop = run.crop.cut(Image.fromarray(free_portraits()["Eileen Collins"]).convert("L"), np.array([168, 62, 110, 110]))
+    points, spread = run.landmarks_and_spread(crop[None, None])
+    maps = run.heatmaps(crop[None, None])
+    np.testing.assert_allclose(points, run.landmarks(crop[None, None]), atol=1e-3)
+    assert spread.shape == (1, 68) and maps.shape == (1, 68, 40, 40)
+    y, x = np.indices((40, 40)) * 4
+    for share, found in zip(maps[0], spread[0]):
+        mean = (share * x).sum(), (share * y).sum()
+        assert found == pytest.approx((share * ((x - mean[0]) ** 2 + (y - mean[1]) ** 2)).sum() ** 0.5, abs=0.05)

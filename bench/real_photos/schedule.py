@@ -3,7 +3,7 @@
     python bench/real_photos/schedule.py FOLDER_WITH_REAL_DATA
 
 On the validation photos of iBUG at most 640 px large, and pictures made of them: sheets, a turned face beside an upright one, a
-small face beside a large one. Writes bench/real_photos/schedule.md. About ten minutes.
+small face beside a large one. Writes bench/real_photos/schedule.md. About five minutes.
 """
 
 import argparse
@@ -23,8 +23,9 @@ RESULTS = Path(__file__).with_suffix(".md")
 ABOUT = """# What the finder's looks are worth
 
 Made by `python bench/real_photos/schedule.py DATA`: faces found, wrong boxes in 100 pictures (before the landmark net judges
-them), milliseconds a picture. Everywhere: at all sizes, at the smallest in four turns. As it is: turned where no nearly
-upright face is sure.
+them), milliseconds a picture. Everywhere: at all sizes, at the smallest in four turns, as if none were sure, so that boxes
+count from 0.2 on beside sure ones, too, which is where the wrong ones come from. As it is: turned where no nearly upright face
+is sure.
 
 """
 

@@ -3,12 +3,13 @@
     python bench/speed/predict.py [FOLDER_WITH_REAL_DATA]
 
 PyTorch with the recipe's number format (bfloat16 where the processor has units for it) and with float32; ONNX Runtime with
-float32, and with 8-bit integers, which `fkp_utils.predict` asks. With real data, the NME on the validation photos of each, one
-look averaged with that at the mirror image, without the labels' side. Then faces in boxes that are somewhat off, as a
-detector's are. About three minutes on 2 cores.
+float32, and with 8-bit integers, which `fkp_utils.predict` asks; OpenVINO with the same files, where it is installed
+(`pip install openvino`). With real data, the NME on the validation photos of each, one look averaged with that at the mirror
+image, without the labels' side. Then faces in boxes that are somewhat off, as a detector's are. About three minutes on 2 cores.
 """
 
 import argparse
+import importlib.util
 import sys
 import tempfile
 from dataclasses import replace
@@ -46,12 +47,33 @@ class _Exported(Quantised):
         self._sessions[torch.get_num_threads()] = onnxruntime.InferenceSession(self.path, options)
 
 
+class _Compiled(Quantised):
+    """A shipped net as OpenVINO computes it, compiled once for each size of pictures."""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        import openvino
+        self._core, self._compiled = openvino.Core(), {}
+
+    def _run(self, images, *outputs):
+        if images.shape not in self._compiled:
+            net = self._core.read_model(self.path)
+            net.reshape(images.shape)
+            how = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                   "INFERENCE_PRECISION_HINT": "f32"}
+            self._compiled[images.shape] = self._core.compile_model(net, "CPU", how)
+        answer = self._compiled[images.shape](images / np.float32(255) - np.float32(0.5))
+        return [answer[name] for name in outputs]
+
+
 def looks(name: str, folder: Path, real: Path | None) -> list[dict]:
     """Rows for one net: each runtime at each size of a batch, all in turns."""
     usual = load_weights(quantise.NETS[name])
     ways = {"PyTorch, bfloat16" if usual.recipe.bf16 else "PyTorch": usual,
             "PyTorch, float32": replace(load_weights(quantise.NETS[name]), recipe=replace(usual.recipe, bf16=False)),
             "ONNX Runtime, float32": _Exported(name, folder), "ONNX Runtime, 8 bits, as shipped": Quantised(name)}
+    if importlib.util.find_spec("openvino"):
+        ways["OpenVINO, 8 bits"] = _Compiled(name)
     exact = {way: exactness(net, real) for way, net in ways.items()} if real and not usual.finds_faces else {}
     rows = []
     for count, *size in SIZES[name]:

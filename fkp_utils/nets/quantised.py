@@ -40,6 +40,13 @@ def _work_alone() -> None:
     _here.alone = True
 
 
+def spread(maps: np.ndarray) -> np.ndarray:
+    """Root mean square distance from their means of heatmaps (b, n, h, w) that sum to 1: (b, n) in their pixels."""
+    y, x = np.indices(maps.shape[2:], np.float32).reshape(2, -1)
+    moments = maps.reshape(*maps.shape[:2], -1) @ np.stack([x, y, x * x + y * y], 1)
+    return np.sqrt((moments[..., 2] - (moments[..., :2] ** 2).sum(-1)).clip(0))
+
+
 class Quantised:
     """A net from an `.onnx` file of data/weights, given by name, or of `quantise.py`; other files are a ValueError.
 
@@ -77,23 +84,29 @@ class Quantised:
                 self._sessions[count] = onnxruntime.InferenceSession(self.path, options, ["CPUExecutionProvider"])
             return self._sessions[count]
 
-    def _run(self, output: str, images: Any) -> np.ndarray:
-        floats = np.asarray(images, np.float32) / np.float32(255) - np.float32(0.5)
-        return self._session().run([output], {"images": floats})[0]
+    def _run(self, images: Any, *outputs: str) -> list[np.ndarray]:
+        floats = np.divide(images, np.float32(255), dtype=np.float32)
+        floats -= np.float32(0.5)
+        return self._session().run(outputs, {"images": floats})
 
     def landmarks(self, images: Any) -> np.ndarray:
         """Landmarks of uint8 images (b, 1, h, w), float32 (b, n, 2) in pixels of the images."""
-        return self._run("landmarks", images)
+        return self._run(images, "landmarks")[0]
 
     def heatmaps(self, images: Any) -> np.ndarray:
         """Heatmaps of uint8 images (b, 1, h, w), float32 (b, n, h / 4, w / 4), as `nets.targets.Heatmaps.heatmaps` has them."""
-        return self._run("heatmaps", images)
+        return self._run(images, "heatmaps")[0]
+
+    def landmarks_and_spread(self, images: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks, and how far the heatmaps spread about their means, root mean square in pixels of the images (b, n)."""
+        landmarks, maps = self._run(images, "landmarks", "heatmaps")
+        return landmarks, spread(maps) * (self.size[0] / maps.shape[-1])
 
     def faces(self, images: Any, min_confidence: float) -> list[np.ndarray]:
         """Faces in uint8 images (b, 1, h, w), float32 (k, 5) each, as `nets.peaks.peaks` gives them."""
         if not self.finds_faces:
             raise ValueError(f"{self.title} finds landmarks, not faces")
-        return peaks(self._run("maps", images), min_confidence)
+        return peaks(self._run(images, "maps")[0], min_confidence)
 
     def on_labels_side(self, landmarks: np.ndarray) -> np.ndarray:
         """Landmarks (N, n, 2) where the labels lie that the net learned from, as `Trained.on_labels_side` has it."""

@@ -26,7 +26,7 @@ MIN_CONFIDENCE = 0.65
 MIN_FIRST_CONFIDENCE = 0.3                   # in a box that a detector proposes: no second look would make a face of it
 UNSURE_LEAST = 0.4                           # a finder so sure of a face may be wrong about its roll all the same
 STRAIGHT = 3.0                               # degrees: to cut out a face turned by less as a turned one takes as long as a look
-SECOND_LOOK_SHIFT = 0.1                      # sides by which a box must move for a second look
+SECOND_LOOK_SHIFT = 0.15                     # sides by which a box must move for a second look
 AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
 CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
 
@@ -108,10 +108,22 @@ def _face_size(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
     return np.linalg.norm(landmarks[:, left] - landmarks[:, right], axis=-1)
 
 
-def _look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Net) -> tuple[np.ndarray, np.ndarray]:
+def one_way(run: Quantised, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of crops, uint8 (N, s, s), in one look each and without the labels' side, float64 (N, n, 2); their spread (N,).
+
+    That is the distance by which heatmaps spread about their means, a share of the inter-ocular distance, in the mean.
+    """
+    points, spread = run.landmarks_and_spread(crops[:, None])
+    points = points.astype(np.float64)
+    return moved_aside(points, run.convention, -run.flip_offset), spread.mean(1) / _face_size(points, run.convention).clip(1e-6)
+
+
+def look(pictures: Sequence[Image.Image], boxes: np.ndarray, rolls: np.ndarray, run: Net,
+         ask: Callable = both_ways) -> tuple[np.ndarray, np.ndarray]:
+    """What `ask` (`both_ways`, `one_way`) says of the faces in boxes (k, 4) turned by rolls (k,): in pixels of the pictures."""
     crop, rolls = run.crop, np.where(np.abs(rolls) < STRAIGHT, 0.0, rolls)
     crops = [crop.cut(picture, box, roll=roll) for picture, box, roll in zip(pictures, boxes, rolls)]
-    found, sure = both_ways(run, np.stack(crops))
+    found, sure = ask(run, np.stack(crops))
     return crop.to_image(found, boxes, rolls), sure
 
 
@@ -135,11 +147,11 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     unsure : bool (k,), where after a first answer below `MIN_CONFIDENCE` the box is turned by quarters, too (default: nowhere)
     """
     rolls = np.zeros(len(boxes)) if rolls is None else rolls.copy()
-    found, sure = _look(pictures, boxes, rolls, run)
+    found, sure = look(pictures, boxes, rolls, run)
     poor = np.flatnonzero((sure < MIN_CONFIDENCE) & (unsure is not None and unsure)).repeat(3).tolist()
     if poor:
         turns = rolls[poor] + np.resize([90, 180, 270], len(poor))
-        for k, turn, points, confidence in zip(poor, turns, *_look([pictures[k] for k in poor], boxes[poor], turns, run)):
+        for k, turn, points, confidence in zip(poor, turns, *look([pictures[k] for k in poor], boxes[poor], turns, run)):
             if confidence > sure[k]:
                 found[k], sure[k], rolls[k] = points, confidence, (turn + 180) % 360 - 180
     if run.convention.box:
@@ -149,7 +161,7 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
         worth = (moved > second_look_shift * better[:, 2]) & ~collapsed & (sure >= min_first_confidence)
         again = np.flatnonzero(worth).tolist()
         if again:
-            seen, sure[again] = _look([pictures[k] for k in again], better[again], upright[again], run)
+            seen, sure[again] = look([pictures[k] for k in again], better[again], upright[again], run)
             near = (moved[again] < AVERAGED_SHIFT * better[again, 2])[:, None, None]
             found[again] = np.where(near, (found[again] + seen) / 2, seen)
     return [Face(box, points, float(confidence), float(roll), run.convention)
@@ -222,11 +234,8 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
 
 def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net, detector: Detector | None = None,
                  min_confidence: float = MIN_CONFIDENCE, second_look_shift: float = SECOND_LOOK_SHIFT,
-                 fast: bool = False, boxed_anew: bool = False) -> list[list[Face]]:
-    """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together.
-
-    With `boxed_anew` faces in given boxes get those that their landmarks imply, too.
-    """
+                 fast: bool = False) -> list[list[Face]]:
+    """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
     check_reads_faces(run)
     greys = [Image.fromarray(array).convert("L") for array in arrays]
     if boxes is None:
@@ -250,9 +259,9 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
             if boxes is not None:
                 if not np.isfinite(face.landmarks).all():
                     raise ValueError(f"{run.title}: its landmarks are not finite")
-                found[k].append(_boxed_anew(face) if boxed_anew else face)
+                found[k].append(face)
             elif face.confidence >= min_confidence:
-                found[k].append(_boxed_anew(face))
+                found[k].append(boxed_anew(face))
     return found if boxes is not None else [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
 
 
@@ -261,11 +270,11 @@ def _screened(grey: Image.Image, rows: np.ndarray) -> np.ndarray:
     doubtful = np.flatnonzero(rows[:, 5] < SURE)
     if not len(doubtful):
         return rows
-    _, sure = _look([grey] * len(doubtful), rows[doubtful, :4], rows[doubtful, 4], default_net(fast=True))
+    _, sure = look([grey] * len(doubtful), rows[doubtful, :4], rows[doubtful, 4], default_net(fast=True))
     return np.delete(rows, doubtful[sure < MIN_FIRST_CONFIDENCE], axis=0)
 
 
-def _boxed_anew(face: Face) -> Face:
+def boxed_anew(face: Face) -> Face:
     """The face with the box and the roll implied by its landmarks, which are more exact than a detector's."""
     if face.convention is None or face.convention.box is None or (np.ptp(face.landmarks, 0) <= 1).any():
         return face

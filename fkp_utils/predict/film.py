@@ -1,17 +1,24 @@
 """Faces from picture to picture: of a film or a camera, each looked for where it was before."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from ..datasets.images import read_photo
+from ..detection import find_faces
 from ..landmarks import box_centres
 from ..nets.net import Net
 from ..nets.peaks import same_face
-from .faces import MIN_CONFIDENCE, Face, default_net, landmarks_of
+from ..nets.quantised import Quantised
+from .faces import MIN_CONFIDENCE, Face, boxed_anew, default_net, landmarks_of, look, one_way
 
 SEARCH_EVERY = 10                            # pictures after which new faces are looked for
+# In inter-ocular distances. Nearly all real faces in about the right box have less, and no crop half beside a face or turned by
+# a quarter that a look at the mirror image would reject (bench/real_photos/spread.md).
+SURE_SPREAD = 0.15
 
 
 def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, min_confidence: float = MIN_CONFIDENCE,
@@ -25,7 +32,8 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     ----------
     pictures : of one size, each what `predict.landmarks` takes
     run : net (default: the smaller one that comes with the project, or with `fast=False` the other)
-    fast : as `predict.landmarks` has it
+    fast : as `predict.landmarks` has it; and where a net that comes with the project is sure, it does not look at the mirror
+        image: a face's confidence is that of the last look at both, landmarks are a little less exact and steady (spread.py)
     min_confidence : of a face that is followed further
     search_every : pictures
 
@@ -35,14 +43,30 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     faces: list[Face] = []
     for number, picture in enumerate(pictures):
         array = read_photo(picture)
-        if faces:
-            seen = landmarks_of([array], faces, run, second_look_shift=np.inf, boxed_anew=True)[0]
-            faces = [face for face in seen if face.confidence >= min_confidence]
+        faces = [face for face in _read_again(array, faces, run, fast) if face.confidence >= min_confidence]
         if not faces or number % search_every == 0:
-            found = landmarks_of([array], None, run, min_confidence=min_confidence, fast=fast)[0]
-            known = _places(faces)
-            faces = [*faces, *(face for face, place in zip(found, _places(found)) if not same_face(known, place).any())]
+            faces += _new_faces(array, faces, run, fast, min_confidence)
         yield faces
+
+
+def _read_again(array: np.ndarray, faces: list[Face], run: Net, fast: bool) -> list[Face]:
+    """The faces of the picture before where they are now, in the boxes that their landmarks imply."""
+    unsure, seen = np.ones(len(faces), bool), faces
+    if faces and fast and isinstance(run, Quantised):
+        grey, boxes, rolls = Image.fromarray(array).convert("L"), [face.box for face in faces], [face.roll for face in faces]
+        points, spread = look([grey] * len(faces), np.array(boxes), np.array(rolls), run, one_way)
+        seen, unsure = [replace(face, landmarks=found) for face, found in zip(faces, points)], spread >= SURE_SPREAD
+    again = iter(landmarks_of([array], [face for face, doubt in zip(faces, unsure) if doubt], run, second_look_shift=np.inf)[0])
+    return [boxed_anew(next(again) if doubt else face) for face, doubt in zip(seen, unsure)]
+
+
+def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
+    """The picture's faces that are none of the known ones."""
+    def elsewhere(photo: np.ndarray) -> np.ndarray:
+        found = find_faces(photo, fast=fast)
+        centres = np.c_[box_centres(found), found[:, 2]]
+        return found[[not same_face(_places(known), centre).any() for centre in centres]]
+    return landmarks_of([array], None, run, elsewhere, min_confidence, fast=fast)[0]
 
 
 def _places(faces: list[Face]) -> np.ndarray:
