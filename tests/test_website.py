@@ -1,5 +1,6 @@
 """The runner on tiny notebooks, two of which fail on purpose; the page from records."""
 
+import base64
 import io
 import json
 import re
@@ -20,11 +21,14 @@ from PIL import Image
 from toy import ToyFaces
 
 from fkp_utils.errors import DatasetError
+from fkp_utils.folders import EMBEDDED
 from fkp_utils.landmarks import IBUG_68
+from fkp_utils.plotting.base import subplots
+from fkp_utils.plotting.faces import show_face
 from fkp_utils.website import demo, progress, run_notebooks, serve
 from fkp_utils.website.explorer import explorer
 from fkp_utils.website.page import claim, commands, epochs, kind_of, labelled, numbering, panels, relative_errors, render, table
-from fkp_utils.website.report import read_report
+from fkp_utils.website.report import Report, read_report
 from fkp_utils.website.run_notebooks import make_figures, publish, run_notebook
 
 PROJECT = Path(__file__).parents[1]
@@ -183,6 +187,25 @@ def test_stored_outputs_are_those_of_the_run(project, old_site, monkeypatch):
 def test_notebook_that_never_finishes_its_report_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"report\.finish"):
         run_notebook(_notebook(tmp_path / "1_short.ipynb", WRITES), tmp_path / "work", {})
+
+
+def test_a_figure_of_photos_is_an_svg_without_white_whose_pictures_have_the_pixels_of_good_screens(tmp_path):
+    """An inch by an inch of photo has 165 pixels by 165, what lets the page through does so, titles follow the scheme."""
+    fig, (left, right) = subplots(4, 2, 1, 2)
+    left.set_position([0, 0, 0.25, 0.5])                                  # of 4 by 2 inches: one by one
+    right.set_position([0.5, 0, 0.5, 1])
+    fig.set_layout_engine("none")
+    show_face(left, np.tile(np.arange(40, dtype=np.uint8) * 6, (40, 1)), title="3.4 %")
+    right.imshow(np.ones((4, 4)), alpha=np.full((4, 4), 0.5))
+    Report(1, tmp_path, "smoke", EMBEDDED).figure("pair", fig, "two")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pair.jpg", "pair.svg"]
+    text = (tmp_path / "pair.svg").read_text()
+    assert not re.search(r"data:image/png|fill: (#ffffff|var\(--paper\))", text) and text.count(">3.4 %</text>") == 1
+    pictures = [Image.open(io.BytesIO(base64.b64decode(code))) for code in re.findall(r"data:image/webp;base64,([^\"]+)", text)]
+    assert {picture.mode for picture in pictures} == {"RGB", "RGBA"}
+    assert pictures[0].size == pytest.approx((165, 165), abs=2)
+    see_through = next(picture for picture in pictures if picture.mode == "RGBA")
+    assert see_through.getextrema()[3] == pytest.approx((127, 127), abs=2)
 
 
 def test_publish_writes_nothing_but_figures_and_record(tmp_path):
@@ -423,5 +446,6 @@ def test_page_renders_without_any_record(tmp_path):
 
 
 def test_the_site_is_small():
+    """Figures of photos are there twice: JPEG, by the write-up's names, and SVG, which follows the reader's scheme."""
     files = [p for p in (PROJECT / "website").rglob("*") if p.is_file() and "vendor" not in p.parts]
-    assert sum(p.stat().st_size for p in files) < 14_500_000
+    assert sum(p.stat().st_size for p in files) < 15_000_000

@@ -84,7 +84,7 @@ above. Since both were mended that net has an NME of 3.8 % on generated faces, 4
 """
 # The same faces in the same places, as they were made.
 PLAIN = replace(AUGMENT, brightness=0, contrast=0, gamma=0, noise=0, blur=0, occlude=0, coarse=0)
-KEY = ("net", "start", "faces", "without")
+KEY = ("net", "start", "faces", "without", "epochs")
 REGIONS = ("jaw", "brows", "nose", "eyes", "mouth")
 
 

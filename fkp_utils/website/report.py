@@ -18,7 +18,7 @@ from ..nets.stages import stages
 from ..plotting import DPI, PHONE, for_phones, network
 from .svg import themed
 
-# Pixels of a saved figure for each of the page's, so that it is crisp on good screens; charts are shown as SVG.
+# Pixels of a saved figure, and of photos in one, for each of the page's: crisp on good screens.
 SHARPNESS = 1.5
 
 
@@ -35,11 +35,13 @@ class Report:
                                         "recipes": {}, "rows": [], "numbers": {}}
 
     def figure(self, name: str, fig: Figure, caption: str) -> None:
-        """Save a figure as `name`.jpg, a chart as `name`.svg, too; the caption is also its alt text."""
+        """Save a figure as `name`.jpg and as `name`.svg, a chart for phones, too; the caption is also its alt text."""
         path = self.out / f"{name}.jpg"
         with replacing(path) as beside:
             fig.savefig(beside, format="jpg", dpi=SHARPNESS * DPI, facecolor="white", pil_kwargs={"quality": 85})
-        if not any(ax.images for ax in fig.axes):
+        if any(ax.images for ax in fig.axes):
+            write_text(self.out / f"{name}.svg", themed(fig, name, SHARPNESS * DPI))
+        else:
             self._drawing(name, fig, for_phones(fig))
         self.content["figures"][name] = caption
 

@@ -1,4 +1,4 @@
-"""Charts as SVG that follow the reader's light or dark scheme, without a script."""
+"""Figures as SVG that follow the reader's light or dark scheme, without a script."""
 
 import base64
 import io
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..palette import CHART, css
+from ..plotting import DPI
 
 _FONT = re.compile(r"'DejaVu Sans'[^;\"]*")
 _PNG = re.compile(r"data:image/png;base64,([^\"]+)")
@@ -19,18 +20,19 @@ def _webp(found: re.Match) -> str:
     """A picture in an SVG as WebP, a fifth of its bytes as PNG; without loss where it is a few pixels."""
     file = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(found[1]))) as picture:
-        picture.convert("RGB").save(file, "webp", quality=75, method=6, lossless=picture.width * picture.height < 600)
+        picture.convert("RGBA").save(file, "webp", quality=75, method=6, lossless=picture.width * picture.height < 600)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def themed(fig: Figure, name: str) -> str:
+def themed(fig: Figure, name: str, dpi: float = DPI) -> str:
     """A figure as SVG: the palette's colours become CSS properties with a value for each scheme, text stays text.
 
-    The same figure gives the same characters; `name` goes into the ids, so that several SVGs fit into one page.
+    The same figure gives the same characters; `name` goes into the ids, so that several SVGs fit into one page. Photos in
+    it have `dpi` pixels an inch.
     """
     file = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        fig.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        fig.savefig(file, format="svg", dpi=dpi, transparent=True, metadata={"Date": None, "Creator": None})
     text = _DIGITS.sub(r"\1", _FONT.sub("system-ui, sans-serif", file.getvalue()))
     text = _PNG.sub(_webp, text)
     for colour, (light, _) in CHART.items():
