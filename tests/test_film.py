@@ -9,6 +9,7 @@ from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.metrics import nme
 from fkp_utils.nets.quantised import Quantised
+from fkp_utils.predict import faces as one_photo
 from fkp_utils.predict import film as following
 
 
@@ -25,7 +26,8 @@ def picture(*places):
 def searched(monkeypatch):
     """How many pictures were searched, as a list."""
     real, seen = following.find_faces, []
-    monkeypatch.setattr(following, "find_faces", lambda photo, **how: seen.append(photo.shape) or real(photo, **how))
+    for module in (following, one_photo):
+        monkeypatch.setattr(module, "find_faces", lambda photo, **how: seen.append(1) or real(photo, **how))
     return seen
 
 
@@ -61,6 +63,17 @@ def test_faces_keep_their_places():
     film = [picture(a), *[picture(a, b)] * 3]
     *_, last = predict.follow(film, search_every=2)
     assert [face.box[0] < 300 for face in last] == [True, False]
+
+
+def test_pictures_of_another_size_are_searched_anew(searched):
+    large = np.asarray(Image.fromarray(picture((200, 100))).resize((960, 630)))
+    counts = [len(faces) for faces in predict.follow([picture((30, 100)), large, large, large[:1, :1]])]
+    assert counts == [1, 1, 1, 0] and len(searched) == 3
+
+
+def test_no_picture_searched_is_one_sentence():
+    with pytest.raises(ValueError, match="search_every is 0: at least 1 picture"):
+        next(predict.follow([picture()], search_every=0))
 
 
 def test_what_is_no_picture_is_told():

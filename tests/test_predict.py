@@ -846,6 +846,14 @@ def test_a_doubtful_box_is_shown_to_the_smaller_net_first(monkeypatch):
     assert usual is predict.default_net(False)                                   # loaded once, however it is asked for
 
 
+def test_a_fast_look_at_what_is_no_face_does_not_hide_the_face_that_is_there():
+    """At 256 pixels the finder is sure of a box beside the head (0.51 of 1), which the net rejects, and stops there."""
+    wall = np.zeros((800, 800, 3), np.uint8)
+    wall[:246, :246] = np.asarray(Image.fromarray(free_portraits()["Eileen Collins"]).resize((246, 246)))
+    [face], [fast] = predict.landmarks(wall), predict.landmarks(wall, fast=True)
+    assert nme(fast.landmarks[None], face.landmarks[None], IBUG_68)[0] < 3
+
+
 @pytest.mark.parametrize("size, degrees", [(50, 60), (50, 90), (72, 60), (72, 90)])
 def test_small_faces_are_found_however_they_are_turned(size, degrees):
     """Twelve copies of the astronaut's head, the box of whose face is 24 or 35 pixels wide."""

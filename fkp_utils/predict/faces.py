@@ -262,7 +262,12 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
                 found[k].append(face)
             elif face.confidence >= min_confidence:
                 found[k].append(boxed_anew(face))
-    return found if boxes is not None else [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
+    if boxes is not None:
+        return found
+    for k, array in enumerate(arrays):
+        if fast and not detector and not found[k] and (places[k][:, 5] >= SURE).any():      # what hid the faces was none
+            found[k] = landmarks_of([array], None, run, None, min_confidence, second_look_shift)[0]
+    return [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
 
 
 def _screened(grey: Image.Image, rows: np.ndarray) -> np.ndarray:

@@ -30,19 +30,24 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
 
     Parameters
     ----------
-    pictures : of one size, each what `predict.landmarks` takes
+    pictures : each what `predict.landmarks` takes; where their size changes, faces are looked for anew
     run : net (default: the smaller one that comes with the project, or with `fast=False` the other)
     fast : as `predict.landmarks` has it; and where a net that comes with the project is sure, it does not look at the mirror
         image: a face's confidence is that of the last look at both, landmarks are a little less exact and steady (spread.py)
     min_confidence : of a face that is followed further
-    search_every : pictures
+    search_every : pictures, at least 1, else ValueError
 
     Raises what `predict.landmarks` does, at the picture that it is about.
     """
+    if search_every < 1:
+        raise ValueError(f"search_every is {search_every}: at least 1 picture")
     run = run or default_net(fast)
     faces: list[Face] = []
+    shape = None
     for number, picture in enumerate(pictures):
         array = read_photo(picture)
+        if array.shape != shape:                             # another film, or the camera turned: boxes mean nothing there
+            faces, shape = [], array.shape
         faces = [face for face in _read_again(array, faces, run, fast) if face.confidence >= min_confidence]
         if not faces or number % search_every == 0:
             faces += _new_faces(array, faces, run, fast, min_confidence)
@@ -66,7 +71,7 @@ def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_c
         found = find_faces(photo, fast=fast)
         centres = np.c_[box_centres(found), found[:, 2]]
         return found[[not same_face(_places(known), centre).any() for centre in centres]]
-    return landmarks_of([array], None, run, elsewhere, min_confidence, fast=fast)[0]
+    return landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
 
 
 def _places(faces: list[Face]) -> np.ndarray:
