@@ -24,7 +24,7 @@ ABOUT = """# What the finder's looks are worth
 
 Made by `python bench/real_photos/schedule.py DATA`: faces found, wrong boxes in 100 pictures (before the landmark net judges
 them), milliseconds a picture. Everywhere: at all sizes, at the smallest in four turns, as if none were sure, so that boxes
-count from 0.2 on beside sure ones, too, which is where the wrong ones come from. As it is: turned where no nearly upright face
+count from 0.2 on beside sure ones, too. As it is: turned where no nearly upright face
 is sure.
 
 """

@@ -4,7 +4,7 @@
 
 `predict.follow` looks once where the heatmaps are narrow. On the validation photos of iBUG, for both nets that come with the
 project: NME and unsteadiness of one look and of both; the spread in the labels' boxes, in boxes that are somewhat off as a
-detector's are, and in crops that are no face's. Writes bench/real_photos/spread.md. Two minutes.
+detector's are or by a factor of two, and in crops that are no face's. Writes bench/real_photos/spread.md. Two minutes.
 """
 
 import argparse
@@ -62,9 +62,13 @@ def crops_of(faces: IBugFaces) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     def moved(shares: np.ndarray) -> np.ndarray:
         return np.c_[boxes[:, :2] + shares * boxes[:, 2:3], boxes[:, 2:]]
+
+    def scaled(boxes: np.ndarray, factor: float) -> np.ndarray:
+        return np.c_[boxes[:, :2] + (1 - factor) / 2 * boxes[:, 2:], factor * boxes[:, 2:]]
     signs = rng.choice([-1, 1], (len(boxes), 2))
     return {"faces": (boxes, none), "faces, boxes somewhat off": (moved(rng.normal(0, 0.06, (len(boxes), 2))),
                                                                   rng.normal(0, 6, len(boxes))),
+            **{f"faces {1 / factor:g} times as large as the boxes": (scaled(boxes, factor), none) for factor in (0.5, 2)},
             "half outside": (moved(signs * rng.uniform(0.35, 0.8, (len(boxes), 2))), none),
             "turned by a quarter": (boxes, none + 90)}
 

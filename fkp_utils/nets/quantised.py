@@ -1,6 +1,6 @@
 """The nets that come with the project as `predict` asks them: in 8-bit integers, by ONNX Runtime, without PyTorch.
 
-They answer as `nets.trained.Trained` does, in half the time or less, and start in a fifth of it; PyTorch alone takes seconds
+They answer as `nets.trained.Trained` does, in less time, and start in a fifth of it; PyTorch alone takes seconds
 to import and 200 MB. `bench/shipped_files/quantise.py` makes the files, `bench/speed/predict.py` compares. Weights have 7
 bits, so that sums of products are exact on processors without VNNI, too: only rounding in the last layer differs.
 
@@ -85,8 +85,7 @@ class Quantised:
             return self._sessions[count]
 
     def _run(self, images: Any, *outputs: str) -> list[np.ndarray]:
-        floats = np.divide(images, np.float32(255), dtype=np.float32)
-        floats -= np.float32(0.5)
+        floats = np.asarray(images, np.float32) / np.float32(255) - np.float32(0.5)
         return self._session().run(outputs, {"images": floats})
 
     def landmarks(self, images: Any) -> np.ndarray:
@@ -100,7 +99,7 @@ class Quantised:
     def landmarks_and_spread(self, images: Any) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks, and how far the heatmaps spread about their means, root mean square in pixels of the images (b, n)."""
         landmarks, maps = self._run(images, "landmarks", "heatmaps")
-        return landmarks, spread(maps) * (self.size[0] / maps.shape[-1])
+        return landmarks, spread(maps) * (self.size[1] / maps.shape[-1])
 
     def faces(self, images: Any, min_confidence: float) -> list[np.ndarray]:
         """Faces in uint8 images (b, 1, h, w), float32 (k, 5) each, as `nets.peaks.peaks` gives them."""

@@ -21,7 +21,7 @@ SMALL = "small68.safetensors"                # faster, and nearly as exact; the 
 QUANTISED, QUANTISED_SMALL = "ibug68.onnx", "small68.onnx"     # made of them; what is asked by default
 BATCH = 16                                   # faces looked at together
 PIXELS_AT_ONCE = 2**19                       # that go through the net: blocks above 32 MB are cleared anew each time
-# Set by data/measured/finder.json: of faces turned, small and many it loses 0.3 percent.
+# Set by data/measured/finder.json: of faces turned, 24 px small and many it loses 0.3 percent.
 MIN_CONFIDENCE = 0.65
 MIN_FIRST_CONFIDENCE = 0.3                   # in a box that a detector proposes: no second look would make a face of it
 UNSURE_LEAST = 0.4                           # a finder so sure of a face may be wrong about its roll all the same
@@ -133,8 +133,8 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     """One face a box, looked at once, and again where that pays: upright, in the box implied by the first answer.
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
-    look gains nothing (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides, both
-    answers are averaged; the first one of a worse box is forgotten.
+    look gains 0.02 points of NME (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides,
+    both answers are averaged; the first one of a worse box is forgotten.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from .faces import MIN_CONFIDENCE, Face, boxed_anew, default_net, landmarks_of, 
 
 SEARCH_EVERY = 10                            # pictures after which new faces are looked for
 # In inter-ocular distances. Nearly all real faces in about the right box have less, and no crop half beside a face or turned by
-# a quarter that a look at the mirror image would reject (bench/real_photos/spread.md).
+# a quarter that a look at the mirror image would reject; a face twice as large as its box may (bench/real_photos/spread.md).
 SURE_SPREAD = 0.15
 
 
@@ -42,8 +42,7 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     if search_every < 1:
         raise ValueError(f"search_every is {search_every}: at least 1 picture")
     run = run or default_net(fast)
-    faces: list[Face] = []
-    shape = None
+    faces, shape = list[Face](), None
     for number, picture in enumerate(pictures):
         array = read_photo(picture)
         if array.shape != shape:                             # another film, or the camera turned: boxes mean nothing there
@@ -56,25 +55,27 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
 
 def _read_again(array: np.ndarray, faces: list[Face], run: Net, fast: bool) -> list[Face]:
     """The faces of the picture before where they are now, in the boxes that their landmarks imply."""
-    unsure, seen = np.ones(len(faces), bool), faces
+    seen, unsure = faces.copy(), list(range(len(faces)))
     if faces and fast and isinstance(run, Quantised):
-        grey, boxes, rolls = Image.fromarray(array).convert("L"), [face.box for face in faces], [face.roll for face in faces]
+        grey, (boxes, rolls) = Image.fromarray(array).convert("L"), zip(*((face.box, face.roll) for face in faces))
         points, spread = look([grey] * len(faces), np.array(boxes), np.array(rolls), run, one_way)
-        seen, unsure = [replace(face, landmarks=found) for face, found in zip(faces, points)], spread >= SURE_SPREAD
-    again = iter(landmarks_of([array], [face for face, doubt in zip(faces, unsure) if doubt], run, second_look_shift=np.inf)[0])
-    return [boxed_anew(next(again) if doubt else face) for face, doubt in zip(seen, unsure)]
+        seen = [replace(face, landmarks=found) for face, found in zip(faces, points)]
+        unsure = np.flatnonzero(spread >= SURE_SPREAD).tolist()
+    if unsure:
+        again = landmarks_of([array], [faces[k] for k in unsure], run, second_look_shift=np.inf)[0]
+        for k, face in zip(unsure, again):
+            seen[k] = face
+    return [boxed_anew(face) for face in seen]
 
 
 def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
     """The picture's faces that are none of the known ones."""
     def elsewhere(photo: np.ndarray) -> np.ndarray:
-        found = find_faces(photo, fast=fast)
-        centres = np.c_[box_centres(found), found[:, 2]]
-        return found[[not same_face(_places(known), centre).any() for centre in centres]]
+        found, places = find_faces(photo, fast=fast), _places(np.array([face.box for face in known]))
+        return found[[not same_face(places, place).any() for place in _places(found)]]
     return landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
 
 
-def _places(faces: list[Face]) -> np.ndarray:
-    """Centres and sides (k, 3) of faces' boxes."""
-    boxes = np.array([face.box for face in faces]).reshape(-1, 4)
+def _places(boxes: np.ndarray) -> np.ndarray:
+    """Centres and sides (k, 3) of boxes (k, 4 or more)."""
     return np.c_[box_centres(boxes), boxes[:, 2]]

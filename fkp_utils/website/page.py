@@ -212,7 +212,7 @@ def render(site: Path) -> Path:
     page = environment.get_template("index.html.j2").render(
         reports=reports, measured=measured, sizes=figure_sizes(site), overview=overview, hero=hero,
         stage_names=STAGES, hero_told=json.dumps(told(hero)) if hero else "[]", explored=explorer.get("faces", []),
-        charts={path.stem for path in site.glob("*.svg")}, palette=palette,
+        drawings={path.stem for path in site.glob("*.svg")}, palette=palette,
         headline=headline(measured), first=next(iter(reports.values()), None),
         numbers=f"{{{numbers}}}")
     write_text(site / "index.html", page)
