@@ -707,7 +707,8 @@ def test_landmarks_are_moved_to_the_labels_side_along_the_eyes(run):
 def test_the_mirror_image_of_a_photo_has_the_mirrored_landmarks(fast):
     """The astronaut, cut so that it is not square, in a given box: up to rounding, here and there a grey level of the crop.
 
-    A side of 0.9 % would move all landmarks by 0.8 pixels.
+    A side of 0.9 % would move all landmarks by 0.8 pixels, and take 0.15 off the confidence, exp(-0.18). On a processor
+    without AVX-512 the two confidences differ by 0.003.
     """
     photo = free_portraits()["Eileen Collins"][:300, 60:460]
     box = [105.0, 40, 110, 120]
@@ -717,7 +718,7 @@ def test_the_mirror_image_of_a_photo_has_the_mirrored_landmarks(fast):
     assert np.linalg.norm(face.landmarks[36] - face.landmarks[45]) > 40
     np.testing.assert_allclose(back, face.landmarks, atol=0.15)
     np.testing.assert_allclose((back - face.landmarks).mean(0), 0, atol=0.03)
-    assert mirrored.confidence == pytest.approx(face.confidence, abs=1e-3)
+    assert mirrored.confidence == pytest.approx(face.confidence, abs=0.01)
 
 
 @pytest.mark.parametrize("pixels, sizes", [(10**6, [6]), (40_000, [3, 3]), (25_000, [2, 2, 2]), (1, [1] * 6)])
