@@ -13,9 +13,9 @@ from fkp_utils.predict import faces as one_photo
 from fkp_utils.predict import film as following
 
 
-def picture(*places):
-    """A grey picture of 640x420 with the astronaut's face at some places."""
-    face = Image.fromarray(free_portraits()["Eileen Collins"]).crop((130, 20, 310, 200))
+def picture(*places, side=180):
+    """A grey picture of 640x420 with the astronaut's face, so large, at some places."""
+    face = Image.fromarray(free_portraits()["Eileen Collins"]).crop((130, 20, 310, 200)).resize((side, side))
     wall = Image.new("RGB", (640, 420), (120, 125, 130))
     for place in places:
         wall.paste(face, place)
@@ -99,3 +99,49 @@ def test_a_face_that_is_turned_away_between_two_pictures_is_looked_at_both_ways_
     film = [picture((260, 140)), turned]
     counts = [len(found) for found in predict.follow(film, search_every=99)]
     assert both[1] == 1 and counts[0] == 1
+
+
+def test_two_boxes_that_end_at_the_same_face_are_one_face(monkeypatch):
+    """Boxes 0.56 sides apart, which the finder takes for two faces."""
+    film = [picture((200, 100))] * 3
+    [face] = predict.landmarks(film[0], fast=True)
+    beside = [np.r_[face.box + [0.28 * sign * face.box[2], 0, 0, 0], 0, 0.9] for sign in (-1, 1)]
+    for module in (following, one_photo):
+        monkeypatch.setattr(module, "find_faces", lambda photo, **how: np.array(beside))
+    assert [len(faces) for faces in predict.follow(film, search_every=99)] == [1, 1, 1]
+
+
+def test_a_face_that_leaves_the_picture_is_lost_whatever_confidence_is_asked_for():
+    """Down and out: what is left of it drags its box with it, and there is no answer that would be rejected."""
+    *_, last = predict.follow([picture((230, 100 + 10 * k)) for k in range(34)], min_confidence=0.0, search_every=99)
+    assert all(face.box[1] < 420 for face in last)
+
+
+def test_who_asks_for_more_than_the_usual_confidence_gets_it_of_each_picture(both):
+    film = [picture((20 + 6 * k, 60)) for k in range(4)]
+    followed = [face for face, in predict.follow(film, min_confidence=0.75)]
+    assert both == [1] * 4
+    assert len({face.confidence for face in followed}) == 4
+
+
+def test_a_face_twice_as_large_after_a_cut_is_read_as_in_a_photo():
+    """In the box of before its heatmaps are narrow, too, and its landmarks 10 % off; in a third box, 2."""
+    film = [picture((255, 165), side=90), picture((210, 120))]
+    _, [again] = predict.follow(film, search_every=99)
+    [alone] = predict.landmarks(film[1], fast=True)
+    assert nme(again.landmarks[None], alone.landmarks[None], IBUG_68)[0] < 2.5
+
+
+def test_what_the_caller_does_with_a_pictures_list_changes_no_later_one():
+    counts = []
+    for faces in predict.follow([picture((30, 100), (400, 120))] * 3, search_every=99):
+        counts.append(len(faces))
+        faces.pop()
+    assert counts == [2] * 3
+
+
+def test_heatmaps_that_are_no_numbers_are_not_sure(both, monkeypatch):
+    real = Quantised.landmarks_and_spread
+    monkeypatch.setattr(Quantised, "landmarks_and_spread", lambda run, images: (real(run, images)[0], np.full((1, 68), np.nan)))
+    assert [len(faces) for faces in predict.follow([picture((200, 100))] * 2, search_every=99)] == [1, 1]
+    assert both == [1, 1]

@@ -155,17 +155,26 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
             if confidence > sure[k]:
                 found[k], sure[k], rolls[k] = points, confidence, (turn + 180) % 360 - 180
     if run.convention.box:
-        better, upright = upright_boxes(found, run.convention)
-        moved = np.linalg.norm(box_corners(boxes, rolls) - box_corners(better, upright), axis=-1).mean(1)
-        collapsed = (np.ptp(found, 1) <= 1).any(1)               # to a point or a line: no box is implied by that
-        worth = (moved > second_look_shift * better[:, 2]) & ~collapsed & (sure >= min_first_confidence)
+        better, upright, moved = implied_boxes(found, boxes, rolls, run.convention)
+        worth = (moved > second_look_shift) & (sure >= min_first_confidence)
         again = np.flatnonzero(worth).tolist()
         if again:
             seen, sure[again] = look([pictures[k] for k in again], better[again], upright[again], run)
-            near = (moved[again] < AVERAGED_SHIFT * better[again, 2])[:, None, None]
+            near = (moved[again] < AVERAGED_SHIFT)[:, None, None]
             found[again] = np.where(near, (found[again] + seen) / 2, seen)
     return [Face(box, points, float(confidence), float(roll), run.convention)
             for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
+
+
+def implied_boxes(found: np.ndarray, boxes: np.ndarray, rolls: np.ndarray, convention: Convention) -> tuple[np.ndarray, ...]:
+    """Boxes (k, 4) and rolls (k,) implied by landmarks (k, n, 2), and how far their corners are from those of other ones.
+
+    In sides of the implied boxes, in the mean, (k,); 0 where all landmarks lie in a point or a line, which imply no box.
+    """
+    better, upright = upright_boxes(found, convention)
+    moved = np.linalg.norm(box_corners(boxes, rolls) - box_corners(better, upright), axis=-1).mean(1)
+    collapsed = (np.ptp(found, 1) <= 1).any(1)
+    return better, upright, np.where(collapsed, 0, moved / better[:, 2].clip(1e-9))
 
 
 def _boxes_of(given, whose: str) -> np.ndarray:
@@ -190,16 +199,21 @@ def _plain(box):
     return box.detach().cpu().double().numpy() if hasattr(box, "detach") else box               # a tensor
 
 
-def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarray:
-    """The boxes (k, 6) that lie on the picture and cover a pixel; if `strict`, ValueError for another one."""
+def lie_on(boxes: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """Which boxes (k, 5 or 6) lie on the picture (h, w, 3), cover a pixel, and are not many times as large: bool (k,)."""
     height, width = array.shape[:2]
     left, top, wide, high, *_ = boxes.T
     fits = (np.minimum(wide, high) > 0) & (wide * high >= 1) & (np.maximum(wide, high) < 5 * max(width, height))
-    fits &= (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes[:, :5]).all(1)
+    return fits & (left < width) & (top < height) & (left + wide > 0) & (top + high > 0) & np.isfinite(boxes[:, :5]).all(1)
+
+
+def _on_picture(boxes: np.ndarray, array: np.ndarray, strict: bool) -> np.ndarray:
+    """The boxes (k, 6) that lie on the picture; if `strict`, ValueError for another one."""
+    fits = lie_on(boxes, array)
     if strict and not fits.all():
         box = ", ".join(f"{number:g}" for number in boxes[~fits][0][:4])
         raise ValueError(f"a box (left, top, width, height) of {box} has no pixel, or lies nowhere on a picture of "
-                         f"{width}x{height}")
+                         f"{array.shape[1]}x{array.shape[0]}")
     return boxes[fits]
 
 

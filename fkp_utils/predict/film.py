@@ -13,11 +13,23 @@ from ..landmarks import box_centres
 from ..nets.net import Net
 from ..nets.peaks import same_face
 from ..nets.quantised import Quantised
-from .faces import MIN_CONFIDENCE, Face, boxed_anew, default_net, landmarks_of, look, one_way
+from .faces import (
+    MIN_CONFIDENCE,
+    SECOND_LOOK_SHIFT,
+    Face,
+    boxed_anew,
+    default_net,
+    implied_boxes,
+    landmarks_of,
+    lie_on,
+    look,
+    one_way,
+)
 
 SEARCH_EVERY = 10                            # pictures after which new faces are looked for
 # In inter-ocular distances. Nearly all real faces in about the right box have less, and no crop half beside a face or turned by
-# a quarter that a look at the mirror image would reject; a face twice as large as its box may (bench/real_photos/spread.md).
+# a quarter that a look at the mirror image would reject. A face twice as large as its box may have less, too: the box that its
+# landmarks imply is another (bench/real_photos/spread.md).
 SURE_SPREAD = 0.15
 
 
@@ -25,8 +37,9 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
            search_every: int = SEARCH_EVERY) -> Iterator[list[Face]]:
     """The faces of each picture of a film, in order, as they come.
 
-    Where no face is left, and in one picture of `search_every`, the whole picture is searched; else each face is read once, in
-    the box that its last landmarks imply. Faces keep their places in the list while they are followed.
+    Where no face is left, and in one picture of `search_every`, the whole picture is searched; else each face is read in the
+    box that its last landmarks imply, and again where that was off. Faces keep their places in the list while they are
+    followed.
 
     Parameters
     ----------
@@ -34,10 +47,11 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     run : net (default: the smaller one that comes with the project, or with `fast=False` the other)
     fast : as `predict.landmarks` has it; and where a net that comes with the project is sure, it does not look at the mirror
         image: a face's confidence is that of the last look at both, landmarks are a little less exact and steady (spread.py)
-    min_confidence : of a face that is followed further
+    min_confidence : of a face that is followed further; above `MIN_CONFIDENCE` each look is one at the mirror image, too
     search_every : pictures, at least 1, else ValueError
 
-    Raises what `predict.landmarks` does, at the picture that it is about.
+    A face that leaves the picture is lost, and so is one of two that have come to be the same. Raises what `predict.landmarks`
+    does, at the picture that it is about.
     """
     if search_every < 1:
         raise ValueError(f"search_every is {search_every}: at least 1 picture")
@@ -47,35 +61,51 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
         array = read_photo(picture)
         if array.shape != shape:                             # another film, or the camera turned: boxes mean nothing there
             faces, shape = [], array.shape
-        faces = [face for face in _read_again(array, faces, run, fast) if face.confidence >= min_confidence]
+        faces = _read_again(array, faces, run, fast and min_confidence <= MIN_CONFIDENCE)
+        faces = [face for face in faces if face.confidence >= min_confidence]
         if not faces or number % search_every == 0:
             faces += _new_faces(array, faces, run, fast, min_confidence)
-        yield faces
+        faces = _once(faces)
+        yield faces.copy()
 
 
-def _read_again(array: np.ndarray, faces: list[Face], run: Net, fast: bool) -> list[Face]:
+def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) -> list[Face]:
     """The faces of the picture before where they are now, in the boxes that their landmarks imply."""
-    seen, unsure = faces.copy(), list(range(len(faces)))
-    if faces and fast and isinstance(run, Quantised):
-        grey, (boxes, rolls) = Image.fromarray(array).convert("L"), zip(*((face.box, face.roll) for face in faces))
-        points, spread = look([grey] * len(faces), np.array(boxes), np.array(rolls), run, one_way)
-        seen = [replace(face, landmarks=found) for face, found in zip(faces, points)]
-        unsure = np.flatnonzero(spread >= SURE_SPREAD).tolist()
-    if unsure:
-        again = landmarks_of([array], [faces[k] for k in unsure], run, second_look_shift=np.inf)[0]
-        for k, face in zip(unsure, again):
+    rows = np.array([[*face.box, face.roll] for face in faces]).reshape(-1, 5)
+    here = lie_on(rows, array)
+    seen, rows = [face for face, stays in zip(faces, here) if stays], rows[here]
+    unsure = np.arange(len(seen))
+    if len(seen) and one_look and isinstance(run, Quantised):
+        grey, boxes, rolls = Image.fromarray(array).convert("L"), rows[:, :4], rows[:, 4]
+        points, spread = look([grey] * len(seen), boxes, rolls, run, one_way)
+        seen = [replace(face, landmarks=found) for face, found in zip(seen, points)]
+        *_, moved = implied_boxes(points, boxes, rolls, run.convention)
+        unsure = np.flatnonzero(~((spread < SURE_SPREAD) & (moved <= SECOND_LOOK_SHIFT)))       # NaN is unsure, too
+    if len(unsure):
+        for k, face in zip(unsure, landmarks_of([array], rows[unsure], run)[0]):
             seen[k] = face
     return [boxed_anew(face) for face in seen]
+
+
+def _once(faces: list[Face]) -> list[Face]:
+    """The faces without those that are an earlier one: two boxes may end at the same face, after a cut or from a detector."""
+    kept = list[Face]()
+    for face, place in zip(faces, _places(faces)):
+        if not same_face(_places(kept), place).any():
+            kept.append(face)
+    return kept
 
 
 def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
     """The picture's faces that are none of the known ones."""
     def elsewhere(photo: np.ndarray) -> np.ndarray:
-        found, places = find_faces(photo, fast=fast), _places(np.array([face.box for face in known]))
-        return found[[not same_face(places, place).any() for place in _places(found)]]
+        found = find_faces(photo, fast=fast)
+        sides = np.c_[box_centres(found), found[:, 2]]
+        return found[[not same_face(_places(known), place).any() for place in sides]]
     return landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
 
 
-def _places(boxes: np.ndarray) -> np.ndarray:
-    """Centres and sides (k, 3) of boxes (k, 4 or more)."""
+def _places(faces: list[Face]) -> np.ndarray:
+    """Centres and sides (k, 3) of faces' boxes."""
+    boxes = np.array([face.box for face in faces]).reshape(-1, 4)
     return np.c_[box_centres(boxes), boxes[:, 2]]
