@@ -316,8 +316,12 @@ def check_gaussians(yours: Answer, seed: int = 0) -> Verdict:
         "a minus is missing: it must fall away from the landmark": lambda p, s, g: 1 / gaussians(p, s, g),
         "divided by 2 pi sigma^2; here the peak is wanted to be 1": lambda p, s, g: gaussians(p, s, g) / (2 * pi * g**2),
         "sigma is not squared": lambda p, s, g: gaussians(p, s, sqrt(g)),
+        "the 2 is squared with sigma: 2 * sigma**2, not (2 * sigma)**2": lambda p, s, g: gaussians(p, s, sqrt(2) * g),
         "without the 2 under the square": lambda p, s, g: gaussians(p, s, g / sqrt(2)),
         "the distance is not squared": lambda p, s, g: np.exp(-np.sqrt(-np.log(gaussians(p, s, g)) * 2 * g**2) / (2 * g**2)),
+        "the brightest pixel is made 1; the peak of 1 is at the point, which lies between pixels":
+            lambda p, s, g: gaussians(p, s, g) / gaussians(p, s, g).max((1, 2), keepdims=True),
+        "0 at the point and 1 far away; it is the other way round": lambda p, s, g: 1 - gaussians(p, s, g),
         "their sum is 1; here the peak is wanted to be 1":
             lambda p, s, g: gaussians(p, s, g) / gaussians(p, s, g).sum((1, 2), keepdims=True),
         "one map for all points; each has its own": lambda p, s, g: gaussians(p, s, g).max(0)}, loops=False)
@@ -343,17 +347,22 @@ def check_soft_argmax(yours: Answer, seed: int = 0) -> Verdict:
     def brightest(logits):
         rows, columns = np.unravel_index(logits.reshape(len(logits), -1).argmax(1), logits.shape[1:])
         return np.stack([columns, rows], -1)
-    return check(yours, soft_argmax, cases, {
+    said = check(yours, soft_argmax, cases, {
         "in shares of the map, not in pixels": lambda m: soft_argmax(m) / (np.array(m.shape[:0:-1]) - 1),
         "softmax over each row alone; all pixels of a map together":
             lambda m: soft_argmax(m - np.log(np.exp(m).sum(2, keepdims=True))) * np.array([m.shape[1], m.shape[1]]),
         "the logits weigh without a softmax": _mean_position,
+        "a sigmoid of each pixel alone; all pixels of a map share one softmax": lambda m: _mean_position(1 / (1 + np.exp(-m))),
+        "the logits weigh, cut off at 0, without a softmax": lambda m: _mean_position(m.clip(0)),
         "exp without the sum beneath it: the weights must add up to 1":
             lambda m: soft_argmax(m) * np.exp(m).sum((1, 2))[:, None],
         "softmax over all maps together; each map has its own": lambda m: soft_argmax(m) * (
             np.exp(m).sum((1, 2)) / np.exp(m).sum())[:, None],
         "the brightest pixel, in whole pixels: that is argmax": brightest,
         "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
+    far = [(200 * maps - 3000 * np.arange(len(maps))[:, None, None],) for maps, in cases]      # each map at a level of its own
+    return said if said != "right" or check(yours, soft_argmax, far, {}) == "right" else Verdict(
+        "wrong: right for small logits; large ones overflow in exp: take each map's own largest off first")
 
 
 def check_submission_order(yours: Answer, seed: int = 0) -> Verdict:

@@ -123,6 +123,7 @@ def _soft_by_torch(logits):
 
 
 def _soft_in_place(logits):
+    logits -= logits.max((1, 2))[:, None, None]
     np.exp(logits, out=logits)
     logits /= logits.sum(axis=2).sum(axis=1)[:, None, None]
     rows, columns = np.indices(logits.shape[1:])
@@ -196,7 +197,8 @@ RIGHT = {
     "check_soft_argmax": [
         lambda m: heatmaps.soft_argmax(torch.tensor(m)[None])[0], _soft_by_torch, _soft_in_place,
         lambda m: [center_of_mass(softmax(one))[::-1] for one in m],
-        lambda m: np.stack([np.average(np.indices(m.shape)[axis], (1, 2), np.exp(m)) for axis in (2, 1)], axis=1)],
+        lambda m: np.stack([np.average(np.indices(m.shape)[axis], (1, 2), np.exp(m - m.max((1, 2), keepdims=True)))
+                            for axis in (2, 1)], axis=1)],
     "check_submission_order": [
         lambda p: [v for face in p for point in face for v in point], np.ravel, lambda p: torch.tensor(p).flatten(),
         lambda p: p.flatten().tolist(), lambda p: itertools.chain(*p.reshape(-1, 2)),
@@ -217,6 +219,12 @@ def _named(right):
 
 def _distances(p, t, c):
     return np.linalg.norm(p - t, axis=-1).mean(1) / np.linalg.norm(t[:, 39] - t[:, 42], axis=-1) * 100
+
+
+def mean_under(weights):
+    """The mean position of each map."""
+    y, x = np.mgrid[:weights.shape[1], :weights.shape[2]]
+    return np.stack([(weights * x).sum((1, 2)), (weights * y).sum((1, 2))], -1) / weights.sum((1, 2))[:, None]
 
 
 def _bell(p, s, g):
@@ -278,8 +286,12 @@ MISTAKES = {
         (lambda p, s, g: _bell(np.round(p), s, g), "rounded"), (lambda p, s, g: _bell(p, s, g / np.sqrt(2)), "without the 2"),
         (lambda p, s, g: _bell(p, s, 2), "constant.*`sigma`"), (lambda p, s, g: _bell(p, (20, 28), g), "constant.*`size`"),
         (lambda p, s, g: _bell(p, s, g).sum(0), "one map|shape"), (lambda p, s, g: _bell(p, s[::-1], g), "shape"),
+        (lambda p, s, g: _bell(p, s, np.sqrt(2) * g), "2 is squared"), (lambda p, s, g: 1 - _bell(p, s, g), "other way round"),
+        (lambda p, s, g: _bell(p, s, g) / _bell(p, s, g).max((1, 2), keepdims=True), "the brightest pixel is made 1"),
         (lambda p, s, g: _bell(p[:1], s, g), "shape")],
     "check_soft_argmax": [
+        (lambda m: mean_under(np.exp(m)), "overflow"), (lambda m: mean_under(np.exp(m - m.max())), "overflow"),
+        (lambda m: mean_under(1 / (1 + np.exp(-m))), "sigmoid"), (lambda m: mean_under(np.maximum(m, 0)), "cut off at 0"),
         (lambda m: exercises.soft_argmax(m)[:, [1, 0]], r"\(y, x\)"),
         (lambda m: heatmaps.argmax(torch.tensor(m)[None])[0], "brightest"),
         (lambda m: (m * np.arange(m.shape[2])).sum((1, 2)), "shape"),

@@ -35,6 +35,10 @@ def by_torch(logits, maps):
     return F.cross_entropy(logits.flatten(2).flatten(0, 1), share(maps).flatten(2).flatten(0, 1))
 
 
+def of_target(logits, target):
+    return -(target * logits.flatten(2).log_softmax(-1).view_as(logits)).sum((2, 3)).mean()
+
+
 def in_place(logits, maps):
     maps /= maps.sum((2, 3), keepdim=True)
     logits -= logits.amax((2, 3), keepdim=True).detach()
@@ -52,7 +56,14 @@ def overflowing(logits, maps):
 
 @pytest.mark.parametrize("yours", [by_hand, by_torch, in_place, in_double])
 def test_cross_entropies_that_are_right(yours):
-    assert pieces.check_cross_entropy(yours) == "right"
+    assert {pieces.check_cross_entropy(yours, seed) for seed in range(3)} == {"right"}
+
+
+def test_maps_that_share_a_pictures_sum_are_wrong_with_every_seed():
+    """Equal parts of it: as if no map of the picture had a landmark near the edge."""
+    for seed in range(12):
+        said = pieces.check_cross_entropy(lambda z, m: of_target(z, m * m.shape[1] / m.sum((1, 2, 3), keepdim=True)), seed)
+        assert said.startswith("wrong"), seed
 
 
 @pytest.mark.parametrize("yours, said", [
@@ -64,7 +75,11 @@ def test_cross_entropies_that_are_right(yours):
     (lambda z, m: -(share(m) * z.flatten(2).softmax(-1).view_as(z)).sum((2, 3)).mean(), "no logarithm"),
     (lambda z, m: len(z) * z.shape[1] * by_hand(z, m), "the sum over all maps"),
     (lambda z, m: by_hand(z, m) / (z.shape[2] * z.shape[3]), "mean over the pixels"),
-    (lambda z, m: -(m * z.flatten(2).log_softmax(-1).view_as(z)).sum((2, 3)).mean(), "target's sum is not 1"),
+    (of_target, "target's sum is not 1"),
+    (lambda z, m: of_target(z, m / m.sum((1, 2, 3), keepdim=True)), "the sum of a picture's maps"),
+    (lambda z, m: of_target(z, m / m.sum()), "the sum of all maps"),
+    (lambda z, m: of_target(z, m / m.amax((2, 3), keepdim=True)), "its highest place"),
+    (lambda z, m: of_target(z, m * m.shape[1] / m.sum((1, 2, 3), keepdim=True)), "the first loss is"),
     (lambda z, m: -by_hand(z, m), "the sign"), (lambda z, m: by_hand(z.detach(), m), "no gradient"),
     (lambda z, m: by_hand(z, m).item(), "no gradient"), (overflowing, "overflows"),
     (lambda z, m: by_hand(z, m) + z.mean() - z.mean().detach(), "its gradient is not"),
@@ -91,6 +106,15 @@ def convolutions(channels, features, order="cnrcnr", bias=False, padding=1):
     return nn.Sequential(*(make[kind]() for kind in order))
 
 
+class InAList(nn.Module):
+    def __init__(self, channels, features, *below):
+        super().__init__()
+        self.below, self.parts = nn.ModuleList(below), [convolutions(channels, features)]
+
+    def forward(self, x):
+        return self.parts[0](x)
+
+
 class Backwards(nn.Module):
     """The layers written down in another order than that in which they run, ReLUs as functions."""
 
@@ -111,6 +135,7 @@ def test_convolutions_that_are_right(yours):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (lambda *given: nn.Sequential(), "not yet"), (lambda *given: 3, "no torch.nn.Module"),
+    (InAList, "the list `parts`: make it an nn.ModuleList"),
     (lambda *given: convolutions(*given, "crcr"), "no batch normalisation"),
     (lambda *given: convolutions(*given, bias=True), "bias"), (lambda *given: convolutions(*given, "cncnr"), "between"),
     (lambda *given: convolutions(*given, "cnrcn"), "after the second"),
@@ -161,6 +186,10 @@ def test_levels_that_are_right(yours):
     (level(inputs=0, skip=lambda picture, skip, pooled: picture), "own picture"), (Unpooled, r"\(4, 8, 8\)"),
     (level(lambda up, skip: torch.cat([up, up], 1)), "twice"), (level(lambda up, skip: torch.cat([skip, skip], 1)), "not used"),
     (level(pool=F.avg_pool2d), "means"), (level(lambda up, skip: torch.cat([up.relu(), skip], 1)), "the answers do not"),
+    (InAList, "the list `parts`: make it an nn.ModuleList"), (level(inputs=1), "does not run: .* 4 channels, but got 8"),
+    (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b, 3, stride=2)), r"comes up is \(4, 9, 9\)"),
+    (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b // 2, 2, stride=2)), r"comes up is \(2, 8, 8\)"),
+    (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b, 2)), r"comes up is \(4, 5, 5\)"),
     (level(up=lambda a, b, k, stride: nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(a, b, 3, padding=1))), "shape"),
     (lambda channels, features: None, "raises TypeError")])
 def test_levels_that_are_wrong(yours, said):

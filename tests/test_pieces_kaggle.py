@@ -99,8 +99,34 @@ class Without(nn.Module):
         return levels[0]
 
 
+class InAList(Pyramid):
+    def __init__(self, channels, features):
+        super().__init__(channels, features)
+        layers = list(self.smooth)
+        del self.smooth
+        self.smooth = layers
+
+
+class Four(Pyramid):
+    """Its levels are written down one by one."""
+
+    def forward(self, levels):
+        c0, c1, c2, c3 = levels
+        up = self.sides[3](c3)
+        for k, level in ((2, c2), (1, c1), (0, c0)):
+            up = self.smooth[k](F.interpolate(up, level.shape[-2:], mode="bilinear") + self.sides[k](level))
+        return up
+
+
+class AlwaysFour(Pyramid):
+    def __init__(self, channels, features):
+        super().__init__((*channels, 7, 8)[:4], features)
+
+
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (lambda *given: nn.Module(), "not yet"), (lambda *given: ..., "not yet"),
+    (InAList, "the list `smooth`: make it an nn.ModuleList"), (AlwaysFour, "with two it has 7 convolutions, not 3"),
+    (Four, "right with four levels; with two it raises ValueError"),
     (pyramid(join=lambda up, beside: torch.cat([up, beside], 1), wide=2), "concatenated; they are added"),
     (pyramid(size=lambda beside: None), "another size than the lateral"),
     (pyramid(size=lambda beside: {"scale_factor": 2}), "another size than the lateral"),
@@ -172,6 +198,18 @@ def drawn(errors, seed, draws=2000, replace=True, ends=(0.025, 0.975), quantile=
     return quantile([rng.choice(means, len(means), replace).mean() for _ in range(draws)], ends)
 
 
+def by_rows(errors, seed, draws, first, end):
+    rows = np.random.default_rng(seed).integers(first, end, (draws, len(errors)))
+    return np.quantile(errors.mean(1)[rows].mean(1), (0.025, 0.975))
+
+
+def test_draws_that_never_take_the_first_or_the_last_photo_are_wrong_with_every_seed():
+    for seed in range(12):
+        for first, end in ((0, 14), (1, 15)):
+            said = pieces.check_interval(lambda e, s, d, first=first, end=end: by_rows(e, s, d, first, end), seed)
+            assert re.search("never drawn|not about|takes draws", said), (seed, first, said)
+
+
 def around(errors, k=1.0, ddof=0, root=0.0):
     means = errors.mean(1)
     return means.mean() + k * means.std(ddof=ddof) / len(means) ** root * np.array([-1, 1])
@@ -191,7 +229,10 @@ def around(errors, k=1.0, ddof=0, root=0.0):
     (lambda e, s, d: 2 * e.mean() - drawn(e, s, d)[::-1], "mirrored"),
     (lambda e, s, d: drawn(e, s, d)[::-1], "upper end first"),
     (lambda e, s, d: drawn(e, None, d), "asked again"), (lambda e, s, d: drawn(e, 3, d), "the seed is not used"),
-    (lambda e, s, d: drawn(e, s, 4000), "`draws` is not used"), (lambda e, s, d: e.mean(), r"the shape \(\)"),
+    (lambda e, s, d: drawn(e, s, 4000), "`draws` is not used"),
+    (lambda e, s, d: by_rows(e, s, d, 0, len(e) - 1), "the last photo is never drawn|not about"),
+    (lambda e, s, d: by_rows(e, s, d, 1, len(e)), "the first photo is never drawn|not about"),
+    (lambda e, s, d: e.mean(), r"the shape \(\)"),
     (lambda e, s, d: drawn(e, s, d) / 100, "not about"), (lambda e, s: 1, "raises TypeError")])
 def test_intervals_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_interval(yours)), pieces.check_interval(yours)

@@ -11,7 +11,7 @@ from ..exercises import NOT_YET, Verdict, close, said_of
 from ..nets.heatmaps import gaussian_heatmaps
 from ..nets.models import UNet
 from ..nets.targets import Heatmaps
-from .nets import AsRun, check_net
+from .nets import AsRun, check_net, in_lists
 
 
 def _loss(logits: Tensor, target: Tensor, dims: tuple[int, ...] = (-2, -1)) -> Tensor:
@@ -26,6 +26,11 @@ WRONG_LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {        #
     "the sum over all maps, not their mean": lambda z, t, m: len(m.flatten(0, 1)) * _loss(z, t),
     "the mean over the pixels; their sum is wanted": lambda z, t, m: _loss(z, t) / m[0, 0].numel(),
     "the target's sum is not 1: divide each map by its sum": lambda z, t, m: _loss(z, m),
+    "the target is divided by the sum of a picture's maps; each map by its own":
+        lambda z, t, m: _loss(z, m / m.sum((1, 2, 3), keepdim=True)),
+    "the target is divided by the sum of all maps; each map by its own": lambda z, t, m: _loss(z, m / m.sum()),
+    "the target is divided by its highest place; each map by its sum":
+        lambda z, t, m: _loss(z, m / m.amax((2, 3), keepdim=True)),
     "each pixel alone: that is binary cross-entropy; a map's pixels share one softmax":
         lambda z, t, m: F.binary_cross_entropy_with_logits(z, m),
     "the sign: a logarithm of a probability is negative, a loss is not": lambda z, t, m: -_loss(z, t)}
@@ -36,6 +41,7 @@ def check_cross_entropy(yours: Callable[[Tensor, Tensor], Any], seed: int = 0) -
     generator, cases = torch.Generator().manual_seed(seed), []
     for b, n, h, w, size in ((2, 3, 12, 16, 2), (3, 1, 9, 11, 2), (1, 2, 10, 9, 200)):
         points = 3 + torch.rand(b, n, 2, generator=generator) * torch.tensor([w - 7, h - 7])
+        points[0, 0] = torch.tensor([0.4, 0.3])           # in a corner, so that sums of maps differ
         logits = (size * torch.randn(b, n, h, w, generator=generator)).requires_grad_()
         expected = Heatmaps((h, w), "cross_entropy", 1.5).loss(logits, points)
         cases.append((logits, gaussian_heatmaps(points, (h, w), 1.5, 1.0), expected))
@@ -85,6 +91,8 @@ def check_convolutions(yours: Callable[[int, int], nn.Module], seed: int = 0) ->
     def judge() -> str:
         net: Any = yours(1, 4)
         layers = list(net.modules()) if isinstance(net, nn.Module) else []
+        if layers and (said := in_lists(net)):
+            return said
         if not any(layer._parameters for layer in layers):
             return "not yet: there are no layers" if layers or net is None or net is ... else "wrong: it is no torch.nn.Module"
         if not any(getattr(layer, "running_mean", None) is not None for layer in layers):
@@ -118,12 +126,18 @@ def check_level(yours: Callable[[int, int, nn.Module], nn.Module], seed: int = 0
 
     def judge() -> str:
         seen: list[tuple[int, ...]] = []
+        up: list[tuple[int, ...]] = []
         below, right = nn.Conv2d(4, 8, 1, bias=False), _right(2, seed)
         nn.init.zeros_(below.weight)                              # it says nothing: what the answer tells, the skip has told
         below.register_forward_pre_hook(lambda layer, given: seen.append(tuple(given[0].shape[1:])))
         level = yours(3, 4, below)
+        if isinstance(level, nn.Module) and (said := in_lists(level)):
+            return said
         if level is None or level is ... or not any(layer._parameters for layer in level.modules() if layer is not below):
             return "not yet: there are no layers"
+        for layer in level.modules():
+            if isinstance(layer, nn.ConvTranspose2d):
+                layer.register_forward_hook(lambda layer, given, answer: up.append(tuple(answer.shape[1:])))
         answer = images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
         try:
             said, answer = "", level.eval()(images)
@@ -132,10 +146,14 @@ def check_level(yours: Callable[[int, int, nn.Module], nn.Module], seed: int = 0
         inputs = sorted(layer.in_channels for layer in level.modules() if isinstance(layer, nn.Conv2d))
         if seen and seen[0] != (4, 4, 4):
             return f"wrong: the level below is given {seen[0]}, not (features, h/2, w/2): two convolutions, then pooling"
+        if up and up[0] != (4, 8, 8):
+            return f"wrong: what comes up is {up[0]}, not (features, h, w), here (4, 8, 8): kernel and stride of 2 double it"
         if "must match" in said:
             return "wrong: the skip has another size than what comes up: take it after the convolutions and before pooling"
         if 7 in inputs:
             return "wrong: the skip is the level's own picture; it is what the convolutions make of it"
+        if said:
+            return f"wrong: it does not run: {said}"
         if inputs == [3, 4, 4, 4, 4]:
             return "wrong: the skip is added: concatenate it" if (answer[0] - answer[1]).any() else "wrong: there is no skip"
         net: nn.Module = _right(2).get_submodule("bottleneck")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..exercises import NOT_YET, Verdict, said_of
 from ..nets.models import HeatmapLite
-from .nets import check_net
+from .nets import check_net, in_lists
 
 
 class _Small(HeatmapLite):
@@ -60,6 +60,8 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
         with torch.random.fork_rng():
             torch.manual_seed(1 + seed)
             small, net = _Small().eval(), yours((5, 6, 7, 8), 4)
+        if isinstance(net, nn.Module) and (said := in_lists(net)):
+            return said
         if net is None or net is ... or not (layers := [layer for layer in net.modules() if layer._parameters]):
             return "not yet: there are no layers"
         convs = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
@@ -75,17 +77,30 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
         try:
             found: Any = net.eval()(small.levels(torch.zeros(1, 1, 32, 64)))
         except RuntimeError as error:
-            said = {"must match the size": "what comes up has another size than the lateral: enlarge it to that size",
+            told = {"must match the size": "what comes up has another size than the lateral: enlarge it to that size",
                     "channels": "a lateral gets another level's picture; levels and channels come finest first"}
-            return f"wrong: {next((said[part] for part in said if part in str(error)), error)}"
+            return f"wrong: {next((told[part] for part in told if part in str(error)), error)}"
         if isinstance(found, Tensor) and found.shape[-2:] == (2, 3):
             return "wrong: it ends with the coarsest level; it begins there, with the last one, and ends with the first"
         mine, right = nn.ModuleList(sorted(ran, key=lambda layer: ran[layer])), nn.ModuleList([small.sides, small.smooth])
         vars(mine)["forward"], vars(right)["forward"] = lambda x: net(small.levels(x)), lambda x: small(x)
-        return check_net(lambda: mine, right, (1, 32, 64), {
+        verdict = check_net(lambda: mine, right, (1, 32, 64), {
             what: lambda _, x, how=how: _pyramid(small, x, **how) for what, how in _PYRAMIDS.items()})     # type: ignore[misc]
+        return verdict if verdict != "right" else _of_another_depth(yours)
 
     return said_of(judge)
+
+
+def _of_another_depth(yours: Callable[[tuple[int, ...], int], nn.Module]) -> str:
+    """Whether a pyramid of two levels has their three convolutions, and runs."""
+    levels = [torch.zeros(1, 5, 12, 20), torch.zeros(1, 6, 6, 10)]
+    try:
+        net = yours((5, 6), 4)
+        convs, answer = sum(isinstance(layer, nn.Conv2d) for layer in net.modules()), net.eval()(levels)
+    except Exception as error:                            # whatever a beginner's code can raise
+        return f"wrong: right with four levels; with two it raises {type(error).__name__}: {error}"
+    fits = convs == 3 and tuple(answer.shape) == (1, 4, 12, 20)
+    return "right" if fits else f"wrong: right with four levels; with two it has {convs} convolutions, not 3"
 
 
 def bootstrap_interval(errors: np.ndarray, seed: int, draws: int = 2000, ends=(0.025, 0.975)) -> np.ndarray:
@@ -125,6 +140,10 @@ def check_interval(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         once, again, other, one = (np.array(yours(errors.copy(), *how)) for how in ((5, 50), (5, 50), (6, 50), (5, 1)))
         said = {"asked again it says something else: make its generator from the seed": (once != again).any(),
                 "the seed is not used": (once == other).all(), "`draws` is not used": one[0] != one[1]}
+        for name, place in (("first", 0), ("last", -1)):      # all errors are that photo's: some draw has it
+            alone = np.zeros((15, 2))
+            alone[place] = 15
+            said[f"the {name} photo is never drawn"] = not np.array(yours(alone, seed, 400), float)[1] > 0
         return next((f"wrong: {what}" for what in said if said[what]), "right")
 
     return said_of(judge)

@@ -36,10 +36,11 @@ def as_run(net: Any, size: Sequence[int]) -> Any:
         return net
 
 
-def _in_lists(net: nn.Module) -> set[str]:
-    """Names of attributes that are plain lists of layers."""
-    return {name for layer in net.modules() for name, value in vars(layer).items()
-            if isinstance(value, list | tuple) and any(isinstance(part, nn.Module) for part in value)}
+def in_lists(net: nn.Module) -> str:
+    """What is wrong where an attribute is a plain list of layers, or nothing."""
+    names = {name for layer in net.modules() for name, value in vars(layer).items()
+             if isinstance(value, list | tuple) and any(isinstance(part, nn.Module) for part in value)}
+    return f"wrong: no optimizer finds the layers in the list `{min(names)}`: make it an nn.ModuleList" if names else ""
 
 
 def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
@@ -55,8 +56,8 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
         if not isinstance(net, nn.Module):
             return f"wrong: it is a {type(net).__name__}, not a torch.nn.Module"
         shapes, wanted = ([tuple(p.shape) for p in model.parameters()] for model in (net, right))
-        if names := _in_lists(net):
-            return f"wrong: no optimizer finds the layers in the list `{min(names)}`: make it an nn.ModuleList"
+        if said := in_lists(net):
+            return said
         if not shapes:
             made = isinstance(net(torch.zeros(1, *size)), torch.Tensor)
             return "wrong: it has no weights; layers are made in `__init__`, once" if made else "not yet: it has no weights"
