@@ -15,6 +15,7 @@ import ipywidgets as ipw
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import DisplayHandle, display
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
@@ -145,6 +146,9 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
 class LiveTraining(Panel):
     """A training that draws its curves while it runs, with a button that ends it after the current epoch.
 
+    Once it has ended, what is shown without widgets, and kept in the notebook's file, is its last picture. One that is taken up
+    finished from a checkpoint is drawn from its history.
+
     `fit` runs in a thread of its own. `await live.finished()` gives its result and lets the kernel handle the button meanwhile,
     as ipykernel 7.4 does in cells that await; `wait()` blocks. Arguments as `fit`'s.
     """
@@ -153,6 +157,7 @@ class LiveTraining(Panel):
         self.history: pd.DataFrame | None = None
         self.result: Trained | None = None
         self.error: BaseException | None = None
+        self._shown: DisplayHandle | None = None
         self.button = ipw.Button(description="stop after this epoch", icon="stop", layout=ipw.Layout(width="max-content"))
         super().__init__(lambda: None if self.history is None else plotting.loss_curves(self.history, title=recipe.title))
         self.children = [self.button, *self.children]
@@ -163,6 +168,7 @@ class LiveTraining(Panel):
     def _run(self, model, train, val, recipe, checkpoints) -> None:
         try:
             self.result = run = fit(model, train, val, recipe, checkpoints, on_epoch=self._on_epoch, progress=False)
+            self._on_epoch(run.history)
             self.tell(f"ended after epoch {len(run.history)}; best: {run.best_epoch}")
         except BaseException as error:                    # the thread must not die silently: `wait` raises it
             self.error = error
@@ -172,6 +178,9 @@ class LiveTraining(Panel):
         self.history = history
         self.refresh()
         return not self.button.disabled
+
+    def _ipython_display_(self) -> None:
+        self._shown = display(self._repr_mimebundle_(), raw=True, display_id=True)
 
     def stop(self) -> None:
         """End the training after the current epoch."""
@@ -196,6 +205,8 @@ class LiveTraining(Panel):
             raise
         if self.result is None:
             raise self.error or RuntimeError("the training has no result")
+        if self._shown:
+            self._shown.update(self._repr_mimebundle_(), raw=True)
         return self.result
 
 

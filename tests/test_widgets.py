@@ -6,11 +6,14 @@ import io
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from nbclient import NotebookClient
 from PIL import Image
 from toy import ToyFaces
 
@@ -23,6 +26,7 @@ from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained, new_model
 from fkp_utils.training.loop import fit
+from fkp_utils.website import run_notebooks
 
 TOY = Recipe("toy", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3, data="imm_nose")
 TINY = Recipe("tiny", "UNet", (32, 32), 1, 1, 1e-3, target="heatmaps", loss="cross_entropy", sigma=2.0, margin=1.4, width=4)
@@ -87,6 +91,43 @@ def test_live_training_gives_the_same_as_fit():
     plain = fit(new_model(TOY), train, val, TOY, progress=False)
     assert run.history.val_error.equals(plain.history.val_error)
     assert live.picture.value != first and "after epoch 3" in live.note.value
+
+
+@pytest.mark.training
+def test_a_training_that_is_taken_up_finished_shows_its_curve(tmp_path):
+    train, val = ToyFaces(8), ToyFaces(4, seed=1)
+    fit(new_model(TOY), train, val, TOY, tmp_path, progress=False)
+    live = widgets.LiveTraining(new_model(TOY), train, val, TOY, tmp_path)
+    live.wait()
+    assert live.picture.layout.display is None and not is_blank(live._repr_mimebundle_()["image/jpeg"])
+
+
+def is_blank(picture):
+    """Whether a JPEG in base64 has one colour."""
+    return np.ptp(np.asarray(Image.open(io.BytesIO(base64.b64decode(picture)))).astype(int)) < 3
+
+
+@pytest.mark.training
+def test_a_notebooks_file_keeps_the_last_picture_of_a_training(tmp_path):
+    """Executed without a front end, and stored: the cell that shows the training holds its curve, not what was there first."""
+    cells = [f"import sys; sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent)]}", """import time
+from test_widgets import TOY, ToyFaces
+from fkp_utils.nets.trained import new_model
+from fkp_utils import widgets
+class Slow(ToyFaces):
+    def batch(self, indices):
+        time.sleep(0.5)
+        return super().batch(indices)
+live = widgets.LiveTraining(new_model(TOY), Slow(8), Slow(4), TOY)
+live""", "run = await live.finished()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, source := tmp_path / "live.ipynb")
+    NotebookClient(notebook, timeout=120).execute()
+    nbformat.write(notebook, tmp_path / "done.ipynb")
+    run_notebooks.store_outputs(tmp_path / "done.ipynb", source)
+    [], [shown], [] = [cell.outputs for cell in nbformat.read(source, 4).cells]
+    assert not is_blank(shown.data["image/jpeg"]) and "widget" not in str(list(shown.data))
 
 
 @pytest.mark.training

@@ -114,8 +114,8 @@ def store_outputs(executed: Path, notebook: Path) -> None:
     outputs = {cell.id: cell for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"}
     for cell in source.cells:
         if cell.cell_type == "code":
-            cell.outputs = [output for output in outputs[cell.id].outputs
-                            if output.output_type != "display_data" and output.get("name") != "stderr"]
+            cell.outputs = [output for output in outputs[cell.id].outputs if output.get("name") != "stderr"
+                            and (output.output_type != "display_data" or "image/jpeg" in output.data)]
             for output in cell.outputs:                       # without its kernel a widget is a picture
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
             cell.execution_count = outputs[cell.id].execution_count
