@@ -212,7 +212,7 @@ def check_flip(yours: Answer, convention: Convention = IBUG_68, seed: int = 0) -
     cases = [(face, 200, convention.flip), (face, 97, convention.flip), (face, 200, tuple(range(len(face))[::-1])),
              (few, 64, (4, 3, 2, 1, 0, 6, 5))]
     return check(yours, flipped, cases, {
-        "left and right were not exchanged: landmark 36 must stay the outer corner of the *same* side of the picture's face":
+        "left and right were not exchanged: a number that lay on the left of the picture must lie on the left again":
             lambda p, w, o: p * [-1, 1] + [w - 1, 0],
         "one pixel off: pixel centres are 0 to width - 1, so x becomes width - 1 - x": lambda p, w, o: flipped(p, w + 1, o),
         "one pixel off and left and right not exchanged": lambda p, w, o: p * [-1, 1] + [w, 0],

@@ -6,7 +6,7 @@ faces' differences each layer keeps; and ask whose errors are large. Karpathy, "
 
 import copy
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -129,11 +129,12 @@ class Readings(dict[str, float]):
 class Patient:
     """A training that runs and does not do what it should. What is wrong with it? `diagnose` says whether you are right.
 
-    recipe, train, val : of the training as it should be; fault : one of `FAULTS`, or none
+    recipe, train, val : of the training as it should be; fault : one of `FAULTS`, or none; among : those that it may be
     """
 
-    def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str = "", checkpoints=None):
-        self._fault, self._checkpoints = fault, checkpoints
+    def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str = "", checkpoints=None,
+                 among: Collection[str] = tuple(FAULTS)):
+        self._fault, self._checkpoints, self._among = fault, checkpoints, among
         self._recipe = replace(recipe, title=f"patient {zlib.crc32(fault.encode()):x}", limit=None)
         self._healthy = train.first(min(len(train), recipe.limit or len(train))), val
         self.train, self.val = (self._made(self._recipe, faces, faces)[3] for faces in self._healthy)     # as it is asked
@@ -208,8 +209,9 @@ class Patient:
         """Right, or which probe speaks against it."""
         if not isinstance(fault, str) or not fault.strip("."):
             return Verdict("not yet: put the name of a fault in place of the dots")
+        fault = fault.strip().lower()
         if fault not in FAULTS:
-            return Verdict(f"no such fault; there are: {', '.join(FAULTS)}")
+            return Verdict(f"no such fault; there are: {', '.join(self._among)}")
         if fault == self._fault:
             return Verdict("right")
         for probe, here, there in zip(PROBES, FAULTS[self._fault].shows, FAULTS[fault].shows):
@@ -256,4 +258,4 @@ def hand_over(recipe: Recipe, train: FaceDataset, val: FaceDataset, faults: tupl
               checkpoints=None) -> Patient:
     """A training with one of the faults, drawn by `seed`; seeds in a row draw all of them, in an order of no meaning."""
     order = np.random.default_rng(0).permutation(len(faults))
-    return Patient(recipe, train, val, faults[order[seed % len(faults)]], checkpoints)
+    return Patient(recipe, train, val, faults[order[seed % len(faults)]], checkpoints, faults)

@@ -941,8 +941,7 @@ def lab(tmp_path, embedded):
                    "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
                    "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings")}
     command = [sys.executable, "-m", "fkp_utils.course.lab", "--no-browser", "--allow-root", f"--port={port}",
-               "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--ServerApp.password=",
-               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url="]
+               "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=", "--ServerApp.password="]
     with open(tmp_path / "lab.log", "w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
@@ -959,7 +958,7 @@ def lab(tmp_path, embedded):
 
 def _opened(page, lab, notebook):
     page.set_default_timeout(120_000)
-    page.goto(f"{lab}/lab/tree/{notebook}")
+    page.goto(f"{lab}/lab/tree/notebooks/{notebook}")
     page.locator(".jp-NotebookPanel .jp-Cell").first.wait_for()
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()         # who runs cells sooner is asked for a kernel
 

@@ -312,7 +312,18 @@ def test_lab_opens_the_first_notebook_and_advises_root(monkeypatch, capsys, user
     assert lab.main() == (0 if starts else 1) and bool(started) == starts
     assert ("--allow-root" in capsys.readouterr().err) != starts
     assert (f"--LabApp.default_url=/lab/tree/{lab.FIRST}" in started) == starts
-    assert (PROJECT / "notebooks" / lab.FIRST).is_file()
+    assert (PROJECT / lab.FIRST).is_file()
+    assert not starts or f"--ServerApp.root_dir={PROJECT}" in started
+
+
+def test_links_of_the_notebooks_lead_to_files():
+    """Relative to the notebook, inside of what JupyterLab serves."""
+    for path in (PROJECT / "notebooks").glob("*.ipynb"):
+        for cell in nbformat.read(path, 4).cells:
+            text = cell.source if cell.cell_type == "markdown" else ""
+            prose = re.sub(r"```.*?```|`[^`]*`|\$\$?[^$]+\$", "", text, flags=re.S)
+            for link in re.findall(r"\]\(([^)#]+)[^)]*\)", prose):
+                assert link.startswith(("http", "attachment")) or (path.parent / link).is_file(), (path.name, link)
 
 
 def test_saved_notebooks_keep_pictures_and_lose_dead_widgets():

@@ -65,6 +65,23 @@ def test_nets_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_nose_net(yours)), pieces.check_nose_net(yours)
 
 
+@pytest.mark.parametrize("last", [F.relu, torch.abs, lambda y: y.clamp(0, 1)])
+def test_what_is_done_to_the_answer_is_seen_with_every_seed(last):
+    for seed in range(12):
+        assert pieces.check_nose_net(lambda: Spelled(last=last), seed).startswith("wrong"), seed
+
+
+def test_layers_in_a_dictionary_are_named():
+    class InADictionary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = {"all": sequential()}
+
+        def forward(self, x):
+            return self.parts["all"](x)
+    assert "in `parts`: make it an nn.ModuleList or nn.ModuleDict" in pieces.check_nose_net(InADictionary)
+
+
 def faces_of(picture=lambda p: p / 255 - 0.5, target=lambda x, y, h, w: ((x + 0.5) / w, (y + 0.5) / h), length=len,
              dtype=torch.float32):
     def item(images, landmarks, k):
@@ -87,7 +104,8 @@ def faces_of(picture=lambda p: p / 255 - 0.5, target=lambda x, y, h, w: ((x + 0.
     (faces_of(target=lambda x, y, h, w: (x, y)), "in pixels"),
     (faces_of(target=lambda x, y, h, w: (x / (w - 1), y / (h - 1))), "divide by width and height"),
     (faces_of(target=lambda x, y, h, w: (x / w,)), r"\(1,\), not \(2,\)"),
-    (faces_of(target=lambda x, y, h, w: (0.0, 0.0)), r"not \[")])
+    (faces_of(target=lambda x, y, h, w: (0.0, 0.0)), r"not \(0.27"),
+    (dataset_of(lambda images, landmarks, k: faces_of()(images, landmarks)[2]), "face 2 is right, face 0 is not")])
 def test_datasets(yours, said):
     assert re.search(said, pieces.check_dataset(yours)), pieces.check_dataset(yours)
 
@@ -141,6 +159,15 @@ def stepped_too_soon(model, optimizer, images, targets):
     return loss.item()
 
 
+def twice(model, optimizer, images, targets):
+    """The right loss, and double its gradient, which Adam would not feel."""
+    loss = F.mse_loss(model(images), targets)
+    optimizer.zero_grad()
+    (2 * loss).backward()
+    optimizer.step()
+    return loss
+
+
 def with_loss(measure):
     """The right order, and a loss of the differences (b, 2)."""
     def step(model, optimizer, images, targets):
@@ -164,7 +191,8 @@ def test_steps_that_are_right(yours):
     (with_loss(lambda error: error.abs().mean()), "absolute"), (with_loss(lambda error: (error ** 2).mean() ** 0.5), "root"),
     (with_loss(lambda error: error.pow(4).mean()), "first loss"),
     (with_loss(lambda error: (error[:, 0] ** 2 + error[:, 1] ** 2).mean()), "half of that"),
-    (lambda m, o, x, t: by_hand(m, torch.optim.SGD(m.parameters(), 0.1), x, t), "weights after"),
+    (lambda m, o, x, t: by_hand(m, torch.optim.AdamW(m.parameters(), 0.1), x, t), "weights after"),
+    (lambda m, o, x, t: twice(m, o, x, t), "weights after"),
     (lambda m: 1, "raises TypeError")])
 def test_steps_that_are_wrong(yours, said):
     assert said in pieces.check_step(yours)
@@ -197,13 +225,15 @@ def test_the_right_step_is_the_packages():
     torch.testing.assert_close(nets[0], nets[1], atol=1e-6, rtol=1e-4)
 
 
-def epoch_of(shuffle=True, drop=False, training=True, mean="faces", batch=None):
+def epoch_of(shuffle=True, drop=False, training=True, mean="faces", batch=None, step=by_hand, early=False):
     def epoch(model, optimizer, faces, size):
         if training:
             model.train()
         total, count, losses = 0.0, 0, []
         for images, targets in DataLoader(faces, batch or size, shuffle=shuffle, drop_last=drop):
-            loss = by_hand(model, optimizer, images, targets)
+            loss = float(step(model, optimizer, images, targets))
+            if early:
+                return loss
             total, count = total + loss * len(images), count + len(images)
             losses.append(loss)
         return {"faces": total / count, "batches": sum(losses) / len(losses), "last": losses[-1], "sum": sum(losses),
@@ -215,6 +245,9 @@ def epoch_of(shuffle=True, drop=False, training=True, mean="faces", batch=None):
     (epoch_of(), "right"), (lambda *given: None, "not yet"), (epoch_of(shuffle=False), "shuffle"),
     (epoch_of(drop=True), "left out"), (epoch_of(training=False), "training mode"), (epoch_of(mean="batches"), "small batch"),
     (epoch_of(mean="last"), "last batch"), (epoch_of(mean="sum"), "sum of the batches"),
+    (epoch_of(step=never_cleared), "gradients of the batches before"), (epoch_of(step=twice), "not that of its batch"),
+    (epoch_of(step=never_stepped), "0 steps of the optimizer for 9 batches"), (epoch_of(early=True), "after the loop"),
+    (lambda *given: [epoch_of()(*given)], "returns a list"),
     (epoch_of(mean="none"), "returns nothing"), (epoch_of(batch=5), "[5, 5] faces")])
 def test_epochs(yours, said):
     assert said in pieces.check_epoch(yours)

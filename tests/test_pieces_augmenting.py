@@ -217,8 +217,8 @@ def test_initial_weights_that_are_right(yours):
     (drawn(lambda n, out, c: (2 / c) ** 0.5), "not channels alone"),
     (drawn(lambda n, out, c: 2 / n), "is the variance"), (drawn(last=None), "the last layer's standard deviation is 0.2"),
     (drawn(bias=lambda b: None), "biases"), (drawn(lambda *n: 0.3), "for n = 100 it is 0.3"),
-    (drawn(draw=lambda w, std: nn.init.constant_(w, std)), "all filters learn the same"),
-    (drawn(draw=lambda w, std: w.data.uniform_(0, std * 12**0.5)), "mean zero"),
+    (drawn(draw=lambda w, std: nn.init.constant_(w, std)), "all its filters would learn the same"),
+    (drawn(draw=lambda w, std: w.data.uniform_(0, std * 12**0.5)), "mean of a layer's weights"),
     (lambda model: None, "not yet"), (lambda model: he_init(copy.deepcopy(model)), "not yet"), (lambda: 1, "raises TypeError"),
     (lambda model: [nn.init.normal_(p, std=0.1) for p in model.parameters()], "batch normalisation")])
 def test_initial_weights_that_are_wrong(yours, said):
@@ -281,6 +281,8 @@ def recorded(slow, model, decay):
 @pytest.mark.parametrize("yours, said", [
     (averaged(lambda a, m, d: d * m + (1 - d) * a), "exchanged"), (averaged(lambda a, m, d: d * a + m), "not in full"),
     (averaged(names=lambda net: dict(net.named_parameters())), "buffers such as running means"),
+    (averaged(names=lambda net: {k: x for k, x in net.state_dict().items() if "var" not in k}), "`1.running_var` is left out"),
+    (averaged(names=lambda net: {k: x for k, x in net.state_dict().items() if k != "1.weight"}), "`1.weight` is not averaged"),
     (averaged(whole=lambda a, m: 0.7 * a + 0.3 * m), "a counter"), (live_changed, "live weights have changed"),
     (recorded, "no_grad"), (averaged(lambda a, m, d: (a + m) / 2), "neither"), (shared, "neither"),
     (lambda slow, model, decay: None, "not yet"), (lambda slow, model: 1, "raises TypeError")])

@@ -135,7 +135,7 @@ def test_convolutions_that_are_right(yours):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (lambda *given: nn.Sequential(), "not yet"), (lambda *given: 3, "no torch.nn.Module"),
-    (InAList, "the list `parts`: make it an nn.ModuleList"),
+    (InAList, "in `parts`: make it an nn.ModuleList"),
     (lambda *given: convolutions(*given, "crcr"), "no batch normalisation"),
     (lambda *given: convolutions(*given, bias=True), "bias"), (lambda *given: convolutions(*given, "cncnr"), "between"),
     (lambda *given: convolutions(*given, "cnrcn"), "after the second"),
@@ -186,7 +186,7 @@ def test_levels_that_are_right(yours):
     (level(inputs=0, skip=lambda picture, skip, pooled: picture), "own picture"), (Unpooled, r"\(4, 8, 8\)"),
     (level(lambda up, skip: torch.cat([up, up], 1)), "twice"), (level(lambda up, skip: torch.cat([skip, skip], 1)), "not used"),
     (level(pool=F.avg_pool2d), "means"), (level(lambda up, skip: torch.cat([up.relu(), skip], 1)), "the answers do not"),
-    (InAList, "the list `parts`: make it an nn.ModuleList"), (level(inputs=1), "does not run: .* 4 channels, but got 8"),
+    (InAList, "in `parts`: make it an nn.ModuleList"), (level(inputs=1), "does not run: .* 4 channels, but got 8"),
     (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b, 3, stride=2)), r"comes up is \(4, 9, 9\)"),
     (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b // 2, 2, stride=2)), r"comes up is \(2, 8, 8\)"),
     (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b, 2)), r"comes up is \(4, 5, 5\)"),

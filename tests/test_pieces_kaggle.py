@@ -125,7 +125,7 @@ class AlwaysFour(Pyramid):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (lambda *given: nn.Module(), "not yet"), (lambda *given: ..., "not yet"),
-    (InAList, "the list `smooth`: make it an nn.ModuleList"), (AlwaysFour, "with two it has 7 convolutions, not 3"),
+    (InAList, "in `smooth`: make it an nn.ModuleList"), (AlwaysFour, "with two it has 7 convolutions, not 3"),
     (Four, "right with four levels; with two it raises ValueError"),
     (pyramid(join=lambda up, beside: torch.cat([up, beside], 1), wide=2), "concatenated; they are added"),
     (pyramid(size=lambda beside: None), "another size than the lateral"),

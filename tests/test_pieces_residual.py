@@ -156,6 +156,7 @@ def test_blocks_that_are_right(yours):
     (block(inner=lambda y: y), "between the convolutions"), (block(second=2), r"both convolutions.*6 channels to 9, stride 2"),
     (block(side=1), r"not on the shortcut\?"), (block(bias=True), "8 weights and biases, not 6"),
     (block(join=lambda y, x: (x - y).relu()), "the answers do not"), (block(join=lambda y, x: None), "return"),
+    (lambda a, b, s: pieces.basic_block(a, b, s if a != b else 1), "6 channels to 6, stride 2"),
     (lambda *how: pieces.basic_block(how[0], how[0]), "6 channels to 9"), (lambda channels: 1, "raises TypeError")])
 def test_blocks_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_residual_block(yours)), pieces.check_residual_block(yours)

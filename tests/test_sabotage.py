@@ -56,6 +56,7 @@ def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(few):
         "no: look at `baseline` again. With targets in pixels it would say: about as far off as the mean shape. Does it?")
     assert all(patient.diagnose(nothing).startswith("not yet") for nothing in (..., "...", "", None))
     assert patient.diagnose("bad luck").startswith("no such fault; there are: targets in pixels, collapsed")
+    assert patient.diagnose(" Targets in pixels") == patient.diagnose("targets in pixels")
 
 
 def test_nothing_that_is_handed_over_is_changed(few):
@@ -143,7 +144,7 @@ def test_spread_is_the_deviation_over_faces_by_numpy(toy):
 
 @pytest.mark.parametrize("name, count", [("1_nose_tip", 3), ("3_larger_dataset", 4), ("4_heatmaps", 3)])
 def test_the_seeds_that_a_notebook_prints_draw_the_faults_beside_them(name, count, monkeypatch):
-    monkeypatch.setattr(sabotage, "Patient", lambda recipe, train, val, fault, checkpoints: fault)
+    monkeypatch.setattr(sabotage, "Patient", lambda recipe, train, val, fault, checkpoints, among: fault)
     cells = nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells
     [made] = [cell.source for cell in cells if "sabotage.hand_over(" in cell.source]
     faults = ast.literal_eval(re.search(r"^faults = (\(.*?\))", made, re.M)[1])

@@ -2,7 +2,8 @@
 
     python -m fkp_utils.course.lab [JupyterLab's own options]
 
-`make lab` calls it; the first notebook opens. A widget lives in its kernel: in a notebook that was saved and opened again
+`make lab` calls it; the first notebook opens. Its root is the project's folder, so that links out of the notebooks lead there.
+A widget lives in its kernel: in a notebook that was saved and opened again
 JupyterLab would prefer the dead widget ("model not found") to the picture that stands beside it. So widgets are left out
 of what is saved.
 """
@@ -14,7 +15,7 @@ from jupyterlab.labapp import LabApp
 
 from ..folders import NOTEBOOKS
 
-FIRST = "1_nose_tip.ipynb"               # what opens
+FIRST = "notebooks/1_nose_tip.ipynb"     # what opens
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_UPLOAD = 200 * 2**20             # bytes; tornado's default, 10 MiB, is less than a phone's photo in PNG
 
@@ -40,7 +41,9 @@ def main() -> int:
         print(ROOT, file=sys.stderr)
         return 1
     settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}",
-                f"--ServerApp.root_dir={NOTEBOOKS}", f"--LabApp.default_url=/lab/tree/{FIRST}",
+                f"--ServerApp.root_dir={NOTEBOOKS.parent}", f"--ServerApp.preferred_dir={NOTEBOOKS}",
+                "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                f"--LabApp.default_url=/lab/tree/{FIRST}",
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
     LabApp.launch_instance([*settings, *sys.argv[1:]])
     return 0

@@ -48,6 +48,7 @@ WARPS: dict[str, dict[str, Any]] = {
     "the centre is at (0, 0), the picture's corner": {"centre": torch.zeros_like},
     "the centre is half a pixel off: it is (w - 1) / 2, since pixels are 0 to w - 1": {"centre": lambda size: size / 2},
     "the shift is in pixels already, no share of the picture": {"moved": lambda shift, size: shift * size},
+    "the shift is left out": {"moved": lambda shift, size: 0 * shift},
     "the shift is in pixels, and stays so": {"moved": lambda shift, size: shift / size},
     "the centre's width and height are exchanged": {"centre": lambda size: (size.flip(0) - 1) / 2},
     "the shift's x and y are exchanged": {"moved": lambda shift, size: shift.flip(-1)},
@@ -81,6 +82,8 @@ def check_warp(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         for what, change in WARPS.items():
             if not all(fits) and all(close(part, wrong, 2e-3) for part, wrong in zip(found, _warped(*given, **change))):
                 return f"wrong: {what}"
+        if fits[0] and close(found[1], given[1]):
+            return "wrong: the landmarks stay where they are"
         off = " and ".join(what for what, fit in zip(("the picture", "the landmarks"), fits) if not fit)
         return f"wrong, in no usual way: {off}" if off else "right"
 
@@ -111,8 +114,10 @@ def check_he(yours: Callable[[nn.Module], Any], seed: int = 0) -> Verdict:
             return "wrong: batch normalisation's weights are drawn, too; only those of convolutions and Linear are to be"
         drawn, biases = ([layer.get_parameter(name).detach() for layer in layers] for name in ("weight", "bias"))
         stds, sizes = [float(w.std()) for w in drawn], [(w[0].numel(), w[:, 0].numel(), w.shape[1]) for w in drawn[:-1]]
-        if min(stds) < 1e-6 or any(abs(float(w.mean())) > 6 * std / sqrt(w.numel()) for w, std in zip(drawn, stds)):
-            return "wrong: weights are to be drawn with mean zero; where all are equal, all filters learn the same"
+        if min(stds) < 1e-6:
+            return "wrong: all weights of a layer are equal, so that all its filters would learn the same: draw them"
+        if any(abs(float(w.mean())) > 6 * std / sqrt(w.numel()) for w, std in zip(drawn, stds)):
+            return "wrong: the mean of a layer's weights is not zero"
         off = [f"wrong: for n = {n} it is {std:.4f}, not {sqrt(2 / n):.4f}, in {type(layer).__name__}" for (n, *_), std, layer
                in zip(sizes, stds, layers) if abs(std / sqrt(2 / n) - 1) >= 0.07]
         said = next((what for what, rule in STDS.items() if all(
@@ -132,7 +137,7 @@ AVERAGES: dict[str, Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]]
 
 def check_average(yours: Callable[[nn.Module, nn.Module, float], Any], seed: int = 0) -> Verdict:
     """your_average(average, model, decay): weights and running means of `average` move towards those of `model`, in place."""
-    decay = 0.7 + 0.1 * seed
+    decay = 0.7 + 0.05 * (seed % 5)
 
     def judge() -> str:
         model, average = (nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)) for _ in "ab")
@@ -150,9 +155,11 @@ def check_average(yours: Callable[[nn.Module, nn.Module, float], Any], seed: int
             return "wrong: gradients are recorded through the average: `torch.no_grad()`"
         said = next((what for what, rule in AVERAGES.items() if all(
             close(found[name], rule(start[name], live[name], decay)) for name in ("0.weight", "0.bias"))), "")
-        means = decay * start["1.running_mean"] + (1 - decay) * live["1.running_mean"]
-        if said == "right" and not close(found["1.running_mean"], means):
-            return "wrong: buffers such as running means are left out, or only copied; `state_dict()` has them, too"
+        off = [name for name, x in found.items() if x.is_floating_point()
+               and not close(x, AVERAGES["right"](start[name], live[name], decay))]
+        if said == "right" and off:
+            return (f"wrong: `{off[0]}` is left out, or only copied; `state_dict()` has buffers such as running means, too"
+                    if "running" in off[0] else f"wrong: `{off[0]}` is not averaged; all parameters are")
         if said == "right" and int(found["1.num_batches_tracked"]) not in (10, 20):
             return "wrong: a counter, a buffer of whole numbers, is averaged; leave it, or copy it"
         return said or "wrong: it is neither decay * average + (1 - decay) * live nor a usual mistake"

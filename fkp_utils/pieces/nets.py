@@ -37,10 +37,11 @@ def as_run(net: Any, size: Sequence[int]) -> Any:
 
 
 def in_lists(net: nn.Module) -> str:
-    """What is wrong where an attribute is a plain list of layers, or nothing."""
+    """What is wrong where an attribute is a plain list or dictionary of layers, or nothing."""
     names = {name for layer in net.modules() for name, value in vars(layer).items()
-             if isinstance(value, list | tuple) and any(isinstance(part, nn.Module) for part in value)}
-    return f"wrong: no optimizer finds the layers in the list `{min(names)}`: make it an nn.ModuleList" if names else ""
+             if isinstance(value, list | tuple | dict) and not name.startswith("_")
+             and any(isinstance(part, nn.Module) for part in (value.values() if isinstance(value, dict) else value))}
+    return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict" if names else ""
 
 
 def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
@@ -113,9 +114,10 @@ def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:
     with torch.random.fork_rng():
         torch.manual_seed(1 + seed)
         right = NoseNet()
+        right.fc2.bias.data = torch.tensor([-0.6, 1.4])  # so that what is done to the answer shows
     size = (1, *NoseNet.size)
     return check_net(lambda: as_run(yours(), size), right, size, {
-        "there is a ReLU on the answer: an offset may be negative": lambda net, x: nose_net(net, x, last=F.relu),
+        "there is a ReLU on the answer; nothing is wanted there": lambda net, x: nose_net(net, x, last=F.relu),
         "there is no ReLU between fc1 and fc2: two linear layers in a row are one": lambda net, x: nose_net(net, x, fc=_same),
         "there is no ReLU after the convolutions": lambda net, x: nose_net(net, x, conv=_same),
         "there is no ReLU at all: the net is linear, up to its pooling": lambda net, x: nose_net(net, x, _same, fc=_same),

@@ -36,7 +36,7 @@ _NORMS: dict[str, dict[str, Any]] = {
     "in training the batch's own mean and variance are used, not the running ones": {"of_batch": False},
     "in training answers are as if the mean were 0 and the variance 1; take the batch's": {"of_batch": False, "share": 0},
     "epsilon belongs inside of the root: sqrt(var + eps)": {"inside": 0, "outside": 1},
-    "epsilon is missing: a constant channel would be divided by zero": {"inside": 0},
+    "epsilon, `eps`, is missing or far too small: a constant channel would be divided by zero": {"inside": 0},
     "the unbiased variance normalises; it is the biased one, divided by n": {"n": 1},
     "`std` is the unbiased one, and epsilon belongs inside of the root of the variance": {"inside": 0, "outside": 1, "n": 1},
     "the mean is not taken off": {"centred": 0}, "it is not divided by the standard deviation": {"power": 0},
@@ -125,7 +125,7 @@ def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int 
                 "there is a ReLU on the shortcut": of(lambda y, x: F.relu(y + F.relu(x))),
                 "there is no ReLU after the addition": of(lambda y, x: y + x),
                 "there is no ReLU between the convolutions": of(lambda y, x: F.relu(y + x), lambda y: y)}
-    for how in ((6, 6, 1), (6, 9, 2), (6, 9, 1)):
+    for how in ((6, 6, 1), (6, 9, 2), (6, 9, 1), (6, 6, 2)):
         with torch.random.fork_rng():
             torch.manual_seed(1 + seed)
             right = basic_block(*how)

@@ -1,6 +1,8 @@
 """Checks of what makes a training: a dataset, a step, an epoch, a validation; and of all against the course's `fit`."""
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -66,7 +68,10 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
             if close(target, np.array(pair)):
                 return f"wrong: {what}"
         if not close(target, np.array([(x + 0.5) / w, (y + 0.5) / h])):
-            return f"wrong: the target is {target.tolist()}, not {[(x + 0.5) / w, (y + 0.5) / h]}"
+            return "wrong: the target is ({:.4g}, {:.4g}), not ({:.4g}, {:.4g})".format(*target, (x + 0.5) / w, (y + 0.5) / h)
+        for k, ((a, b), image) in enumerate(zip(landmarks[:, 0], images)):
+            if not all(map(close, faces[k], (image[None] / 255 - 0.5, np.array([(a + 0.5) / w, (b + 0.5) / h])), (2e-3, 1e-4))):
+                return f"wrong: face 2 is right, face {k} is not: an item is that of its index"
         again = all(close(a, b) for a, b in zip(faces[2], (seen, target)))
         return "right" if again else "wrong: asked again for a face it gives something else: it changes what it was given"
 
@@ -97,7 +102,7 @@ def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         with torch.random.fork_rng():
             torch.manual_seed(2)
             model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
-        optimizer = torch.optim.AdamW(model.parameters(), 0.05)
+        optimizer = torch.optim.SGD(model.parameters(), 0.2, momentum=0.9)        # which takes a gradient at its size
         losses = [step(model, optimizer, images.clone(), targets.clone()) for images, targets in batches]
         losses = [loss.detach() if isinstance(loss, torch.Tensor) else loss for loss in losses]
         return losses, torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -105,7 +110,7 @@ def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     mistakes = {
         "the gradients of the step before are still there: `optimizer.zero_grad()` before `backward`":
             _step_of("backward", "step"),
-        "the weights do not move: `optimizer.step()` comes after `backward`, before gradients are cleared":
+        "the weights do not move: `optimizer.step()` after `backward`, before gradients are cleared, and nothing detached":
             _step_of("clear", "backward"),
         "the step comes before its own gradients": _step_of("step", "clear", "backward"),
         "the step comes before its own gradients, by those of the batch before": lambda model, optimizer, *batch: (
@@ -177,6 +182,8 @@ _BATCHES_ALIKE = "the mean of the batches' means counts the faces of the small b
 
 def _said_of_mean(given: Any, batches: list[list[int]]) -> str:
     """Whether a loss is the mean over the faces that `_Seen`, with the weight 0, was shown; or which mean of batches it is."""
+    if isinstance(given, tuple | list | dict):
+        return f"wrong: it returns a {type(given).__name__}; one number is wanted, the mean loss"
     loss = float(given)
     squares = [[(0.1 * k) ** 2 / 2 for k in batch] for batch in batches]
     means, mean = [float(np.mean(batch)) for batch in squares], float(np.mean(np.concatenate(squares)))
@@ -196,17 +203,20 @@ def _said_of_mean(given: Any, batches: list[list[int]]) -> str:
 def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_epoch(model, optimizer, faces, batch) -> mean loss: every face once, in another order each time."""
     def judge() -> str:
-        steps: list[bool] = []
+        slopes: list[float] = []                          # of the weight, at each step; NaN where there is none
         orders, model, faces, count = [], _Seen().eval(), _Numbered(10 + 4 * seed), 10 + 4 * seed
         for _ in range(3):
             optimizer = torch.optim.SGD(model.parameters(), 0.0)          # so that the losses are those of fixed weights
-            optimizer.register_step_post_hook(lambda *given: steps.append(model.weight.grad is not None))
+            optimizer.register_step_post_hook(lambda *given: slopes.append(
+                float("nan") if model.weight.grad is None else float(model.weight.grad)))
             model.batches = []
             loss = yours(model, optimizer, faces, 4)
             if loss is None or loss is ...:
                 return NOT_YET if not model.batches else "wrong: it returns nothing; the mean loss is wanted"
             orders.append(model.batches)
         flat = [[k for batch in order for k in batch] for order in orders]
+        if len(orders[0]) == 1 and flat[0] != list(range(count)) and len(flat[0]) <= 4:
+            return "wrong: it ends after the first batch: `return` comes after the loop"
         if sorted(flat[0]) != list(range(count)):
             missing = sorted(set(range(count)) - set(flat[0]))
             return ("wrong: drawn with replacement: some faces come twice, others never" if len(flat[0]) == count else
@@ -219,10 +229,18 @@ def check_epoch(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             return f"wrong: the order is the same in every epoch: {seeded}" + "; set no seed inside" * (seeded != "shuffle")
         if len({frozenset(map(frozenset, order)) for order in orders}) == 1:
             return "wrong: batches come in another order, but their faces stay together: shuffle the faces"
-        if not all(steps) or len(steps) != sum(map(len, orders)):
-            return f"wrong: no step is taken, or without a gradient: {sum(steps)} steps for {sum(map(len, orders))} batches"
+        batches = [batch for order in orders for batch in order]
+        if len(slopes) != len(batches):
+            return f"wrong: {len(slopes)} steps of the optimizer for {len(batches)} batches; one a batch is wanted"
+        if any(map(isnan, slopes)):
+            return "wrong: a step is taken without a gradient: `backward` comes before it"
         if model.trained != {True}:
             return "wrong: the model is not in training mode: `model.train()`"
+        wanted = [-0.1 * sum(batch) / len(batch) for batch in batches]            # of the mean squared error, at a weight of 0
+        if close(slopes, list(accumulate(wanted))):
+            return "wrong: the gradients of the batches before are still there: `optimizer.zero_grad()` before `backward`"
+        if not close(slopes, wanted):
+            return "wrong: the gradient at a step is not that of its batch's loss"
         return _said_of_mean(loss, orders[-1])
 
     return said_of(judge)
