@@ -246,7 +246,7 @@ def epoch_of(shuffle=True, drop=False, training=True, mean="faces", batch=None, 
     (epoch_of(drop=True), "left out"), (epoch_of(training=False), "training mode"), (epoch_of(mean="batches"), "small batch"),
     (epoch_of(mean="last"), "last batch"), (epoch_of(mean="sum"), "sum of the batches"),
     (epoch_of(step=never_cleared), "gradients of the batches before"), (epoch_of(step=twice), "not that of its batch"),
-    (epoch_of(step=never_stepped), "0 steps of the optimizer for 9 batches"), (epoch_of(early=True), "after the loop"),
+    (epoch_of(step=never_stepped), "no step(s) of the optimizer for 9 batches"), (epoch_of(early=True), "after the loop"),
     (lambda *given: [epoch_of()(*given)], "returns a list"),
     (epoch_of(mean="none"), "returns nothing"), (epoch_of(batch=5), "[5, 5] faces")])
 def test_epochs(yours, said):

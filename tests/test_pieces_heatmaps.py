@@ -174,6 +174,19 @@ class Silent(nn.Module):
         self.below = below
 
 
+def test_a_right_level_is_right_where_no_gradient_arrives():
+    """With seed 3 a layer of the right net is dead."""
+    assert pieces.check_level(level(), seed=3) == "right"
+
+
+def test_layers_that_are_registered_may_be_in_a_list_too():
+    class Both(Backwards):
+        def __init__(self, *given):
+            super().__init__(*given)
+            self.order = [self.first, self.last]
+    assert pieces.check_convolutions(Both) == "right"
+
+
 @pytest.mark.parametrize("yours", [level(), level(pool=lambda x, k: nn.MaxPool2d(k)(x))])
 def test_levels_that_are_right(yours):
     assert pieces.check_level(yours) == "right"

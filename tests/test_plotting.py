@@ -203,17 +203,6 @@ def test_a_legend_is_beside_the_data():
         assert not chart.axes[0].get_legend() and chart.legends[0].get_window_extent().y0 >= chart.axes[0].bbox.y1
 
 
-def test_one_lost_face_does_not_press_the_others_to_the_bottom():
-    """Of 100 errors from 2 to 10 and one of 95 the middle half takes a fifth of the height, on a linear one a twenty-fifth."""
-    errors = np.r_[np.geomspace(2, 10, 100), 95.0]
-    fig = plotting.calibration(np.linspace(0.9, 0.2, 101), errors)
-    fig.savefig(io.BytesIO(), format="png")
-    [ax] = fig.axes
-    heights = ax.transAxes.inverted().transform(ax.transData.transform(np.c_[np.full(101, 0.5), errors]))[:, 1]
-    assert np.subtract(*np.quantile(heights, [0.75, 0.25])) > 0.18 and heights.max() < 1 and heights.min() > 0
-    assert {"10"} <= {tick.get_text() for tick in [*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)]}
-
-
 def test_thresholds_stand_over_plain_numbers():
     curve = {"threshold": [0.1, 0.2], "wrong": [30, 8], "lost": [0.1, 0.4]}
     fig = plotting.trade_off({"finder": curve}, {"finder": 0.2})

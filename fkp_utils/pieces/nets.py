@@ -38,9 +38,11 @@ def as_run(net: Any, size: Sequence[int]) -> Any:
 
 def in_lists(net: nn.Module) -> str:
     """What is wrong where an attribute is a plain list or dictionary of layers, or nothing."""
+    registered = set(net.modules())
     names = {name for layer in net.modules() for name, value in vars(layer).items()
              if isinstance(value, list | tuple | dict) and not name.startswith("_")
-             and any(isinstance(part, nn.Module) for part in (value.values() if isinstance(value, dict) else value))}
+             and any(isinstance(part, nn.Module) and part not in registered
+                     for part in (value.values() if isinstance(value, dict) else value))}
     return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict" if names else ""
 
 
@@ -88,13 +90,18 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
     return said_of(judge)
 
 
+def _most(slopes: torch.Tensor) -> torch.Tensor:
+    """The largest size; not 0 where no gradient arrives."""
+    return slopes.abs().max().clamp(min=1e-12)
+
+
 @torch.enable_grad()
 def _alike(net: nn.Module, right: nn.Module, images: torch.Tensor, weight: torch.Tensor) -> bool:
     """Whether gradients of both nets' weights are the same."""
     sums = [(model(images) * weight).sum() for model in (net, right)]
     slopes = [torch.autograd.grad(one, tuple(model.parameters()), allow_unused=True) if one.requires_grad else ()
               for one, model in zip(sums, (net, right))]
-    return bool(slopes[0]) and all(a is not None and close(a / b.abs().max(), b / b.abs().max(), 1e-3) for a, b in zip(*slopes))
+    return bool(slopes[0]) and all(a is not None and close(a / _most(b), b / _most(b), 1e-3) for a, b in zip(*slopes))
 
 
 def nose_net(net: NoseNet, x: torch.Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
