@@ -993,7 +993,7 @@ def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(pag
     _run_all(page, lab, "saved.ipynb")
     page.locator(".widget-image").wait_for()
     page.keyboard.press("Control+s")
-    path = f"{lab}/api/contents/saved.ipynb"
+    path = f"{lab}/api/contents/notebooks/saved.ipynb"
     saved = "path => fetch(path).then(r => r.json()).then(m => m.content?.cells[0].outputs.length > 0)"
     page.wait_for_function(saved, arg=path)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
