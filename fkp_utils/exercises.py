@@ -361,8 +361,9 @@ def check_soft_argmax(yours: Answer, seed: int = 0) -> Verdict:
         "the brightest pixel, in whole pixels: that is argmax": brightest,
         "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
     far = [(200 * maps - 3000 * np.arange(len(maps))[:, None, None],) for maps, in cases]      # each map at a level of its own
-    return said if said != "right" or check(yours, soft_argmax, far, {}) == "right" else Verdict(
-        "wrong: right for small logits; large ones overflow in exp: take each map's own largest off first")
+    if said == "right" and check(yours, soft_argmax, far, {}) != "right":
+        return Verdict("wrong: right for small logits; large ones overflow in exp: take each map's own largest off first")
+    return said
 
 
 def check_submission_order(yours: Answer, seed: int = 0) -> Verdict:

@@ -168,7 +168,8 @@ class LiveTraining(Panel):
     def _run(self, model, train, val, recipe, checkpoints) -> None:
         try:
             self.result = run = fit(model, train, val, recipe, checkpoints, on_epoch=self._on_epoch, progress=False)
-            self._on_epoch(run.history)
+            if self.history is None:                      # taken up finished: there was no epoch
+                self._on_epoch(run.history)
             self.tell(f"ended after epoch {len(run.history)}; best: {run.best_epoch}")
         except BaseException as error:                    # the thread must not die silently: `wait` raises it
             self.error = error

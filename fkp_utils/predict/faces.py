@@ -177,7 +177,7 @@ def implied_boxes(found: np.ndarray, boxes: np.ndarray, rolls: np.ndarray, conve
     return better, upright, np.where(collapsed, 0, moved / better[:, 2].clip(1e-9))
 
 
-def _boxes_of(given, whose: str) -> np.ndarray:
+def boxes_of(given, whose: str) -> np.ndarray:
     """Boxes as float64 (k, 6), with roll and confidence, or 0; ValueError, with `whose` they are, for anything else."""
     try:
         rows = _plain(given) if isinstance(given, Face) or hasattr(given, "__array__") else [_plain(row) for row in given]
@@ -254,12 +254,12 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
     greys = [Image.fromarray(array).convert("L") for array in arrays]
     if boxes is None:
         found_by = map(detector, arrays) if detector else (find_faces(grey, fast=fast) for grey in greys)
-        places = [_on_picture(_boxes_of(some, "a detector's boxes"), array, strict=False)
+        places = [_on_picture(boxes_of(some, "a detector's boxes"), array, strict=False)
                   for some, array in zip(found_by, arrays)]
         if isinstance(run, Quantised) and run.path.name == QUANTISED:
             places = [_screened(grey, some) for grey, some in zip(greys, places)]
     else:
-        given = _boxes_of(boxes, "boxes")
+        given = boxes_of(boxes, "boxes")
         places = [_on_picture(given, array, strict=True) for array in arrays]
     jobs = [(k, place) for k, some in enumerate(places) for place in some]
     found: list[list[Face]] = [[] for _ in arrays]

@@ -11,13 +11,14 @@ from ..datasets.images import read_photo
 from ..detection import find_faces
 from ..landmarks import box_centres
 from ..nets.net import Net
-from ..nets.peaks import same_face
+from ..nets.peaks import distinct, same_face
 from ..nets.quantised import Quantised
 from .faces import (
     MIN_CONFIDENCE,
     SECOND_LOOK_SHIFT,
     Face,
     boxed_anew,
+    boxes_of,
     default_net,
     implied_boxes,
     landmarks_of,
@@ -71,11 +72,11 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
 
 def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) -> list[Face]:
     """The faces of the picture before where they are now, in the boxes that their landmarks imply."""
-    rows = np.array([[*face.box, face.roll] for face in faces]).reshape(-1, 5)
+    rows = boxes_of(faces, "faces")
     here = lie_on(rows, array)
     seen, rows = [face for face, stays in zip(faces, here) if stays], rows[here]
     unsure = np.arange(len(seen))
-    if len(seen) and one_look and isinstance(run, Quantised):
+    if seen and one_look and isinstance(run, Quantised):
         grey, boxes, rolls = Image.fromarray(array).convert("L"), rows[:, :4], rows[:, 4]
         points, spread = look([grey] * len(seen), boxes, rolls, run, one_way)
         seen = [replace(face, landmarks=found) for face, found in zip(seen, points)]
@@ -89,23 +90,19 @@ def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) 
 
 def _once(faces: list[Face]) -> list[Face]:
     """The faces without those that are an earlier one: two boxes may end at the same face, after a cut or from a detector."""
-    kept = list[Face]()
-    for face, place in zip(faces, _places(faces)):
-        if not same_face(_places(kept), place).any():
-            kept.append(face)
-    return kept
+    order = np.arange(len(faces))
+    kept = distinct(np.c_[_places(boxes_of(faces, "faces")), order, -order])     # the earlier counts as the surer one
+    return [faces[int(k)] for k in kept[:, 3]]
 
 
 def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
     """The picture's faces that are none of the known ones."""
     def elsewhere(photo: np.ndarray) -> np.ndarray:
-        found = find_faces(photo, fast=fast)
-        sides = np.c_[box_centres(found), found[:, 2]]
-        return found[[not same_face(_places(known), place).any() for place in sides]]
+        found, places = find_faces(photo, fast=fast), _places(boxes_of(known, "faces"))
+        return found[[not same_face(places, place).any() for place in _places(found)]]
     return landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
 
 
-def _places(faces: list[Face]) -> np.ndarray:
-    """Centres and sides (k, 3) of faces' boxes."""
-    boxes = np.array([face.box for face in faces]).reshape(-1, 4)
+def _places(boxes: np.ndarray) -> np.ndarray:
+    """Centres and sides (k, 3) of boxes (k, 4 or more)."""
     return np.c_[box_centres(boxes), boxes[:, 2]]
