@@ -14,6 +14,8 @@ import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import nbformat
 import numpy as np
@@ -32,7 +34,8 @@ from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.marks import COLUMNS
 from fkp_utils.metrics import nme
 from fkp_utils.nets.weights import load_weights
-from fkp_utils.website.demo import LIBRARIES
+from fkp_utils.website import serve
+from fkp_utils.website.demo import LIBRARIES, from_disk
 from fkp_utils.website.serve import server
 
 sys.path.insert(0, str(PROJECT / "bench" / "speed"))
@@ -184,8 +187,9 @@ def test_what_loads_before_scrolling_is_small(page):
     page.on("request", lambda request: asked.add(request.url))
     page.goto((SITE / "index.html").as_uri(), wait_until="load")
     page.wait_for_timeout(500)
-    files = [SITE / url.rsplit("/", 1)[1] for url in asked if url.startswith("file:")]
-    assert sum(file.stat().st_size for file in files) < 600_000, [file.name for file in files]
+    files = [Path(url2pathname(urlsplit(url).path)) for url in asked if url.startswith("file:")]
+    assert SITE / "hero.jpg" in files
+    assert sum(file.stat().st_size for file in files if file.exists()) < 600_000, [file.name for file in files]
 
 
 def test_the_page_is_a_third_as_long_as_it_was(page):
@@ -238,19 +242,88 @@ def test_print_is_short_and_has_pictures_of_what_moves(page, tmp_path):
 # ---------------------------------------------------------------- the demo
 
 
-def test_demo_from_a_file_says_what_to_do(page):
-    page.goto((SITE / "demo.html").as_uri())
-    assert "make serve" in page.locator("#status").inner_text()
+def test_demo_from_a_file_says_what_makes_what_it_lacks(page, tmp_path):
+    for path in (*SITE.glob("*.js"), *SITE.glob("*.css"), SITE / "demo.html", SITE / "example.jpeg"):
+        shutil.copy(path, tmp_path)
+    page.goto((tmp_path / "demo.html").as_uri())
+    expect(page.locator("#status")).to_contain_text("give the command make site once")
     for name in ("photo", "camera", "example", "group", "png", "json", "csv"):
         assert page.locator(f"#{name}").is_disabled()
-    assert "from a file they cannot" in page.locator(".tools").get_attribute("title")
-    page.wait_for_function("view.width === 512")                        # the example is there to be seen
+    page.wait_for_function("() => view.width === 512")                  # the example is there to be seen
+    expect(page.locator("#cancel")).to_have_text("load the networks")
+
+
+@pytest.fixture(scope="module")
+def libraries():
+    """Skips where the demo's libraries are not."""
+    if not all((SITE / "vendor" / Path(file).name).exists() for files in LIBRARIES.values() for file in files):
+        pytest.skip("the demo's libraries are not here (make site fetches them)")
+
+
+@pytest.fixture(scope="module")
+def disk(libraries, tmp_path_factory):
+    """The folder of a site that is opened from files, with what the demo needs for that."""
+    site = tmp_path_factory.mktemp("disk") / "a site"
+    shutil.copytree(SITE, site, ignore=shutil.ignore_patterns("pages", "from_disk.js", "*.jsep.*"))
+    from_disk(site)
+    return site
+
+
+def test_from_a_file_the_demo_finds_what_python_finds(page, disk, tmp_path):
+    Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
+    page.goto((disk / "index.html").as_uri())
+    page.get_by_role("link", name="Your photo").click()
+    expect(page.locator("#status")).to_contain_text("the example: 1 face in", timeout=60_000)
+    page.set_input_files("#photo", tmp_path / "astronaut.png")
+    expect(page.locator("#status")).to_contain_text("astronaut.png: 1 face in", timeout=60_000)
+    assert page.url.startswith("file:") and page.evaluate("engine.threads") == 1
+    [found] = page.evaluate("window.faces")
+    [expected] = predict.landmarks(data.astronaut(), run=load_weights("small68.safetensors"))
+    assert len(found["landmarks"]) == 68
+    assert nme(np.array([found["landmarks"]]), expected.landmarks[None], IBUG_68)[0] < 3
+    with page.expect_download() as download:
+        page.locator("#png").click()
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (512, 512)
+    page.locator("#group").click()
+    expect(page.locator("#status")).to_contain_text("group.jpg: 6 faces in", timeout=60_000)
+
+
+@pytest.mark.parametrize("broken", ["constructor() { throw new Error('not from a file'); }",
+                                    "constructor() { setTimeout(() => this.onerror({})); } postMessage() {} terminate() {}"])
+def test_a_browser_that_starts_no_worker_from_a_file_is_told_of_the_server(page, disk, broken):
+    page.add_init_script(f"window.Worker = class {{ {broken} }}")
+    page.goto((disk / "demo.html").as_uri())
+    expect(page.locator("#status")).to_have_text("the networks cannot be loaded: this browser starts no worker from a file. "
+                                                 "Give the command make serve, then open http://localhost:8000/demo.html")
+
+
+def test_from_a_file_notebooks_and_code_are_pages_once_these_are_made(page, tmp_path, monkeypatch):
+    """All that they lead to and show is there, on this machine."""
+    monkeypatch.setattr(serve, "PAGES", ("README.md", "notebooks/1_*.ipynb", "notebooks/words.md"))
+    address, buttons = (tmp_path / "index.html").as_uri(), page.locator(".buttons a")
+    shutil.copy(SITE / "index.html", tmp_path)
+    page.goto(address)
+    assert buttons.nth(2).get_attribute("href") == "../notebooks/1_nose_tip.ipynb"
+    serve.pages(tmp_path)
+    page.goto(address)
+    buttons.nth(2).click()
+    expect(page.locator("h1").first).to_contain_text("Part 1")
+    page.locator("main").get_by_role("link", name="list of words").first.click()
+    assert page.url == (tmp_path / "pages" / "notebooks" / "words.html").as_uri()
+    page.goto(address)
+    buttons.nth(3).click()
+    expect(page.locator("#the-code")).to_be_in_viewport(timeout=30_000)    # three megabytes above and below
+    expect(page.locator("[id='fkp_utils/morph.py'] + .highlight .k").first).to_be_visible()
+    page.get_by_role("link", name="three lines").click()
+    expect(page.locator("#landmarks-on-your-own-photo")).to_be_in_viewport()
+    assert page.evaluate("[...document.images].filter(image => !image.naturalWidth).length") == 0
+    links = page.evaluate("[...document.links].map(link => link.href).filter(href => href.startsWith('file:'))")
+    assert len(links) > 80 and [link for link in links if not Path(url2pathname(urlsplit(link).path)).exists()] == []
 
 
 @pytest.fixture
-def demo(page, served):
-    if not all((SITE / "vendor" / Path(file).name).exists() for files in LIBRARIES.values() for file in files):
-        pytest.skip("the demo's libraries are not here (make site fetches them)")
+def demo(page, libraries, served):
     page.goto(f"{served}/demo.html")
     expect(page.locator("#status")).to_contain_text("the example: 1 face in", timeout=60_000)
     return page
@@ -370,6 +443,18 @@ def test_the_first_pages_camera_button_films_at_once(webcam, served):
     webcam.goto(f"{served}/demo.html#camera")
     expect(webcam.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
     expect(webcam.locator("#camera")).to_have_text("stop the camera")
+
+
+def test_the_camera_films_on_a_page_from_a_file(webcam, disk):
+    webcam.goto((disk / "index.html").as_uri())
+    webcam.get_by_role("link", name="Camera", exact=True).click()
+    expect(webcam.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
+    webcam.locator("#camera").click()
+    expect(webcam.locator("#status")).to_have_text("the camera is off")
+    with webcam.expect_download() as download:
+        webcam.locator("#png").click()
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (640, 480)
 
 
 def test_demo_follows_the_face_before_the_camera(filming, tmp_path):
@@ -914,6 +999,13 @@ from fkp_utils import widgets
 def draw(grey):
     return widgets.plotting.face_grid([np.full((60, 80), grey, np.uint8)])
 widgets.Panel(draw, grey=widgets._slider(0, 255, 9, "grey"))"""
+FIGURES = """
+%config InlineBackend.figure_format = "jpeg"
+import numpy as np
+from fkp_utils import plotting
+plotting.region_bars({"a net": {"jaw": 10.0, "eyes": 4.0}})
+!!!
+plotting.face_grid(np.full((1, 60, 80), 200, np.uint8))"""
 UPLOAD = """
 from skimage import data
 from fkp_utils import widgets
@@ -929,7 +1021,7 @@ def lab(tmp_path, embedded):
     for name in ("notebooks", "fkp_utils", "data/weights"):
         shutil.copytree(PROJECT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name, cells in (("stop", [STOP, "print('epochs:', len((await live.finished()).history))"]), ("saved", [PLAYGROUND]),
-                        ("upload", [UPLOAD])):
+                        ("upload", [UPLOAD]), ("figures", FIGURES.split("!!!"))):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata={
             "kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}})
         nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
@@ -979,6 +1071,27 @@ def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
     page.keyboard.press("ArrowRight")
     page.wait_for_function("before => document.querySelector('.widget-image').src !== before", arg=before)
     assert not any("Traceback" in text for text in page.locator(".jp-OutputArea-output").all_inner_texts())
+
+
+def test_charts_are_dark_in_jupyterlabs_dark_theme_and_photos_are_as_they_were(page, lab):
+    def seen():
+        """Lightness of a chart's corner and of a photo's middle, which is 200 in the file."""
+        corner, middle = (np.array(Image.open(io.BytesIO(image.screenshot())).convert("L")) for image in images)
+        return corner[5:15, 5:15].mean(), middle[middle.shape[0] // 2, middle.shape[1] // 2]
+
+    _run_all(page, lab, "figures.ipynb")
+    images = [page.locator(".jp-RenderedImage img").nth(k) for k in (0, 1)]
+    images[1].wait_for()
+    light = seen()
+    assert light[0] > 250 and abs(light[1] - 200) < 4
+    assert not page.get_by_text("Jupyter news").count()       # nobody is asked about something else
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    for words in ("Theme", "JupyterLab Dark"):
+        page.locator(".lm-Menu-item", has_text=words).first.click()
+    page.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
+    page.wait_for_timeout(1000)
+    dark = seen()
+    assert dark[0] < 40 and 165 < dark[1] < 185               # photos only a little dimmed
 
 
 def test_live_training_stops_under_run_all(page, lab):

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import json
+import re
+import shutil
 import sys
 import tarfile
 
@@ -82,6 +84,22 @@ def test_the_registry_is_npms_or_named(tmp_path, monkeypatch):
         npm.address("a@1.0.0")
     write_script(tmp_path / "npm", "echo https://b.example/npm/")
     assert npm.address("a@1.0.0") == "https://b.example/npm/a/-/a-1.0.0.tgz"
+
+
+def test_a_page_from_a_file_is_handed_all_that_it_asks_for(tmp_path):
+    """Every sample and the settings, byte for byte; libraries of any content."""
+    site = tmp_path / "site"
+    shutil.copytree(PROJECT / "website", site, ignore=shutil.ignore_patterns("*.svg", "vendor", "pages", "results", "screens"))
+    (site / "vendor").mkdir()
+    for name in ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
+        (site / "vendor" / name).write_bytes(bytes(range(256)))
+    demo.from_disk(site)
+    written = (site / "vendor" / "from_disk.js").read_text()
+    handed = json.loads(re.fullmatch(r"self\.fromDisk = (.*);\n", written)[1])
+    asked = {*re.findall(r'data-src="([^"]+)"', (site / "demo.html").read_text()), "example.jpeg",
+             *re.findall(r'"([\w/.-]+\.(?:json|onnx|mjs))"', (site / "demo.worker.js").read_text())}
+    assert len(asked) >= 9 and asked <= handed.keys() and "vendor/ort-wasm-simd-threaded.wasm" in handed
+    assert all(base64.b64decode(text) == (site / name).read_bytes() for name, text in handed.items())
 
 
 def write_script(path, line):

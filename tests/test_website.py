@@ -168,6 +168,7 @@ def test_what_comes_next_says_how_the_demo_gets_what_it_lacks(tmp_path, monkeypa
     def no_network(folder):
         raise DatasetError("a cannot be had: no network")
     monkeypatch.setattr(demo, "vendor", lambda folder: None)
+    monkeypatch.setattr(demo, "from_disk", lambda site: None)
     assert "`make serve` shows the page with its demo" in run_notebooks.what_next(tmp_path)
     monkeypatch.setattr(demo, "vendor", no_network)
     said = run_notebooks.what_next(tmp_path)
@@ -398,14 +399,20 @@ def test_the_server_shows_notebooks_as_pages_and_code_as_text_and_nothing_else_o
         def get(path):
             try:
                 with urlopen(f"http://127.0.0.1:{http.server_port}/{path}", timeout=60) as answer:
-                    return answer.headers["Content-Type"], answer.read().decode()
+                    return answer.headers["Content-Type"], answer.read().decode(errors="replace")
             except HTTPError as error:
                 return error.code, ""
         kind, page = get("notebooks/1_nose_tip.ipynb")
         assert kind.startswith("text/html") and "jp-Notebook" in page and not re.search(r'<script[^>]*src="https?:', page)
-        assert get("README.md") == ("text/plain; charset=utf-8", (PROJECT / "README.md").read_text())
+        kind, page = get("README.md")
+        assert kind.startswith("text/html") and 'id="landmarks-on-your-own-photo"' in page
+        assert 'id="the-code"' in page and 'id="fkp_utils/morph.py"' in page
+        links = set(re.findall(r'(?:href|src)="([^"#:<]+)["#]', page))
+        assert {"website/teaser.jpg", "notebooks/teachers.md", "data/weights/README.md"} < links
+        assert [link for link in links if not isinstance(get(link)[0], str)] == []
         assert get("fkp_utils/morph.py")[0].startswith("text/plain") and get("")[1] == "page"
-        for hidden in ("pyproject.toml", "../README.md/../pyproject.toml", "notebooks/../../pyproject.toml", "data/README.md"):
+        for hidden in ("pyproject.toml", "../README.md/../pyproject.toml", "notebooks/../../pyproject.toml",
+                       "data/weights/small68.safetensors"):
             assert get(hidden)[0] == 404, hidden
         http.shutdown()
 
@@ -447,5 +454,5 @@ def test_page_renders_without_any_record(tmp_path):
 
 def test_the_site_is_small():
     """Figures of photos are there twice: JPEG, by the write-up's names, and SVG, which follows the reader's scheme."""
-    files = [p for p in (PROJECT / "website").rglob("*") if p.is_file() and "vendor" not in p.parts]
+    files = [p for p in (PROJECT / "website").rglob("*") if p.is_file() and not {"vendor", "pages"} & {*p.parts}]
     assert sum(p.stat().st_size for p in files) < 15_000_000

@@ -11,13 +11,18 @@ let result = { name: "", width: 1, height: 1, faces: [], maps: [] }, pointed = n
 
 // ------------------------------------------------------------------ the worker
 
+const unstarted = why => base.startsWith("file:") ? "this browser starts no worker from a file. Give the command make serve, then open http://localhost:8000/demo.html"
+                                                  : why || "the worker cannot be started";
+
 // A worker with the networks. It is started from a blob, so that it inherits the page's rule against other machines.
 class Engine {
   constructor(backend) {
     const files = ["faces.js", "marks.js", "demo.worker.js"].map(name => JSON.stringify(base + name));
     const url = URL.createObjectURL(new Blob([`importScripts(${files})`], { type: "text/javascript" }));
-    Object.assign(this, { backend, worker: new Worker(url), asked: new Map(), last: 0 });
+    Object.assign(this, { backend, asked: new Map(), last: 0 });
+    try { this.worker = new Worker(url); } catch (error) { throw new Error(unstarted(error.message)); }
     this.worker.onmessage = ({ data: { id, step, error, done } }) => {
+      this.runs = true;
       URL.revokeObjectURL(url);
       const job = this.asked.get(id);
       if (!job) return;
@@ -25,7 +30,7 @@ class Engine {
       this.asked.delete(id);
       if (error === undefined) job.resolve(done); else job.reject(new Error(error));
     };
-    this.worker.onerror = event => this.stop(event.message || "the worker cannot be started");
+    this.worker.onerror = event => this.stop(this.runs ? event.message || "the worker has ended" : unstarted(event.message));
   }
 
   // One job (see demo.worker.js); `onStep` hears what it says on the way.
@@ -57,19 +62,20 @@ async function hasGpu() {
 }
 
 // A worker whose networks are loaded: on the GPU where ten looks at a face are faster there than with WebAssembly. What is faster
-// is measured once. A GPU that cannot be used, or files for it that are missing, are no error.
+// is measured once. A GPU that cannot be used, or files for it that are missing, are no error. A page from a file has none for it.
 async function loaded() {
   const load = async backend => {
     const what = engine = new Engine(backend);
-    const { threads } = await what.ask("load", { base, backend }, ({ share }) => progress(`networks ${Math.round(100 * share)} %`, share));
-    return Object.assign(what, { threads });
+    const told = await what.ask("load", { base, backend }, ({ share }) => progress(`networks ${Math.round(100 * share)} %`, share));
+    about = told.about;
+    return Object.assign(what, { threads: told.threads });
   };
-  const known = await hasGpu() ? remembered.get() : "wasm", workers = [];
+  const known = base.startsWith("http") && await hasGpu() ? remembered.get() : "wasm", workers = [];
   for (const backend of known === "webgpu" ? ["webgpu", "wasm"] : known === "wasm" ? ["wasm"] : ["wasm", "webgpu"]) {
     try {
       workers.push(await load(backend));
     } catch (error) {
-      engine.stop();
+      engine?.stop();
       if (backend === "webgpu" && error.message !== "cancelled") continue;
       for (const worker of workers) worker.stop();
       throw error;
@@ -214,7 +220,7 @@ async function decoded(file) {
   } finally { URL.revokeObjectURL(url); }
 }
 
-// A file, or the address of a picture. Whatever is asked for meanwhile takes its place.
+// A file, or the name of one of the site's pictures. Whatever is asked for meanwhile takes its place.
 async function photo(source, name) {
   stopCamera();
   engine.cancel();
@@ -244,10 +250,9 @@ async function photo(source, name) {
     tell(`${name}: cancelled`);
   });
   try {
-    const file = typeof source === "string" ? await (await fetch(source)).blob() : source;
-    const answer = await engine.ask("photo", { source: file }, step).catch(async error => {
+    const answer = await engine.ask("photo", { source }, step).catch(async error => {
       if (picture || mine !== shown) throw error;
-      const bitmap = await decoded(file);
+      const bitmap = await decoded(source);
       return engine.ask("photo", { source: bitmap }, step, [bitmap]);
     });
     if (mine !== shown) return;
@@ -423,9 +428,8 @@ const WORKING = ["photo", "camera", ...[...document.querySelectorAll(".sample")]
 
 // Loads the networks, then reads the example, or films where the page's address ends with #camera: the browser asks first.
 async function load() {
-  progress("loading the networks", 0, () => engine?.stop());
+  progress("loading the networks", undefined, () => engine?.stop());
   try {
-    about = await (await fetch("landmarks.json")).json();
     engine = await loaded();
   } catch (error) {
     progress(null);
@@ -444,7 +448,6 @@ async function start() {
   const example = new Image();
   example.src = "example.jpeg";
   await example.decode().then(() => show(example, example.naturalWidth, example.naturalHeight), () => {});
-  if (location.protocol === "file:") return;                       // the page's own text says what to do
   connect();
   await load();
 }

@@ -3,11 +3,17 @@
 "use strict";
 
 const LONGEST = 1600;                            // pixels of the copy that is searched
-let photo = null, follower = null, after = Promise.resolve();
+let site = "", photo = null, follower = null, after = Promise.resolve();    // site: its address
 const cancelled = new Set();
 
-// Files as bytes; `tell(share)` from 0 to 1 while they come.
-async function fetched(names, base, tell) {
+// Files of the site as bytes; `tell(share)` from 0 to 1 while they come. A page that was opened from a file may fetch nothing, but
+// run scripts: vendor/from_disk.js has the files as text (see demo.py).
+async function fetched(names, base, tell = () => {}) {
+  if (self.fromDisk) return names.map(name => {
+    const text = atob(fromDisk[name]), bytes = new Uint8Array(text.length);
+    for (let k = 0; k < bytes.length; k++) bytes[k] = text.charCodeAt(k);
+    return bytes;
+  });
   const answers = await Promise.all(names.map(name => fetch(base + name)));
   answers.forEach(({ ok, status }, k) => { if (!ok) throw new Error(`${names[k]}: ${status}`); });
   const total = answers.reduce((sum, { headers }) => sum + Number(headers.get("content-length")), 0);
@@ -23,21 +29,31 @@ async function fetched(names, base, tell) {
   }));
 }
 
+const decoded = bytes => new TextDecoder().decode(bytes);
+
+// The runtime's module, which may not come from a file either, as a blob of this worker's own; it asks where it lies.
+async function moduleFromDisk(base) {
+  const [module] = await fetched(["vendor/ort-wasm-simd-threaded.mjs"]);
+  return URL.createObjectURL(new Blob([decoded(module).replaceAll("import.meta.url", JSON.stringify(base))], { type: "text/javascript" }));
+}
+
 const jobs = {
-  // The runtime and both networks; how many threads run them.
+  // The runtime and both networks; how many threads run them, and what the page has to know of them.
   async load({ base, backend }, tell) {
+    site = base;
     const [script, wasm] = backend === "webgpu" ? ["ort.webgpu.min.js", "ort-wasm-simd-threaded.jsep.wasm"]
                                                 : ["ort.wasm.min.js", "ort-wasm-simd-threaded.wasm"];
     try {
+      if (base.startsWith("file:")) importScripts(`${base}vendor/from_disk.js`);
       importScripts(`${base}vendor/${script}`);
     } catch { throw new Error("Libraries are missing: give the command make site once; it fetches them"); }
-    about = await (await fetch(`${base}landmarks.json`)).json();
-    const [runtime, ...nets] = await fetched([`vendor/${wasm}`, "landmarks.onnx", "finder.onnx"], base, share => tell({ share }));
-    Object.assign(ort.env.wasm, { wasmPaths: `${base}vendor/`, wasmBinary: runtime.buffer,
+    const [settings, runtime, ...nets] = await fetched(["landmarks.json", `vendor/${wasm}`, "landmarks.onnx", "finder.onnx"], base, share => tell({ share }));
+    about = JSON.parse(decoded(settings));
+    Object.assign(ort.env.wasm, { wasmPaths: self.fromDisk ? { mjs: await moduleFromDisk(base) } : `${base}vendor/`, wasmBinary: runtime.buffer,
       numThreads: self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1 });    // see serve.py
     [net, finder] = [await ort.InferenceSession.create(nets[0], { executionProviders: [backend] }),
                      await ort.InferenceSession.create(nets[1], { executionProviders: [backend] })];
-    return { threads: ort.env.wasm.numThreads };
+    return { threads: ort.env.wasm.numThreads, about };
   },
 
   // Milliseconds that one look at a face takes: the median of so many, or as many as three seconds allow, after one that warms up.
@@ -51,8 +67,9 @@ const jobs = {
     return times.slice(1).sort((a, b) => a - b)[(times.length - 1) >> 1];
   },
 
-  // A file, or a bitmap of what only a page can decode: first a copy to be shown, then face by face, then all.
+  // A file, a picture of the site by its name, or a bitmap of what only a page can decode: first a copy to be shown, then face by face, then all.
   async photo({ source }, tell, breath) {
+    if (typeof source === "string") source = new Blob(await fetched([source], site));
     const whole = source instanceof Blob ? await createImageBitmap(source) : source;   // upright: browsers follow the EXIF orientation
     const { width, height } = whole, factor = Math.min(1, LONGEST / Math.max(width, height));
     const copy = new OffscreenCanvas(...[width, height].map(side => Math.max(2, Math.round(side * factor))));

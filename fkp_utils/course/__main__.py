@@ -27,7 +27,7 @@ ABOUT = {
     "reset": "bring the notebooks back to how they came (says what goes, and asks)",
     "assignment": "write a class's editions of the notebooks for nbgrader",
     "data": "download the official datasets (shows their terms, and asks)",
-    "site": "render the page again, and make its demo's parts",
+    "site": "render the page again, notebooks and code as HTML, and the demo's parts",
     "serve": "show the website on http://localhost:8000",
     "clean": "remove what can be made again; checkpoints, build/before_reset, build/assignment and data/personal stay",
 }

@@ -10,11 +10,15 @@ of what is saved.
 
 import os
 import sys
+from pathlib import Path
 
+from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
+from traitlets import default
 
 from ..folders import NOTEBOOKS
 
+STYLE = Path(__file__).parent / "lab_style"              # a style sheet, and settings in place of JupyterLab's defaults
 FIRST = "notebooks/1_nose_tip.ipynb"     # what opens
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_UPLOAD = 200 * 2**20             # bytes; tornado's default, 10 MiB, is less than a phone's photo in PNG
@@ -30,6 +34,14 @@ def without_widgets(model: dict, **kwargs) -> None:
                 output["data"].pop(WIDGET, None)
 
 
+class Server(ServerApp):
+    """Jupyter's, which knows where the course's custom.css is: it makes charts dark in a dark theme. A user's own comes first."""
+
+    @default("static_custom_path")
+    def _style(self) -> list[str]:
+        return [str(Path(self.config_dir) / "custom"), str(STYLE)]
+
+
 ROOT = ("lab: you are root, so that a notebook could change any file of this machine. Start it as another user; or, in a "
         "container, say: make lab ALLOW_ROOT=1, or python -m fkp_utils.course lab --allow-root")
 
@@ -42,9 +54,11 @@ def main() -> int:
         return 1
     settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}",
                 f"--ServerApp.root_dir={NOTEBOOKS.parent}", f"--ServerApp.preferred_dir={NOTEBOOKS}",
-                "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                "--LabApp.custom_css=True", f"--LabApp.app_settings_dir={STYLE}",
+                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
                 f"--LabApp.default_url=/lab/tree/{FIRST}",
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
+    LabApp.serverapp_class = Server
     LabApp.launch_instance([*settings, *sys.argv[1:]])
     return 0
 

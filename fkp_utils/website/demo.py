@@ -5,7 +5,9 @@
 The library is fetched at a fixed version and checked; it is too large to be kept in git.
 """
 
+import base64
 import hashlib
+import json
 import sys
 import tarfile
 import tempfile
@@ -77,6 +79,15 @@ def vendor(folder: Path, libraries: dict[str, dict[str, str]] | None = None) -> 
                         beside.write_bytes(content)
 
 
+def from_disk(site: Path) -> None:
+    """Write vendor/from_disk.js, all that the demo's worker fetches: a page from a file may run scripts, but not fetch."""
+    names = ["landmarks.json", "landmarks.onnx", "finder.onnx", "example.jpeg",
+             *(f"samples/{path.name}" for path in sorted((site / "samples").glob("*.jpg"))),
+             *(f"vendor/{Path(name).name}" for name in LIBRARIES[ORT] if not name.endswith(".min.js"))]
+    packed = {name: base64.b64encode((site / name).read_bytes()).decode() for name in names}
+    write_text(site / "vendor" / "from_disk.js", f"self.fromDisk = {json.dumps(packed)};\n")
+
+
 def main() -> int:
     """Command line; 0 when the demo is ready, 1 when a part of it cannot be had."""
     parser = command.parser("website.demo", __doc__, "", "build/website")
@@ -93,7 +104,8 @@ def main() -> int:
         write_text(site / "palette.css", f"{palette.css()}\n")
         vendor(site / "vendor")
         vendor(site / "vendor", WEBGPU)
-        print(f"{site / 'demo.html'} is ready: make serve")
+        from_disk(site)
+        print(f"{(site / 'demo.html').resolve().as_uri()} is ready; with make serve it has all processors")
     return command.run("demo", job)
 
 

@@ -20,6 +20,7 @@ from ..folders import MEASURED, PACKAGE, WEBSITE
 from ..plotting import DPI
 from .hero import STAGES, dots, strokes
 from .report import read_report
+from .serve import pages
 
 PARTS = {1: "nose tip", 2: "58 landmarks", 3: "ResNet-18", 4: "heatmaps", 5: "competition"}
 _COLUMNS = {"mse": ("MSE", "{:.6f}"), "pixels": ("px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
@@ -224,7 +225,7 @@ def main() -> int:
     parser = command.parser("website.page", "Renders the page from the records of the notebooks.", "", "build/website")
     parser.add_argument("site", nargs="?", metavar="FOLDER", type=Path, default=WEBSITE, help="the site (default: website/)")
     site = parser.parse_args().site
-    return command.run("page", lambda: print(render(site)))
+    return command.run("page", lambda: pages(render(site).parent))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from ..profiles import PROFILES
 from . import hero
 from .page import render
 from .progress import Progress, expected, plan
+from .serve import pages
 
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
@@ -179,11 +180,12 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
 
 def what_next(site: Path) -> str:
     """What to open once the page is there; fetches what the browser demo lacks, or says how to get it."""
-    from .demo import vendor
+    from .demo import from_disk, vendor
 
-    demo = "the page with its demo, in which you can try a photo of your own"
+    demo = "the page with its demo, in which you can try a photo of your own (a double click on website/index.html does, too)"
     try:
         vendor(site / "vendor")
+        from_disk(site)
     except DatasetError as error:
         demo = f"the page; its demo needs `make site` first, two minutes and a network ({error})"
     return (f"next: `make lab` opens the notebooks, `make serve` shows {demo};\n"
@@ -216,6 +218,7 @@ def main() -> int:
             unequal = make_figures(arguments.profile, data, site, arguments.notebooks, arguments.store)
         print(*unequal, sep="\n", end="\n" if unequal else "")
         if site == WEBSITE:
+            pages(site)
             print(what_next(site))
         return 1 if unequal and arguments.check else 0
     return command.run("figures", job, "interrupted; the same command goes on after the last whole epoch",
