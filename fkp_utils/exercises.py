@@ -6,8 +6,10 @@ goes through. A function that returns nothing yet is told "not yet". There are t
 """
 
 import copy
+import dis
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -24,6 +26,7 @@ from .metrics import mae
 
 Answer = Callable[..., Any]
 NOT_YET = "not yet: your function returns nothing"
+_GATHERS = {"LIST_APPEND", "MAP_ADD", "SET_ADD", "YIELD_VALUE"}              # of a comprehension's steps
 
 
 def close(a: Any, b: Any, tolerance: float = 1e-4) -> bool:
@@ -32,12 +35,23 @@ def close(a: Any, b: Any, tolerance: float = 1e-4) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+def at_extremes(high: list[tuple[Any, Any]], apart: list[tuple[Any, Any]]) -> str:
+    """What is wrong with answers for maps of large logits, or at levels far apart, each beside the right one; or nothing."""
+    for pairs, why in ((high, "exp of a large one overflows"),
+                       (apart, "exp of one far below the largest is 0, which has no logarithm and divides nothing")):
+        if off := [_array(found) for found, right in pairs if not close(found, right)]:
+            why = "something is cut off, or added" if all(np.isfinite(found).all() for found in off) else why
+            return f"wrong: right for small logits, not all: {why}. Take each map's own largest off, as `log_softmax` does"
+    return ""
+
+
 def said_of(judge: Callable[[], str]) -> "Verdict":
     """What a check says; whatever the student's code raises is told, and stops nothing."""
     try:
         return Verdict(judge())
-    except NotImplementedError:
-        return Verdict("not yet")
+    except NotImplementedError as error:                  # of a module without a `forward`, too
+        held = "[ModuleList]" in str(error) or "[ModuleDict]" in str(error)
+        return Verdict("wrong: an nn.ModuleList only holds layers; nn.Sequential runs them, too" if held else "not yet")
     except KeyboardInterrupt:
         raise
     except BaseException as error:                       # whatever a beginner's code can raise, and str(error) again
@@ -71,7 +85,10 @@ def _answers(function: Answer, cases: Sequence[tuple]) -> list[np.ndarray]:
 
 
 def _loops(function: Answer, small: tuple, large: tuple) -> bool:
-    """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case."""
+    """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case.
+
+    A comprehension's line may run twice: once for each axis.
+    """
     def lines(case):
         ran, before = [], sys.gettrace()
 
@@ -88,7 +105,9 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
     few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
     own = [at for at in many if at[0].f_globals.get("__name__") == function.__module__ or not at[0].f_globals.get("__spec__")]
     named = {name for frame, _ in own for name in frame.f_code.co_names}                # loops in C run no lines
-    return len(many) > len(few) or len(own) > len(set(own)) or bool(named & {"map", "starmap", "vectorize", "frompyfunc"})
+    return (len(many) > len(few) or bool(named & {"map", "starmap", "vectorize", "frompyfunc"}) or any(
+        times > 1 + any(step.opname in _GATHERS for step in dis.get_instructions(frame.f_code))
+        for (frame, _), times in Counter(own).items() if times > 1))
 
 
 def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer], tolerance: float = 1e-4,
@@ -151,7 +170,7 @@ def _judged(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict
     k = fits.index(False)
     if found[k].shape != expected[k].shape:
         shape = f"the shape {found[k].shape}" if found[k].size else "nothing"
-        return f"wrong: {why}in case {k + 1} it returns {shape}, not {expected[k].shape}"
+        return f"wrong: {why}in case {k + 1} it returns {shape}, not {expected[k].shape or 'one number'}"
     off = np.nan_to_num(np.abs(found[k] - expected[k]), nan=np.inf)
     at = tuple(map(int, np.unravel_index(off.argmax(), off.shape)))
     place = f"case {k + 1} at {at}" if at else f"case {k + 1}"
@@ -360,10 +379,13 @@ def check_soft_argmax(yours: Answer, seed: int = 0) -> Verdict:
             np.exp(m).sum((1, 2)) / np.exp(m).sum())[:, None],
         "the brightest pixel, in whole pixels: that is argmax": brightest,
         "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
-    far = [(200 * maps - 3000 * np.arange(len(maps))[:, None, None],) for maps, in cases]      # each map at a level of its own
-    if said == "right" and check(yours, soft_argmax, far, {}) != "right":
-        return Verdict("wrong: right for small logits; large ones overflow in exp: take each map's own largest off first")
-    return said
+    if said != "right":
+        return said
+
+    def beside(*far):
+        return list(zip(_answers(yours, far), _answers(soft_argmax, far)))
+    return said_of(lambda: at_extremes(beside(*((100 * maps + 800,) for maps, in cases)), beside(
+        *((100 * maps - 3000 * np.arange(len(maps))[:, None, None],) for maps, in cases))) or said)
 
 
 def check_submission_order(yours: Answer, seed: int = 0) -> Verdict:

@@ -100,6 +100,13 @@ def _profile(centres, length, sigma):
     return np.exp(-np.square(np.arange(length) - centres[:, None]) / (2 * sigma**2))
 
 
+def _on_axes(axes):
+    def bells(points, size, sigma):
+        y, x = axes(size)
+        return _profile(points[:, 1], len(y), sigma)[:, :, None] * _profile(points[:, 0], len(x), sigma)[:, None]
+    return bells
+
+
 class Bells(torch.nn.Module):
     """Gaussians as a layer."""
 
@@ -193,7 +200,12 @@ RIGHT = {
                                         (len(p), *s), dtype=int),
         lambda p, s, g: torch.vmap(lambda q: torch.exp(-(torch.arange(s[0])[:, None] - q[1]) ** 2 / (2 * g**2)) * torch.exp(
             -(torch.arange(s[1]) - q[0]) ** 2 / (2 * g**2)))(torch.tensor(p)),
-        lambda p, s, g: (_profile(p[:, 1], s[0], g)[:, :, None] * _profile(p[:, 0], s[1], g)[:, None]).tolist()],
+        lambda p, s, g: (_profile(p[:, 1], s[0], g)[:, :, None] * _profile(p[:, 0], s[1], g)[:, None]).tolist(),
+        *map(_on_axes, (          # the two axes, one after the other: no loop over pixels
+            lambda s: [np.arange(n) for n in s], lambda s: tuple(np.arange(n) for n in s), lambda s: (np.arange(n) for n in s),
+            lambda s: {n: np.arange(s[n]) for n in (0, 1)}.values(), lambda s: [
+                np.arange(n)
+                for n in s]))],
     "check_soft_argmax": [
         lambda m: heatmaps.soft_argmax(torch.tensor(m)[None])[0], _soft_by_torch, _soft_in_place,
         lambda m: [center_of_mass(softmax(one))[::-1] for one in m],
@@ -290,7 +302,8 @@ MISTAKES = {
         (lambda p, s, g: _bell(p, s, g) / _bell(p, s, g).max((1, 2), keepdims=True), "the brightest pixel is made 1"),
         (lambda p, s, g: _bell(p[:1], s, g), "shape")],
     "check_soft_argmax": [
-        (lambda m: mean_under(np.exp(m)), "overflow"), (lambda m: mean_under(np.exp(m - m.max())), "overflow"),
+        (lambda m: mean_under(np.exp(m)), "overflow"), (lambda m: mean_under(np.exp(m - m.max())), "exp of one far below"),
+        (lambda m: mean_under(np.exp(m.clip(-50, 50))), "not all: something is cut off"),
         (lambda m: mean_under(1 / (1 + np.exp(-m))), "sigmoid"), (lambda m: mean_under(np.maximum(m, 0)), "cut off at 0"),
         (lambda m: exercises.soft_argmax(m)[:, [1, 0]], r"\(y, x\)"),
         (lambda m: heatmaps.argmax(torch.tensor(m)[None])[0], "brightest"),
@@ -700,6 +713,8 @@ LOOPS = {
     "for": _with_for, "while": _with_while, "comprehension": lambda p, s, g: np.stack([_one_bell(x, y, s, g) for x, y in p]),
     "generator": lambda p, s, g: np.array(list(_one_bell(x, y, s, g) for x, y in p)), "yield": _yielding,
     "pixel by pixel": _pixel_by_pixel, "row by row": _row_by_row, "recursion": _recursive, "halves": _halved,
+    "rows beyond the last": lambda p, s, g: np.stack([_profile(p[:, 1], 40, g)[:, y, None] * _profile(p[:, 0], s[1], g)
+                                                      for y in range(40)], 1)[:, :s[0]],
     "map": lambda p, s, g: np.stack(list(map(lambda q: _one_bell(*q, s, g), p))), "map of ufuncs": _ufuncs_in_a_map,
     "map that is returned": lambda p, s, g: map(functools.partial(lambda s, g, q: _one_bell(*q, s, g), s, g), p),
     "starmap": _ufuncs_in_a_starmap, "vectorize of exp": _exponent_by_vectorize, "axes": _over_axes,
@@ -837,6 +852,7 @@ def test_an_error_that_comes_late_stops_nothing():
 
 def test_a_number_that_is_wrong_in_no_usual_way_is_shown_beside_the_right_one():
     assert exercises.check_receptive_field(lambda layers: len(layers)) == "wrong: in case 1 it says 6, not 36"
+    assert "returns the shape (1,), not one number" in exercises.check_receptive_field(lambda layers: [_seen(layers)])
     assert exercises.check_receptive_field(lambda layers: 5) == (
         "wrong: a constant: it is the same for every `layers`; in case 1 it says 5, not 36")
     assert "; in case 1 it says 0, not " in repr(exercises.check_mae(lambda p, t: 0.0))

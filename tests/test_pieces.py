@@ -1,6 +1,7 @@
 """The checks of the pieces that notebooks ask for: right answers in several styles pass, each usual mistake is named."""
 
 import re
+from collections import OrderedDict
 from pathlib import Path
 
 import nbformat
@@ -47,7 +48,35 @@ def sequential():
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(288, 100), nn.ReLU(), nn.Linear(100, 2))
 
 
-@pytest.mark.parametrize("yours", [Spelled, sequential, NoseNet, lambda: sequential().train()])
+class InParameterLists(nn.Module):
+    """Weights and biases each in a list of their own, layers as functions."""
+
+    def __init__(self):
+        super().__init__()
+        shapes = [layer.weight.shape for layer in sequential() if hasattr(layer, "weight")]
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(shape[0])) for shape in shapes)
+        self.weights = nn.ParameterList(nn.Parameter(torch.randn(shape)) for shape in shapes)
+
+    def forward(self, x):
+        for weight, bias in zip(self.weights[:3], self.biases):
+            x = F.max_pool2d(F.conv2d(x, weight, bias).relu(), 2)
+        x = torch.addmm(self.biases[3], x.flatten(1), self.weights[3].T).relu()
+        return x @ self.weights[4].T + self.biases[4]
+
+
+class Unused(NoseNet):
+    def __init__(self):
+        super().__init__()
+        self.more = nn.Linear(3, 3)
+
+
+def with_layer(of, layer):
+    """A net in whose ReLUs' places another layer stands."""
+    return nn.Sequential(*(layer() if isinstance(part, nn.ReLU) else part for part in of))
+
+
+@pytest.mark.parametrize("yours", [Spelled, sequential, NoseNet, lambda: sequential().train(), InParameterLists,
+                                   lambda: nn.Sequential(OrderedDict(sequential().named_children()))])
 def test_nets_that_are_right(yours):
     assert pieces.check_nose_net(yours) == "right"
 
@@ -59,6 +88,10 @@ def test_nets_that_are_right(yours):
     (lambda: Spelled(filters=8), r"weight 1 of 10 has the shape \(8, 1, 5, 5\), not \(12, 1, 5, 5\)"),
     (lambda: Spelled(padding=2, inputs=360), r"weight 7 of 10 has the shape \(100, 360\), not \(100, 288\)"),
     (lambda: Spelled(transposed=True), "the answers do not"), (lambda: Spelled(silent=True), "return"),
+    (lambda: with_layer(sequential(), nn.ReLU6), "not for large ones: is something cut off"),
+    (lambda: with_layer(sequential(), lambda: nn.Sequential(nn.ReLU(), nn.Dropout(0.1))), "not in training"),
+    (lambda: nn.ModuleList(sequential()), "ModuleList only holds"),
+    (lambda: Unused(), "of its 12 weights and biases, 2 are never used"),
     (lambda: sequential()[:-1], "8 weights and biases, not 10"), (lambda: Spelled(pool=3), "raises"),
     (lambda: nn.Sequential(sequential(), nn.Unflatten(1, (1, 2))), r"\(3, 1, 2\), not \(3, 2\)")])
 def test_nets_that_are_wrong(yours, said):

@@ -50,8 +50,26 @@ def in_double(logits, maps):
     return by_torch(logits.double(), maps.double())
 
 
+def of_logs(maps, log):
+    return -(share(maps) * log).sum((2, 3)).mean()
+
+
+def less(logits, largest):
+    return logits - largest - (logits - largest).exp().sum((2, 3), keepdim=True).log()
+
+
 def overflowing(logits, maps):
     return -(share(maps) * (logits.exp() / logits.exp().sum((2, 3), keepdim=True)).log()).sum((2, 3)).mean()
+
+
+@pytest.mark.parametrize("largest, said", [
+    (lambda z: z.amax((2, 3), keepdim=True), "right"), (lambda z: z.max(), "far below"),
+    (lambda z: z.amax((1, 2, 3), keepdim=True), "far below"), (lambda z: z.double().max(), "far below"),
+    (lambda z: torch.zeros((), dtype=torch.float64), "overflows")])
+def test_only_each_maps_own_largest_does_with_every_seed(largest, said):
+    for seed in range(12):
+        found = pieces.check_cross_entropy(lambda z, m: of_logs(m, less(z, largest(z))), seed)
+        assert said in found and (said == "right" or found.startswith("wrong")), (seed, found)
 
 
 @pytest.mark.parametrize("yours", [by_hand, by_torch, in_place, in_double])
@@ -82,6 +100,9 @@ def test_maps_that_share_a_pictures_sum_are_wrong_with_every_seed():
     (lambda z, m: of_target(z, m * m.shape[1] / m.sum((1, 2, 3), keepdim=True)), "the first loss is"),
     (lambda z, m: -by_hand(z, m), "the sign"), (lambda z, m: by_hand(z.detach(), m), "no gradient"),
     (lambda z, m: by_hand(z, m).item(), "no gradient"), (overflowing, "overflows"),
+    (lambda z, m: of_logs(m, z.flatten(2).softmax(-1).log().view_as(z)), "far below the largest is 0"),
+    (lambda z, m: of_logs(m, (z.flatten(2).softmax(-1) + 1e-9).log().view_as(z)), "something is cut off, or added"),
+    (lambda z, m: of_logs(m, z.clamp(-50, 50) - z.clamp(-50, 50).logsumexp((2, 3), keepdim=True)), "something is cut off"),
     (lambda z, m: by_hand(z, m) + z.mean() - z.mean().detach(), "its gradient is not"),
     (lambda z, m: by_hand(z, m)[None], r"shape \(1,\)"), (lambda z, m: by_hand(z, m) + 1, "the first loss is"),
     (lambda z: 1, "raises TypeError")])
@@ -102,7 +123,8 @@ def convolutions(channels, features, order="cnrcnr", bias=False, padding=1):
     inputs = iter((channels, features))
     make = {"c": lambda: nn.Conv2d(next(inputs), features, 3, padding=padding, bias=bias),
             "n": lambda: nn.BatchNorm2d(features),
-            "r": nn.ReLU}
+            "r": nn.ReLU, "6": nn.ReLU6, "d": lambda: nn.Dropout2d(0.1),
+            "t": lambda: nn.BatchNorm2d(features, track_running_stats=False)}
     return nn.Sequential(*(make[kind]() for kind in order))
 
 
@@ -128,7 +150,38 @@ class Backwards(nn.Module):
         return self.norms[1](self.last(self.norms[0](self.first(x)).relu())).relu()
 
 
-@pytest.mark.parametrize("yours", [convolutions, Backwards, lambda *given: convolutions(*given).train()])
+class InParameterList(Backwards):
+    """The convolutions' weights alone, in a list that is written down behind the norms."""
+
+    def __init__(self, channels, features):
+        super().__init__(channels, features)
+        self.kernels = nn.ParameterList([self.last.weight, self.first.weight])
+        del self.last, self.first
+
+    def forward(self, x):
+        for kernel, norm in zip(self.kernels[::-1], self.norms):
+            x = norm(F.conv2d(x, kernel, padding=1)).relu()
+        return x
+
+
+class Returning(nn.Module):
+    """Layers, and a `forward` that gives something that is none of theirs."""
+
+    def __init__(self, *given, what=None):
+        super().__init__()
+        self.layers, self.what = convolutions(*given[:2]), what
+
+    def forward(self, *given):
+        return self.what
+
+
+class Unwritten(nn.Module):
+    def __init__(self, *given):
+        super().__init__()
+        self.layers = convolutions(*given[:2])
+
+
+@pytest.mark.parametrize("yours", [convolutions, Backwards, InParameterList, lambda *given: convolutions(*given).train()])
 def test_convolutions_that_are_right(yours):
     assert pieces.check_convolutions(yours) == "right"
 
@@ -141,6 +194,14 @@ def test_convolutions_that_are_right(yours):
     (lambda *given: convolutions(*given, "cnrcn"), "after the second"),
     (lambda *given: convolutions(*given, "cncn"), "at all"), (lambda *given: convolutions(*given, "crncrn"), "before the ReLU"),
     (lambda *given: convolutions(*given, padding=0), r"\(3, 4, 4, 4\), not \(3, 4, 8, 8\)"),
+    (lambda c, f: convolutions(1, f), "1 channels, but got 3.*3 channels to 6"), (Unwritten, "^not yet$"),
+    (Returning, "returns nothing"),
+    (lambda c, f: convolutions(c, 4), r"\(4, 3, 3, 3\), not \(6, 3, 3, 3\) \(3 channels to 6"),
+    (lambda *given: convolutions(*given, "cnrdcnr"), "not in training"),
+    (lambda *given: convolutions(*given, "cn6cn6"), "cut off"),
+    (lambda *given: convolutions(*given, "ctrctr"), "track_running_stats"),
+    (lambda *given: nn.ModuleList(convolutions(*given)), "nn.Sequential runs them"),
+    (lambda *given: Returning(*given, what=...), "returns nothing"),
     (lambda *given: convolutions(*given, "cnr"), "weights"), (lambda c, f: convolutions(f, c), "raises")])
 def test_convolutions_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_convolutions(yours)), pieces.check_convolutions(yours)
@@ -166,6 +227,11 @@ class Unpooled(level()):
     def forward(self, x):
         skip = self.encoder(x)
         return self.decoder(torch.cat([self.up(self.below(skip)), F.interpolate(skip, scale_factor=2)], 1))
+
+
+class Dropping(level()):
+    def forward(self, x):
+        return super().forward(F.dropout(x, 0.1, self.training))
 
 
 class Silent(nn.Module):
@@ -194,6 +260,8 @@ def test_levels_that_are_right(yours):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (Silent, "not yet"), (level(lambda up, skip: up, 1), "there is no skip"),
+    (Unwritten, "^not yet$"), (Returning, "returns nothing"), (Dropping, "not in training"),
+    (lambda *given: Returning(*given, what=...), "returns nothing"),
     (level(lambda up, skip: up + skip, 1), "added"), (level(lambda up, skip: torch.cat([skip, up], 1)), "the skip comes first"),
     (level(skip=lambda picture, skip, pooled: pooled), "before pooling"), (level(first=True), "before pooling"),
     (level(inputs=0, skip=lambda picture, skip, pooled: picture), "own picture"), (Unpooled, r"\(4, 8, 8\)"),

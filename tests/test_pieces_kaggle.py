@@ -78,11 +78,41 @@ class FromAStack(Pyramid):
         return levels[0]
 
 
+class ConvolutionsFirst(nn.Module):
+    """All laterals' convolutions, then all their norms; also when it runs."""
+
+    def __init__(self, channels, features):
+        super().__init__()
+        self.across = nn.ModuleList(nn.Conv2d(inputs, features, 1, bias=False) for inputs in channels)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(features) for _ in channels)
+        self.smooth = nn.ModuleList(layer(features, features, 3) for _ in channels[1:])
+
+    def forward(self, levels):
+        sides = [conv(level) for conv, level in zip(self.across, levels)]
+        *sides, up = [norm(side).relu() for norm, side in zip(self.norms, sides)]
+        for smooth, side in zip(self.smooth[::-1], sides[::-1]):
+            up = smooth(side + F.interpolate(up, side.shape[-2:], mode="bilinear"))
+        return up
+
+
 def pyramid(**mistake):
     return lambda *given: Pyramid(*given, **mistake)
 
 
-@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, lambda *given: Pyramid(*given).train()])
+def relu6(*given):
+    net = Pyramid(*given)
+    for part in (*net.sides, *net.smooth):
+        part[2] = nn.ReLU6()
+    return net
+
+
+@pytest.mark.parametrize("yours", [relu6, pyramid(join=lambda up, beside: F.relu6(up + beside))])
+def test_what_is_cut_off_at_six_is_wrong_with_every_seed(yours):
+    for seed in range(12):
+        assert pieces.check_pyramid(yours, seed=seed).startswith("wrong"), seed
+
+
+@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, ConvolutionsFirst, lambda *given: Pyramid(*given).train()])
 def test_pyramids_that_are_right(yours):
     for seed in (0, 1, 2):
         assert pieces.check_pyramid(yours, seed=seed) == "right"
@@ -118,6 +148,43 @@ class Four(Pyramid):
         return up
 
 
+class Shrinking(Pyramid):
+    """The lateral is made as small as what comes up."""
+
+    def forward(self, levels):
+        up = self.sides[-1](levels[-1])
+        for smooth, side, level in zip(self.smooth, self.sides[-2::-1], levels[-2::-1]):
+            up = smooth(up + F.interpolate(side(level), up.shape[-2:], mode="bilinear"))
+        return up
+
+
+class SmoothedOnce(Pyramid):
+    def forward(self, levels):
+        up = self.sides[-1](levels[-1])
+        for side, level in zip(self.sides[-2::-1], levels[-2::-1]):
+            up = side(level) + F.interpolate(up, level.shape[-2:], mode="bilinear")
+        return self.smooth[0](up)
+
+
+class Wide(Pyramid):
+    """Laterals of 3x3."""
+
+    def __init__(self, channels, features):
+        super().__init__(channels, features)
+        self.sides = nn.ModuleList(layer(inputs, features, 3) for inputs in channels)
+
+
+class Dropping(Pyramid):
+    def forward(self, levels):
+        return F.dropout(super().forward(levels), 0.1, self.training)
+
+
+class Transposed(Pyramid):
+    def __init__(self, channels, features):
+        super().__init__(channels, features)
+        self.up = nn.ModuleList(nn.ConvTranspose2d(features, features, 2, stride=2) for _ in channels[1:])
+
+
 class AlwaysFour(Pyramid):
     def __init__(self, channels, features):
         super().__init__((*channels, 7, 8)[:4], features)
@@ -142,7 +209,16 @@ class AlwaysFour(Pyramid):
     (pyramid(side={"relu": False}, sums={"relu": False}), "no ReLU at all"), (pyramid(side={"bias": True}), "needs no bias"),
     (pyramid(side={"norm": False}), "batch normalisation comes after"),
     (pyramid(join=lambda up, beside: up + 2 * beside), "the answers do not"),
-    (type("Silent", (Pyramid,), {"forward": lambda self, levels: None}), "wrong|not yet"),
+    (type("Silent", (Pyramid,), {"forward": lambda self, levels: None}), "wrong: `forward` returns nothing"),
+    (type("Dots", (Pyramid,), {"forward": lambda self, levels: ...}), "wrong: `forward` returns nothing"),
+    (lambda *given: nn.ModuleList(Pyramid(*given).children()), "nn.Sequential runs them"),
+    (type("Unwritten", (Pyramid,), {"forward": nn.Module.forward}), "^not yet$"),
+    (lambda channels, features: Pyramid(channels, 4), "right with 4 features; with 3 it answers"),
+    (lambda channels, features: Pyramid((64, 128, 256, 512), features), r"laterals take \[64, 128, 256, 512\]"),
+    (Shrinking, "as small as the coarsest level; .* enlarges it"), (SmoothedOnce, "6 are never used"),
+    (Transposed, "4 laterals 1x1 and 3 smoothings 3x3, of 10 convolutions"),
+    (Wide, "0 laterals 1x1 and 7 smoothings"),
+    (Dropping, "not in training"),
     (lambda channels: 1, "raises TypeError")])
 def test_pyramids_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_pyramid(yours)), pieces.check_pyramid(yours)
@@ -198,8 +274,8 @@ def drawn(errors, seed, draws=2000, replace=True, ends=(0.025, 0.975), quantile=
     return quantile([rng.choice(means, len(means), replace).mean() for _ in range(draws)], ends)
 
 
-def by_rows(errors, seed, draws, first, end):
-    rows = np.random.default_rng(seed).integers(first, end, (draws, len(errors)))
+def by_rows(errors, seed, draws, first, end, count=None):
+    rows = np.random.default_rng(seed).integers(first, end, (draws, count or len(errors)))
     return np.quantile(errors.mean(1)[rows].mean(1), (0.025, 0.975))
 
 
@@ -208,6 +284,22 @@ def test_draws_that_never_take_the_first_or_the_last_photo_are_wrong_with_every_
         for first, end in ((0, 14), (1, 15)):
             said = pieces.check_interval(lambda e, s, d, first=first, end=end: by_rows(e, s, d, first, end), seed)
             assert re.search("never drawn|not about|takes draws", said), (seed, first, said)
+
+
+def in_two_stages(errors, seed, draws):
+    """Photos, and of each of them landmarks."""
+    rng, (n, k) = np.random.default_rng(seed), errors.shape
+    rows, columns = rng.integers(n, size=(draws, n, 1)), rng.integers(k, size=(draws, n, k))
+    return np.quantile(errors[rows, columns].mean((1, 2)), (0.025, 0.975))
+
+
+@pytest.mark.parametrize("yours, said", [
+    (in_two_stages, "landmarks are drawn, too"),
+    (lambda e, s, d: np.repeat(np.random.default_rng(s).choice(e.mean(1), len(e)).mean(), 2), "all draws are the same"),
+    (lambda e, s, d: drawn(e, s, d, replace=False), "with replacement")])
+def test_draws_that_are_no_photos_or_all_the_same_are_named_with_every_seed(yours, said):
+    for seed in range(12):
+        assert said in pieces.check_interval(yours, seed), (seed, pieces.check_interval(yours, seed))
 
 
 def around(errors, k=1.0, ddof=0, root=0.0):
@@ -230,6 +322,11 @@ def around(errors, k=1.0, ddof=0, root=0.0):
     (lambda e, s, d: drawn(e, s, d)[::-1], "upper end first"),
     (lambda e, s, d: drawn(e, None, d), "asked again"), (lambda e, s, d: drawn(e, 3, d), "the seed is not used"),
     (lambda e, s, d: drawn(e, s, 4000), "`draws` is not used"),
+    (lambda e, s, d: by_rows(e, s, d, 0, len(e), len(e) - 1), "as many photos as there are"),
+    (lambda e, s, d: by_rows(e, s, d, 0, len(e), len(e) + 1), "as many photos as there are"),
+    (lambda e, s, d: drawn(e, s, d).round(1), "rounded"),
+    (lambda e, s, d: [round(float(x), 2) for x in drawn(e, s, d)], "rounded"),
+    (lambda e, s, d: np.median(e) * np.ones(2), "not about"),
     (lambda e, s, d: by_rows(e, s, d, 0, len(e) - 1), "the last photo is never drawn|not about"),
     (lambda e, s, d: by_rows(e, s, d, 1, len(e)), "the first photo is never drawn|not about"),
     (lambda e, s, d: e.mean(), r"the shape \(\)"),

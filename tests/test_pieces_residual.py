@@ -137,11 +137,32 @@ class ShortcutFirst(nn.Module):
         return torch.relu(self.shortcut(x) + self.layers(x))
 
 
+class ShortcutBetween(Block):
+    """Its norms stand first, and the shortcut runs between the second convolution and that one's norm."""
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        layers = dict(self.named_children())
+        for name in sorted(layers, key=lambda name: "conv" in name):
+            delattr(self, name)
+            setattr(self, name, layers[name])
+
+    def forward(self, x):
+        y = self.conv2(self.norm1(self.conv1(x)).relu())
+        x = self.side(x) if self.side else x
+        return (self.norm2(y) + x).relu()
+
+
+class Dropping(Block):
+    def forward(self, x):
+        return F.dropout(super().forward(x), 0.1, self.training)
+
+
 def block(**mistake):
     return lambda *how: Block(*how, **mistake)
 
 
-@pytest.mark.parametrize("yours", [Block, ShortcutFirst, pieces.basic_block, block(norm=Norm),
+@pytest.mark.parametrize("yours", [Block, ShortcutFirst, ShortcutBetween, pieces.basic_block, block(norm=Norm),
                                    lambda *how: Block(*how).train()])
 def test_blocks_that_are_right(yours):
     assert pieces.check_residual_block(yours) == "right"
@@ -155,6 +176,9 @@ def test_blocks_that_are_right(yours):
     (block(join=lambda y, x: (y + x.relu()).relu()), "on the shortcut"), (block(join=lambda y, x: y + x), "after the addition"),
     (block(inner=lambda y: y), "between the convolutions"), (block(second=2), r"both convolutions.*6 channels to 9, stride 2"),
     (block(side=1), r"not on the shortcut\?"), (block(bias=True), "8 weights and biases, not 6"),
+    (Dropping, "not in training"), (block(inner=F.relu6), "cut off"), (lambda c, *how: Block(6, *how), "4 channels to 9"),
+    (block(norm=lambda n: nn.BatchNorm2d(n, track_running_stats=False)), "track_running_stats"),
+    (lambda *how: nn.ModuleList([Block(*how)]), "only holds"), (block(join=lambda y, x: ...), "returns nothing"),
     (block(join=lambda y, x: (x - y).relu()), "the answers do not"), (block(join=lambda y, x: None), "return"),
     (lambda a, b, s: pieces.basic_block(a, b, s if a != b else 1), "6 channels to 6, stride 2"),
     (lambda *how: pieces.basic_block(how[0], how[0]), "6 channels to 9"), (lambda channels: 1, "raises TypeError")])

@@ -11,18 +11,20 @@ from torch import Tensor, nn
 
 from ..exercises import NOT_YET, Verdict, said_of
 from ..nets.models import HeatmapLite
-from .nets import check_net, in_lists
+from .nets import AsRun, check_net, misbuilt
 
 
 class _Small(HeatmapLite):
     """The package's way up, over a way down that costs nothing: of its levels none is just half of the one before."""
-    BLOCKS, LEVELS = ((1, 3, 1, 1, 5), (1, 3, 2, 1, 6), (1, 3, 2, 1, 7), (1, 3, 2, 1, 8)), (0, 1, 2, 3)  # type: ignore[assignment]
+    BLOCKS, LEVELS = ((1, 3, 1, 1, 5), (1, 3, 2, 1, 6), (1, 3, 2, 1, 7), (1, 3, 2, 1, 9)), (0, 1, 2, 3)  # type: ignore[assignment]
 
     def __init__(self):
         super().__init__(1, 4)
         self.stem, self.conv = nn.Conv2d(1, 32, 3, stride=3), nn.Identity()
         for weight in self.parameters():                  # those of batch normalisation show in the answers, too
             nn.init.kaiming_normal_(weight) if weight.dim() == 4 else nn.init.uniform_(weight, -0.5, 1.5)
+        for weight in self.blocks.parameters():
+            weight.data *= 3                              # so that levels go beyond the 6 of nn.ReLU6
 
     def levels(self, x: Tensor) -> list[Tensor]:
         return list(accumulate(self.blocks, lambda x, block: block(x), initial=self.stem(x)))[1:]
@@ -50,39 +52,35 @@ _PYRAMIDS: dict[str, dict[str, Any]] = {
 
 def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int = 0) -> Verdict:
     """YourPyramid(channels, features): levels (b, channels[k], h_k, w_k), finest first -> (b, features, h_0, w_0)."""
-    ran: dict[nn.Module, tuple[int, int]] = {}            # laterals from fine to coarse, smoothings from coarse to fine
-
-    def note(layer, given):
-        size = getattr(layer, "kernel_size", (0,))[0]
-        ran.setdefault(layer, (size, given[0].shape[-1] * (size - 2)) if size else [(0, 0), *ran.values()][-1])
-
     def judge() -> str:
         with torch.random.fork_rng():
             torch.manual_seed(1 + seed)
-            small, net = _Small().eval(), yours((5, 6, 7, 8), 4)
-        if isinstance(net, nn.Module) and (said := in_lists(net)):
+            small, net = _Small().eval(), yours((5, 6, 7, 9), 4)
+        if isinstance(net, nn.Module) and (said := misbuilt(net)):
             return said
-        if net is None or net is ... or not (layers := [layer for layer in net.modules() if layer._parameters]):
+        if net is None or net is ... or not (shapes := [tuple(p.shape) for p in net.parameters()]):
             return "not yet: there are no layers"
-        convs = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
-        sides, sums = (sum(c.kernel_size == (k, k) for c in convs) for k in (1, 3))
-        if any(c.in_channels == 8 and c.kernel_size == (3, 3) for c in convs):
+        convs = [shape for shape in shapes if len(shape) == 4]
+        sides, sums = (sum(shape[2:] == (k, k) for shape in convs) for k in (1, 3))
+        if any(shape[1:] == (8, 3, 3) for shape in convs):
             return "wrong: what comes up and the lateral are concatenated; they are added"
-        if [sides, sums] != [4, 3]:
-            return f"wrong: {sides} laterals 1x1 and {sums} smoothings 3x3; 4 levels have one lateral each, 3 sums are smoothed"
-        if len(layers) != 14 or any(c.bias is not None for c in convs):
+        if [sides, sums, len(convs)] != [4, 3, 7]:
+            return f"wrong: {sides} laterals 1x1 and {sums} smoothings 3x3, of {len(convs)} convolutions; 4 and 3, of 7"
+        if len(shapes) != 21:
             return "wrong: batch normalisation comes after each convolution, which then needs no bias"
-        for layer in layers:
-            layer.register_forward_pre_hook(note)
-        try:
-            found: Any = net.eval()(small.levels(torch.zeros(1, 1, 32, 64)))
+        if (inputs := sorted(shape[1] for shape in convs if shape[2:] == (1, 1))) != [5, 6, 7, 9]:
+            return f"wrong: for levels of 5, 6, 7 and 9 channels the laterals take {inputs}"
+        try:                                              # laterals from fine to coarse, smoothings as they run
+            mine: Any = AsRun(net, small.levels(torch.zeros(1, 1, 32, 64)), lambda shape: (shape[2], shape[1]))
+        except NotImplementedError:
+            raise
         except RuntimeError as error:
             told = {"must match the size": "what comes up has another size than the lateral: enlarge it to that size",
                     "channels": "a lateral gets another level's picture; levels and channels come finest first"}
             return f"wrong: {next((told[part] for part in told if part in str(error)), error)}"
-        if isinstance(found, Tensor) and found.shape[-2:] == (2, 3):
-            return "wrong: it ends with the coarsest level; it begins there, with the last one, and ends with the first"
-        mine, right = nn.ModuleList(sorted(ran, key=lambda layer: ran[layer])), nn.ModuleList([small.sides, small.smooth])
+        if isinstance(mine.answer, Tensor) and mine.answer.shape[-2:] == (2, 3):
+            return "wrong: it ends as small as the coarsest level; it begins there, with the last one, and enlarges it"
+        right = nn.ModuleList([small.sides, small.smooth])
         vars(mine)["forward"], vars(right)["forward"] = lambda x: net(small.levels(x)), lambda x: small(x)
         verdict = check_net(lambda: mine, right, (1, 32, 64), {
             what: lambda _, x, how=how: _pyramid(small, x, **how) for what, how in _PYRAMIDS.items()})     # type: ignore[misc]
@@ -92,15 +90,16 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
 
 
 def _of_another_depth(yours: Callable[[tuple[int, ...], int], nn.Module]) -> str:
-    """Whether a pyramid of two levels has their three convolutions, and runs."""
+    """Whether a pyramid of two levels, and other features, has their three convolutions, and runs."""
     levels = [torch.zeros(1, 5, 12, 20), torch.zeros(1, 6, 6, 10)]
     try:
-        net = yours((5, 6), 4)
-        convs, answer = sum(isinstance(layer, nn.Conv2d) for layer in net.modules()), net.eval()(levels)
+        net = yours((5, 6), 3)
+        convs, shape = sum(p.dim() == 4 for p in net.parameters()), tuple(net.eval()(levels).shape)
     except Exception as error:                            # whatever a beginner's code can raise
         return f"wrong: right with four levels; with two it raises {type(error).__name__}: {error}"
-    fits = convs == 3 and tuple(answer.shape) == (1, 4, 12, 20)
-    return "right" if fits else f"wrong: right with four levels; with two it has {convs} convolutions, not 3"
+    if convs != 3:
+        return f"wrong: right with four levels; with two it has {convs} convolutions, not 3"
+    return "right" if shape == (1, 3, 12, 20) else f"wrong: right with 4 features; with 3 it answers {shape}"
 
 
 def bootstrap_interval(errors: np.ndarray, seed: int, draws: int = 2000, ends=(0.025, 0.975)) -> np.ndarray:
@@ -133,17 +132,23 @@ def check_interval(yours: Callable[..., Any], seed: int = 0) -> Verdict:
             return NOT_YET
         if (found := np.array(given, float)).shape != (2,):
             return f"wrong: it returns the shape {found.shape}; two numbers are wanted, the lower and the upper end"
+        if found[0] == found[1] and abs(found[0] - np.array(yours(errors.copy(), seed + 1, 1))[0]) > 1e-6 * middle:
+            return "wrong: all draws are the same: make the generator once, before the first draw"
         if np.abs(found - right).max() > near:
             named = [what for what, ways in wrong.items() if min(np.abs(found - ends).max() for ends in ways()) <= near]
-            named += ["too low: np.percentile takes 2.5 and 97.5"] * bool(means.min() <= found.min() <= found.max() < middle)
+            named += ["too low: np.percentile takes 2.5 and 97.5"] * bool(means.min() <= found.min() < found.max() < right[0])
             return f"wrong: {[*named, f'it says {found.round(3).tolist()}, not about {right.round(3).tolist()}'][0]}"
-        once, again, other, one = (np.array(yours(errors.copy(), *how)) for how in ((5, 50), (5, 50), (6, 50), (5, 1)))
+        once, again, other, one = (np.array(yours(errors.copy(), *how)) for how in ((5, 50), (5, 50), (999, 50), (5, 1)))
         said = {"asked again it says something else: make its generator from the seed": (once != again).any(),
                 "the seed is not used": (once == other).all(), "`draws` is not used": one[0] != one[1]}
-        for name, place in (("first", 0), ("last", -1)):      # all errors are that photo's: some draw has it
-            alone = np.zeros((15, 2))
-            alone[place] = 15
-            said[f"the {name} photo is never drawn"] = not np.array(yours(alone, seed, 400), float)[1] > 0
+        for name, place, face, what in (
+                ("first", 0, [15] * 6, "a draw does not hold as many photos as there are"),     # 15: how often it is drawn
+                ("last", -1, [1, 3, 5, 9, 27, 45], "landmarks are drawn, too; a photo's belong together")):
+            alone = np.zeros((15, 6))
+            alone[place] = face
+            often = np.array([yours(alone.copy(), seed + k, 1) for k in range(20)], float)
+            said |= {f"the {name} photo is never drawn": not often.any(), what: np.abs(often - often.round()).max() > 1e-3}
+        said["the ends are rounded"] = (found == found.round(2)).all()
         return next((f"wrong: {what}" for what in said if said[what]), "right")
 
     return said_of(judge)

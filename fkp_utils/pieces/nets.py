@@ -5,49 +5,81 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..exercises import Verdict, close, said_of
 from ..nets.models import NoseNet
 
+RETURNS_NOTHING = "wrong: `forward` returns nothing; it wants a `return`"
+_same = nn.Identity()
+
+
+def _tensors(parts: Sequence[Any]) -> list[Tensor]:
+    return [x for part in parts for x in (part if isinstance(part, list | tuple) else [part]) if isinstance(x, Tensor)]
+
+
+class _Used(TorchFunctionMode):
+    """Notes weights as they are used, wherever they are kept: a list for each convolution or Linear and the norm behind it."""
+
+    def __init__(self, net: nn.Module, given: Any):
+        super().__init__()
+        self.layers: list[list[Tensor]] = [[]]            # at first there is none yet
+        self.of: dict[Tensor, list[Tensor]] = {}          # the layer of a weight
+        self.behind = dict.fromkeys(_tensors([given]), self.layers[0])      # the last layer that a tensor has come through
+        self.made = {p: [p] for p in net.parameters()}    # weights, and what is made of them alone, such as a view
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        answer = func(*args, **(kwargs or {}))
+        given = _tensors([*args, *(kwargs or {}).values()])
+        weights = sorted((p for x in given for p in self.made.get(x, ())), key=lambda p: p.dim() == 1)      # biases last
+        layer = next((self.behind[x] for x in given if x in self.behind), None)
+        for p in weights if layer is not None else ():
+            if p not in self.of:
+                self.layers += [[]] * (p.dim() > 1)
+                self.of[p] = self.layers[-1] if p.dim() > 1 else layer
+                self.of[p].append(p)
+            layer = self.of[p]
+        known, what = (self.made, weights) if layer is None else (self.behind, layer)
+        known.update(dict.fromkeys(_tensors([answer]), what))
+        return answer
+
 
 class AsRun(nn.Module):
-    """A net whose weights come in the order in which its layers run, in whatever order they were written down."""
+    """A net whose weights come as they are used, not as they were written down; or as `key` of a layer's shape sorts them."""
 
-    def __init__(self, net: nn.Module, images: torch.Tensor):
+    def __init__(self, net: nn.Module, given: Any, key: Callable[[torch.Size], Any] = lambda shape: 0):
         super().__init__()
-        order: dict[nn.Module, None] = {}
-        for layer in net.modules():
-            if layer._parameters:
-                layer.register_forward_pre_hook(lambda layer, given: order.setdefault(layer))
-        with torch.no_grad():
-            net.eval()(images)
-        self.order, self.net = nn.ModuleList(order), net
-
-    def forward(self, x):
-        return self.net(x)
+        with torch.no_grad(), _Used(net, given) as used:
+            self.answer = net.eval()(given)
+        first, *layers = used.layers
+        self.order = nn.ParameterList(sum(sorted(layers, key=lambda layer: key(layer[0].shape)), first))
+        self.net, self.forward, self.unused = net, net.__call__, len([*net.parameters()]) - len(self.order)
 
 
-def as_run(net: Any, size: Sequence[int]) -> Any:
+def as_run(net: Any, size: Sequence[int], *key: Any) -> Any:
     """A net as `AsRun`; itself if it is none or does not run, which a check tells better."""
     try:
-        return AsRun(net, torch.zeros(1, *size))
+        return AsRun(net, torch.zeros(1, *size), *key)
     except Exception:                                     # whatever a beginner's code can raise
         return net
 
 
-def in_lists(net: nn.Module) -> str:
-    """What is wrong where an attribute is a plain list or dictionary of layers, or nothing."""
+def misbuilt(net: nn.Module) -> str:
+    """What is wrong with how a net's layers are held or made, before it is run; or nothing."""
     registered = set(net.modules())
     names = {name for layer in net.modules() for name, value in vars(layer).items()
              if isinstance(value, list | tuple | dict) and not name.startswith("_")
              and any(isinstance(part, nn.Module) and part not in registered
                      for part in (value.values() if isinstance(value, dict) else value))}
-    return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict" if names else ""
+    if names:
+        return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict"
+    alone = any(isinstance(layer, nn.BatchNorm2d) and not layer.track_running_stats for layer in registered)
+    return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too" * alone
 
 
 def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
-              mistakes: dict[str, Callable[[Any, torch.Tensor], torch.Tensor]], seed: int = 0) -> Verdict:
+              mistakes: dict[str, Callable[[Any, Tensor], Tensor]], seed: int = 0) -> Verdict:
     """Compare what `yours` builds with a net, weight by weight, and then their answers for random pictures of `size` (c, h, w).
 
     mistakes : what is wrong -> how the right net's layers then answer
@@ -59,61 +91,67 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
         if not isinstance(net, nn.Module):
             return f"wrong: it is a {type(net).__name__}, not a torch.nn.Module"
         shapes, wanted = ([tuple(p.shape) for p in model.parameters()] for model in (net, right))
-        if said := in_lists(net):
+        if said := misbuilt(net):
             return said
         if not shapes:
-            made = isinstance(net(torch.zeros(1, *size)), torch.Tensor)
+            made = isinstance(net(torch.zeros(1, *size)), Tensor)
             return "wrong: it has no weights; layers are made in `__init__`, once" if made else "not yet: it has no weights"
-        for k, (a, b) in enumerate(zip(shapes, wanted)):
-            if a != b:
-                return f"wrong: weight {k + 1} of {len(wanted)} has the shape {a}, not {b}"
-        if len(shapes) != len(wanted):
-            return f"wrong: it has {len(shapes)} weights and biases, not {len(wanted)}"
+        said = next((f"wrong: weight {k} of {len(wanted)} has the shape {a}, not {b}"
+                     for k, (a, b) in enumerate(zip(shapes, wanted), 1) if a != b), "")
+        if len(shapes) > len(wanted) or (len(shapes) < len(wanted) and not said):
+            said = f"wrong: it has {len(shapes)} weights and biases, not {len(wanted)}"
+        if unused := getattr(net, "unused", 0):
+            said = f"wrong: of its {len(shapes)} weights and biases, {unused} are never used: `forward` leaves them out"
+        images = torch.rand(3, *size, generator=torch.Generator().manual_seed(seed)) - 0.5
+        images *= torch.tensor([1, 6, 40])[:, None, None, None]
+        if sorted(shapes) == sorted(wanted) and not isinstance(given := net.eval()(images), Tensor):
+            what = type(given).__name__
+            return RETURNS_NOTHING if given in (None, ...) else f"wrong: `forward` returns a {what}, not a tensor"
+        if shapes != wanted:
+            return said
         net.load_state_dict(dict(zip([name for name, _ in net.named_parameters()], right.parameters())), strict=False)
-        generator = torch.Generator().manual_seed(seed)
-        images = torch.rand(3, *size, generator=generator) - 0.5
         with torch.no_grad():
             found, expected = net.eval()(images), right.eval()(images)
-            if not isinstance(found, torch.Tensor):
-                return "wrong: `forward` returns nothing; it wants a `return`" if found is None else (
-                    f"wrong: `forward` returns a {type(found).__name__}, not a tensor")
             if found.shape != expected.shape:
                 return f"wrong: for pictures {tuple(images.shape)} it answers {tuple(found.shape)}, not {tuple(expected.shape)}"
-            if close(found, expected):
-                return "right" if _alike(net, right, images, expected) else (
-                    "wrong: the answers are right, the gradients are not: is something detached, or under no_grad?")
+            if _near(found, expected):
+                return ("wrong: the answers are right, the gradients are not: is something detached, or under no_grad?"
+                        if not _alike(net, right, images, expected) else "right"
+                        if _near(net.train()(many := images.repeat(8, 1, 1, 1)), right.train()(many), 1e-2)
+                        else "wrong: right in evaluation, but not in training: is there a dropout?")
             for what, answer in mistakes.items():
-                if close(found, answer(right, images)):
+                if _near(found, answer(right, images)):
                     return f"wrong: {what}"
-        return f"wrong: the weights fit, the answers do not; they differ by up to {float((found - expected).abs().max()):.3g}"
+            if _near(found[:1], expected[:1]):
+                return "wrong: right for small numbers, but not for large ones: is something cut off, as nn.ReLU6 does?"
+        off = float((found - expected).abs().max())
+        return said or f"wrong: the weights fit, the answers do not; they differ by up to {off:.3g}"
 
     return said_of(judge)
 
 
-def _most(slopes: torch.Tensor) -> torch.Tensor:
-    """The largest size; not 0 where no gradient arrives."""
-    return slopes.abs().max().clamp(min=1e-12)
+def _near(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> bool:
+    """Whether answers are equal, up to a share of each picture's largest number, or of 1."""
+    most = expected.abs().amax(tuple(range(1, expected.dim())), keepdim=True).clamp(min=1)
+    return found.shape == expected.shape and close(found / most, expected / most, tolerance)
 
 
 @torch.enable_grad()
-def _alike(net: nn.Module, right: nn.Module, images: torch.Tensor, weight: torch.Tensor) -> bool:
+def _alike(net: nn.Module, right: nn.Module, images: Tensor, weight: Tensor) -> bool:
     """Whether gradients of both nets' weights are the same."""
     sums = [(model(images) * weight).sum() for model in (net, right)]
     slopes = [torch.autograd.grad(one, tuple(model.parameters()), allow_unused=True) if one.requires_grad else ()
               for one, model in zip(sums, (net, right))]
-    return bool(slopes[0]) and all(a is not None and close(a / _most(b), b / _most(b), 1e-3) for a, b in zip(*slopes))
+    return bool(slopes[0]) and all(a is not None and close(a / (most := b.abs().max().clamp(min=1e-12)), b / most, 1e-3)
+                                   for a, b in zip(*slopes))         # a dead layer's are 0
 
 
-def nose_net(net: NoseNet, x: torch.Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
-             last: Callable = lambda x: x) -> torch.Tensor:
+def nose_net(net: NoseNet, x: Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
+             last: Callable = lambda x: x) -> Tensor:
     """NoseNet's answer with other functions in its places."""
     for layer in (net.conv1, net.conv2, net.conv3):
         x = pool(conv(layer(x)), 2)
     return last(net.fc2(fc(net.fc1(x.flatten(1)))))
-
-
-def _same(x: torch.Tensor) -> torch.Tensor:
-    return x
 
 
 def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:

@@ -101,22 +101,10 @@ def basic_block(channels: int, features: int, stride: int = 1) -> nn.Module:
     return block
 
 
-class _InOrder(nn.Module):
-    """A block whose weights come in torchvision's order, whatever was made first: norm k follows convolution k, 1x1 is last."""
-
-    def __init__(self, block: nn.Module):
-        super().__init__()
-        convs = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
-        pairs = zip(convs, (layer for layer in block.modules() if hasattr(layer, "running_mean")))
-        self.weights = nn.ParameterList(p for conv, norm in sorted(pairs, key=lambda pair: pair[0].kernel_size == (1, 1))
-                                        for p in (conv.weight, norm.weight, norm.bias))
-        self.block, self.forward = block, block.forward
-
-
 def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int = 0) -> Verdict:
     """YourBlock(channels, features, stride), whose answer must be that of torchvision's block with the same weights."""
-    def built(*how):
-        return _InOrder(as_run(block, (how[0], 8, 10))) if isinstance(block := yours(*how), nn.Module) else block
+    def built(*how):                                      # its weights in torchvision's order: the shortcut's 1x1 comes last
+        return as_run(yours(*how), (how[0], 8, 10), lambda shape: shape[2:] == (1, 1))
     def of(join, inner=F.relu):                           # a block that joins its layers' answer and its shortcut's in some way
         return lambda net, x: join(net.bn2(net.conv2(inner(net.bn1(net.conv1(x))))), net.downsample(x) if net.downsample else x)
     mistakes = {"there is a ReLU before the addition, and none after it": of(lambda y, x: F.relu(y) + x),
@@ -125,13 +113,13 @@ def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int 
                 "there is a ReLU on the shortcut": of(lambda y, x: F.relu(y + F.relu(x))),
                 "there is no ReLU after the addition": of(lambda y, x: y + x),
                 "there is no ReLU between the convolutions": of(lambda y, x: F.relu(y + x), lambda y: y)}
-    for how in ((6, 6, 1), (6, 9, 2), (6, 9, 1), (6, 6, 2)):
+    for how in ((6, 6, 1), (6, 9, 2), (4, 9, 1), (6, 6, 2)):
         with torch.random.fork_rng():
             torch.manual_seed(1 + seed)
             right = basic_block(*how)
             for p in right.parameters():
                 p.data += 0.3 * torch.randn_like(p)
-        if (said := check_net(partial(built, *how), right, (6, 8, 10), mistakes)) != "right":
+        if (said := check_net(partial(built, *how), right, (how[0], 8, 10), mistakes)) != "right":
             hint = "; is padding missing, is the stride on both convolutions or not on the shortcut?" * ("must match" in said)
             return Verdict(said + hint + " ({} channels to {}, stride {})".format(*how) * said.startswith("wrong"))
     return said
