@@ -1,10 +1,21 @@
-"""How many processors this process may use: `taskset`, a job's scheduler or a container may allow fewer than there are."""
+"""Which processors there are, and how many of them this process may use."""
 
 import math
+import platform
+import re
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+
+def kind(told: Path = Path("/proc/cpuinfo")) -> str:
+    """Maker, family and model, by which MKL and oneDNN choose how they compute: last digits may differ between two."""
+    with suppress(OSError):
+        known = dict(re.findall(r"^(vendor_id|cpu family|model)\s*: (.+)$", told.read_text(encoding="utf-8"), re.MULTILINE))
+        if known:
+            return " ".join(known.values())
+    return platform.processor()
 
 
 def allowed() -> set[int]:
@@ -14,7 +25,10 @@ def allowed() -> set[int]:
 
 
 def usable() -> int:
-    """How many processors' time the process gets, as `nproc` says; no more than the quota of its container (cgroup v2)."""
+    """How many processors' time the process gets, as `nproc` says; no more than the quota of its container (cgroup v2).
+
+    `taskset`, a job's scheduler or a container may allow fewer than there are.
+    """
     count = len(allowed())
     with suppress(OSError, ValueError):                       # no such file, or "max"
         time, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split())

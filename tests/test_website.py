@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import platform
 import re
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import torch
 from PIL import Image
 from toy import ToyFaces
 
+from fkp_utils import processors
 from fkp_utils.errors import DatasetError
 from fkp_utils.folders import EMBEDDED
 from fkp_utils.landmarks import IBUG_68
@@ -103,6 +105,17 @@ def _with_output(path, text, arithmetic):
 
 
 @pytest.mark.training
+def test_processors_that_compute_in_other_ways_are_told_apart(tmp_path):
+    def one(number, model):
+        return (f"processor\t: {number}\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: {model}\n"
+                "model name\t: A Xeon\n\n")
+    (tmp_path / "cpuinfo").write_text(one(0, 85) + one(1, 85))
+    (tmp_path / "other").write_text(one(0, 143))
+    (tmp_path / "arm").write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")
+    assert processors.kind(tmp_path / "cpuinfo") == "GenuineIntel 6 85" != processors.kind(tmp_path / "other")
+    assert processors.kind(tmp_path / "arm") == processors.kind(tmp_path / "none") == platform.processor()
+
+
 @pytest.mark.parametrize("stored, arithmetic, differences", [
     ("MSE 0.25\n<Figure size 640x480>\n", None, []), ("MSE 0.25\n<Figure size 640x480>\n", "another machine", []),
     ("MSE 0.24\n", "another machine", []),

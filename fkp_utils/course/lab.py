@@ -35,7 +35,7 @@ def without_widgets(model: dict, **kwargs) -> None:
 
 
 class Server(ServerApp):
-    """Jupyter's, which knows where the course's custom.css is: it makes charts dark in a dark theme. A user's own comes first."""
+    """Jupyter's, which knows where the course's custom.css is, for charts in a dark theme. A user's own comes first."""
 
     @default("static_custom_path")
     def _style(self) -> list[str]:

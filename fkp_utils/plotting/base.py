@@ -42,7 +42,7 @@ class Figure(figure.Figure):
         super().savefig(fname, **how)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        """No pictures, which formatters make, but what nbconvert's HTML says in their place, and JupyterLab's word for charts."""
+        """No pictures, which formatters make, but what nbconvert's HTML says in their place; JupyterLab hears of charts."""
         chart = {} if any(ax.images for ax in self.axes) else {"needs_background": "light"}       # course/lab_style/custom.css
         return {}, {"image/jpeg": (alt := {"alt": described(self)}), "image/png": alt, **chart}
 

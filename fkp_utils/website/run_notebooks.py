@@ -29,7 +29,7 @@ from ..errors import DatasetError
 from ..files import locked, replacing, write_text
 from ..folders import BUILD, NOTEBOOKS, WEBSITE
 from ..nets.trained import default_device, has_bf16
-from ..processors import usable
+from ..processors import kind, usable
 from ..profiles import PROFILES
 from . import hero
 from .page import render
@@ -81,10 +81,11 @@ def run_notebook(notebook: Path, work: Path, parameters: dict, seconds: float | 
 
 
 def arithmetic() -> str:
-    """What the last digits of a training depend on besides the code: instructions, number format, threads, PyTorch."""
+    """What the last digits of a training depend on besides the code: processor, number format, threads, PyTorch."""
     device = default_device()
     numbers = "bfloat16" if has_bf16(device) else "float32"
-    processor = torch.cuda.get_device_name() if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
+    cpu = f"{kind()}, {torch.backends.cpu.get_cpu_capability()}"
+    processor = torch.cuda.get_device_name() if device.type == "cuda" else cpu
     return f"{processor}, {numbers}, {os.environ.get('OMP_NUM_THREADS', usable())} threads, PyTorch {torch.__version__}"
 
 
