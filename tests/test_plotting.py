@@ -203,6 +203,16 @@ def test_a_legend_is_beside_the_data():
         assert not chart.axes[0].get_legend() and chart.legends[0].get_window_extent().y0 >= chart.axes[0].bbox.y1
 
 
+def test_a_lost_face_presses_no_other_to_the_bottom_of_the_calibration():
+    errors = np.array([2.5, 3, 4, 5, 94])
+    fig = plotting.calibration(np.array([0.9, 0.85, 0.8, 0.75, 0.1]), errors, groups=2)
+    fig.savefig(io.BytesIO(), format="png")
+    [ax] = fig.axes
+    heights = (ax.transData.transform([(0.5, error) for error in errors])[:, 1] - ax.bbox.y0) / ax.bbox.height
+    assert heights[0] > 0 and heights[3] - heights[0] > 0.15 and heights[4] < 1              # 0.03 of it on a plain scale
+    assert "10" in [tick.get_text() for tick in ax.get_yticklabels()]
+
+
 def test_thresholds_stand_over_plain_numbers():
     curve = {"threshold": [0.1, 0.2], "wrong": [30, 8], "lost": [0.1, 0.4]}
     fig = plotting.trade_off({"finder": curve}, {"finder": 0.2})

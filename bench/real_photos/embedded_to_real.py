@@ -30,6 +30,7 @@ from fkp_utils.augment import Augment
 from fkp_utils.datasets import EMBEDDED, Crop, IBugFaces
 from fkp_utils.files import write_json, write_text
 from fkp_utils.metrics import failure_rate, mean_nme, mean_shape, nme, region_errors
+from fkp_utils.nets.shipped import SHIPPED
 from fkp_utils.nets.weights import save_weights
 from fkp_utils.predict import both_ways
 from fkp_utils.profiles import recipe
@@ -109,6 +110,11 @@ def together(folders: list[Path], split: str, crop: Crop) -> IBugFaces:
     return joined
 
 
+def start_of(weights: Path | None) -> str:
+    """What a net starts from, in the table's words: shipped weights by their name, others are `imagenet.py`'s."""
+    return "none" if weights is None else weights.stem if weights.name in SHIPPED else "ImageNet"
+
+
 def measured(arguments: argparse.Namespace, count: int) -> dict:
     """One training: a row of the table."""
     base = recipe("full", arguments.recipe)
@@ -130,7 +136,7 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     mirrored, _ = both_ways(run, np.array(real.images))
     guess = np.repeat(mean_shape(train.landmarks)[None], len(real), 0)
     without = [*arguments.without, *["augmentation"] * arguments.plain]
-    return {"net": base.net, "start": "ImageNet" if arguments.start else "none", "faces": count,
+    return {"net": base.net, "start": start_of(arguments.start), "faces": count,
             "without": ", ".join(without) or "nothing", "epochs": chosen.epochs,
             "nme": round(float(errors.mean()), 2),
             "validation": round(mean_nme(found[held], real.landmarks[held], real.convention), 2),

@@ -97,7 +97,8 @@ def table(results: dict) -> str:
     lines = ["# One change at a time", "",
              "Made by `python bench/real_photos/recipes.py FOLDER_WITH_REAL_DATA`. Short trainings (6 epochs at 64 px) on",
              "nine tenths of the real iBUG training photos, scored on the last tenth; each row differs from its group's",
-             "reference in one thing. The row *another seed* shows what chance alone does: smaller differences say nothing.",
+             "reference in one thing. The row *another seed* shows what chance alone can do: smaller differences say nothing,",
+             "and one other seed is a weak yardstick for larger ones.",
              "The rows of JPEG artefacts, 32 px first and two seeds were trained later than the others, when noise was drawn",
              "in another way; all of them before noise became independent of gamma."]
     for group, rows in results.items():
