@@ -12,9 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from jupyter_server.serverapp import ServerApp
 from jupyterlab.labapp import LabApp
-from traitlets import default
 
 from ..folders import NOTEBOOKS
 
@@ -34,12 +32,13 @@ def without_widgets(model: dict, **kwargs) -> None:
                 output["data"].pop(WIDGET, None)
 
 
-class Server(ServerApp):
+class Server(LabApp.serverapp_class):
     """Jupyter's, which knows where the course's custom.css is, for charts in a dark theme. A user's own comes first."""
 
-    @default("static_custom_path")
-    def _style(self) -> list[str]:
-        return [str(Path(self.config_dir) / "custom"), str(STYLE)]
+    def init_webapp(self):
+        """As Jupyter's; there the paths are read."""
+        self.static_custom_path = [*self.static_custom_path, str(STYLE)]
+        super().init_webapp()
 
 
 ROOT = ("lab: you are root, so that a notebook could change any file of this machine. Start it as another user; or, in a "

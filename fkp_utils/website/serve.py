@@ -55,9 +55,9 @@ def _as_page(source: Path, changed: float) -> str:
 
 
 def _code() -> str:
-    from pygments import formatters, highlight, lexers
+    from nbconvert.filters import Highlight2HTML
 
-    code = {path.relative_to(PACKAGE.parent).as_posix(): highlight(text, lexers.PythonLexer(), formatters.HtmlFormatter())
+    code = {path.relative_to(PACKAGE.parent).as_posix(): Highlight2HTML(pygments_lexer="python")(text)
             for path in sorted(PACKAGE.rglob("*.py")) if (text := path.read_text(encoding="utf-8"))}
     links = "&nbsp; ".join(f'<a href="#{name}">{name}</a>' for name in code)
     listed = "".join(f'<h3 id="{name}">{name}</h3>{text}' for name, text in code.items())
