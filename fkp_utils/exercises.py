@@ -26,6 +26,7 @@ from .metrics import mae
 
 Answer = Callable[..., Any]
 NOT_YET = "not yet: your function returns nothing"
+_IN_C = ("map", "starmap", "vectorize", "frompyfunc")                          # loops that run no lines
 _GATHERS = {"LIST_APPEND", "MAP_ADD", "SET_ADD", "YIELD_VALUE"}              # of a comprehension's steps
 
 
@@ -104,8 +105,10 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
         return ran
     few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
     own = [at for at in many if at[0].f_globals.get("__name__") == function.__module__ or not at[0].f_globals.get("__spec__")]
-    named = {name for frame, _ in own for name in frame.f_code.co_names}                # loops in C run no lines
-    return (len(many) > len(few) or bool(named & {"map", "starmap", "vectorize", "frompyfunc"}) or any(
+    named = {(step.argval, step.opname in ("LOAD_GLOBAL", "LOAD_NAME")) for code in {frame.f_code for frame, _ in own}
+             for step in dis.get_instructions(code) if step.argval in _IN_C}
+    return (len(many) > len(few) or bool(named - {("map", False)}) or any(              # another's attribute may be called map
+
         times > 1 + any(step.opname in _GATHERS for step in dis.get_instructions(frame.f_code))
         for (frame, _), times in Counter(own).items() if times > 1))
 

@@ -64,6 +64,24 @@ class InParameterLists(nn.Module):
         return x @ self.weights[4].T + self.biases[4]
 
 
+class OfLazyLayers(nn.Sequential):
+    """Layers that learn their inputs' sizes from the first picture; the picture's type is that of a weight."""
+
+    def __init__(self):
+        convs = [part for _ in range(3) for part in (nn.LazyConv2d(12, 5), nn.ReLU(), nn.MaxPool2d(2))]
+        super().__init__(*convs, nn.Flatten(), nn.LazyLinear(100), nn.ReLU(), nn.Linear(100, 2))
+
+    def forward(self, x):
+        return super().forward(x.type_as(self[-1].weight).to(self[-1].bias))
+
+
+class Overwriting(NoseNet):
+    """Whatever stands in the picture, the answer is that for black."""
+
+    def forward(self, x):
+        return super().forward(x.zero_())
+
+
 class Unused(NoseNet):
     def __init__(self):
         super().__init__()
@@ -75,7 +93,7 @@ def with_layer(of, layer):
     return nn.Sequential(*(layer() if isinstance(part, nn.ReLU) else part for part in of))
 
 
-@pytest.mark.parametrize("yours", [Spelled, sequential, NoseNet, lambda: sequential().train(), InParameterLists,
+@pytest.mark.parametrize("yours", [Spelled, sequential, NoseNet, lambda: sequential().train(), InParameterLists, OfLazyLayers,
                                    lambda: nn.Sequential(OrderedDict(sequential().named_children()))])
 def test_nets_that_are_right(yours):
     assert pieces.check_nose_net(yours) == "right"
@@ -91,6 +109,9 @@ def test_nets_that_are_right(yours):
     (lambda: with_layer(sequential(), nn.ReLU6), "not for large ones: is something cut off"),
     (lambda: with_layer(sequential(), lambda: nn.Sequential(nn.ReLU(), nn.Dropout(0.1))), "not in training"),
     (lambda: nn.ModuleList(sequential()), "ModuleList only holds"),
+    (Overwriting, "changes the picture that it is given"),
+    (lambda: nn.Sequential(nn.ReLU(inplace=True), *sequential()), "changes the picture"),
+    (lambda: Spelled(last=torch.squeeze), r"for one picture it answers \(2,\), not \(1, 2\)"),
     (lambda: Unused(), "of its 12 weights and biases, 2 are never used"),
     (lambda: sequential()[:-1], "8 weights and biases, not 10"), (lambda: Spelled(pool=3), "raises"),
     (lambda: nn.Sequential(sequential(), nn.Unflatten(1, (1, 2))), r"\(3, 1, 2\), not \(3, 2\)")])

@@ -181,7 +181,28 @@ class Unwritten(nn.Module):
         self.layers = convolutions(*given[:2])
 
 
-@pytest.mark.parametrize("yours", [convolutions, Backwards, InParameterList, lambda *given: convolutions(*given).train()])
+class WithBuffers(Backwards):
+    """Batch normalisation as a function, of running numbers with names of their own."""
+
+    def __init__(self, channels, features):
+        super().__init__(channels, features)
+        for k in (0, 1):
+            self.register_buffer(f"mean{k}", torch.zeros(features))
+            self.register_buffer(f"variance{k}", torch.ones(features))
+            self.register_parameter(f"gamma{k}", nn.Parameter(torch.ones(features)))
+            self.register_parameter(f"beta{k}", nn.Parameter(torch.zeros(features)))
+        del self.norms
+
+    def norm(self, k, x):
+        numbers = (getattr(self, f"{name}{k}") for name in ("mean", "variance", "gamma", "beta"))
+        return F.batch_norm(x, *numbers, training=self.training)
+
+    def forward(self, x):
+        return self.norm(1, self.last(self.norm(0, self.first(x)).relu())).relu()
+
+
+@pytest.mark.parametrize("yours", [convolutions, Backwards, InParameterList, WithBuffers,
+                                   lambda *given: convolutions(*given).train()])
 def test_convolutions_that_are_right(yours):
     assert pieces.check_convolutions(yours) == "right"
 
@@ -189,6 +210,7 @@ def test_convolutions_that_are_right(yours):
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (lambda *given: nn.Sequential(), "not yet"), (lambda *given: 3, "no torch.nn.Module"),
     (InAList, "in `parts`: make it an nn.ModuleList"),
+    (lambda *given: nn.Sequential(nn.ReLU(inplace=True), *convolutions(*given)), "changes the picture"),
     (lambda *given: convolutions(*given, "crcr"), "no batch normalisation"),
     (lambda *given: convolutions(*given, bias=True), "bias"), (lambda *given: convolutions(*given, "cncnr"), "between"),
     (lambda *given: convolutions(*given, "cnrcn"), "after the second"),
@@ -270,6 +292,7 @@ def test_levels_that_are_right(yours):
     (InAList, "in `parts`: make it an nn.ModuleList"), (level(inputs=1), "does not run: .* 4 channels, but got 8"),
     (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b, 3, stride=2)), r"comes up is \(4, 9, 9\)"),
     (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b // 2, 2, stride=2)), r"comes up is \(2, 8, 8\)"),
+    (level(up=lambda *how, stride: nn.ConvTranspose2d(*how, stride, bias=False)), "transposed convolution has no bias"),
     (level(up=lambda a, b, k, stride: nn.ConvTranspose2d(a, b, 2)), r"comes up is \(4, 5, 5\)"),
     (level(up=lambda a, b, k, stride: nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(a, b, 3, padding=1))), "shape"),
     (lambda channels, features: None, "raises TypeError")])

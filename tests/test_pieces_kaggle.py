@@ -95,6 +95,12 @@ class ConvolutionsFirst(nn.Module):
         return up
 
 
+class Spare(Pyramid):
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.spare = nn.Linear(2, 2)
+
+
 def pyramid(**mistake):
     return lambda *given: Pyramid(*given, **mistake)
 
@@ -218,7 +224,7 @@ class AlwaysFour(Pyramid):
     (Shrinking, "as small as the coarsest level; .* enlarges it"), (SmoothedOnce, "6 are never used"),
     (Transposed, "4 laterals 1x1 and 3 smoothings 3x3, of 10 convolutions"),
     (Wide, "0 laterals 1x1 and 7 smoothings"),
-    (Dropping, "not in training"),
+    (Dropping, "not in training"), (Spare, "2 are never used"),
     (lambda channels: 1, "raises TypeError")])
 def test_pyramids_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_pyramid(yours)), pieces.check_pyramid(yours)

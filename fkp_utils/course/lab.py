@@ -53,11 +53,12 @@ def main() -> int:
         return 1
     settings = [f"--ContentsManager.pre_save_hook=fkp_utils.course.lab.{without_widgets.__name__}",
                 f"--ServerApp.root_dir={NOTEBOOKS.parent}", f"--ServerApp.preferred_dir={NOTEBOOKS}",
-                "--LabApp.custom_css=True", f"--LabApp.app_settings_dir={STYLE}",
-                "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                "--LabApp.custom_css=True", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
                 f"--LabApp.default_url=/lab/tree/{FIRST}",
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
     LabApp.serverapp_class = Server
+    # Where Jupyter looks for settings; the installation's and the user's own stay in force.
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [str(STYLE), os.environ.get("JUPYTER_CONFIG_PATH")]))
     LabApp.launch_instance([*settings, *sys.argv[1:]])
     return 0
 

@@ -96,7 +96,7 @@ def check_convolutions(yours: Callable[[int, int], nn.Module], seed: int = 0) ->
             return said
         if not any(layer._parameters for layer in layers):
             return "not yet: there are no layers" if layers or net is None or net is ... else "wrong: it is no torch.nn.Module"
-        if not any(getattr(layer, "running_mean", None) is not None for layer in layers):
+        if not any(buffer.dim() == 1 for buffer in net.buffers()):        # running means
             return "wrong: there is no batch normalisation; one goes after each convolution"
         if any(isinstance(layer, nn.Conv2d) and layer.bias is not None for layer in layers):
             return "wrong: a convolution has a bias, which batch normalisation subtracts again: bias=False"
@@ -140,6 +140,8 @@ def check_level(yours: Callable[[int, int, nn.Module], nn.Module], seed: int = 0
             return "not yet: there are no layers"
         for layer in level.modules():
             if isinstance(layer, nn.ConvTranspose2d):
+                if layer.bias is None:
+                    return "wrong: the transposed convolution has no bias; no norm comes after it that would do without"
                 layer.register_forward_hook(lambda layer, given, answer: up.append(tuple(answer.shape[1:])))
         answer = images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
         try:

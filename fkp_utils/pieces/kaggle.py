@@ -1,6 +1,7 @@
 """Checks of what part 5 writes: a feature pyramid, and how sure a score is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -58,6 +59,9 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
             small, net = _Small().eval(), yours((5, 6, 7, 9), 4)
         if isinstance(net, nn.Module) and (said := misbuilt(net)):
             return said
+        if isinstance(net, nn.Module):
+            with suppress(Exception):                     # whatever a beginner's code can raise, told below
+                net.eval()(small.levels(torch.zeros(1, 1, 32, 64)))      # lazy layers get their weights
         if net is None or net is ... or not (shapes := [tuple(p.shape) for p in net.parameters()]):
             return "not yet: there are no layers"
         convs = [shape for shape in shapes if len(shape) == 4]
@@ -66,8 +70,6 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
             return "wrong: what comes up and the lateral are concatenated; they are added"
         if [sides, sums, len(convs)] != [4, 3, 7]:
             return f"wrong: {sides} laterals 1x1 and {sums} smoothings 3x3, of {len(convs)} convolutions; 4 and 3, of 7"
-        if len(shapes) != 21:
-            return "wrong: batch normalisation comes after each convolution, which then needs no bias"
         if (inputs := sorted(shape[1] for shape in convs if shape[2:] == (1, 1))) != [5, 6, 7, 9]:
             return f"wrong: for levels of 5, 6, 7 and 9 channels the laterals take {inputs}"
         try:                                              # laterals from fine to coarse, smoothings as they run
@@ -78,6 +80,8 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
             told = {"must match the size": "what comes up has another size than the lateral: enlarge it to that size",
                     "channels": "a lateral gets another level's picture; levels and channels come finest first"}
             return f"wrong: {next((told[part] for part in told if part in str(error)), error)}"
+        if 21 not in (len(shapes), len(shapes) - mine.unused):
+            return "wrong: batch normalisation comes after each convolution, which then needs no bias"
         if isinstance(mine.answer, Tensor) and mine.answer.shape[-2:] == (2, 3):
             return "wrong: it ends as small as the coarsest level; it begins there, with the last one, and enlarges it"
         right = nn.ModuleList([small.sides, small.smooth])

@@ -31,7 +31,8 @@ class _Used(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         answer = func(*args, **(kwargs or {}))
-        given = _tensors([*args, *(kwargs or {}).values()])
+        named = args[:1] if func in (Tensor.to, Tensor.type_as) else [*args, *(kwargs or {}).values()]   # others for their type
+        given = _tensors(named)
         weights = sorted((p for x in given for p in self.made.get(x, ())), key=lambda p: p.dim() == 1)      # biases last
         layer = next((self.behind[x] for x in given if x in self.behind), None)
         for p in weights if layer is not None else ():
@@ -50,8 +51,11 @@ class AsRun(nn.Module):
 
     def __init__(self, net: nn.Module, given: Any, key: Callable[[torch.Size], Any] = lambda shape: 0):
         super().__init__()
-        with torch.no_grad(), _Used(net, given) as used:
-            self.answer = net.eval()(given)
+        given = given.clone() if isinstance(given, Tensor) else [level.clone() for level in given]
+        with torch.no_grad():
+            net.eval()(given)                             # lazy layers now have their weights
+            with _Used(net, given) as used:
+                self.answer = net(given)
         first, *layers = used.layers
         self.order = nn.ParameterList(sum(sorted(layers, key=lambda layer: key(layer[0].shape)), first))
         self.net, self.forward, self.unused = net, net.__call__, len([*net.parameters()]) - len(self.order)
@@ -104,21 +108,25 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
             said = f"wrong: of its {len(shapes)} weights and biases, {unused} are never used: `forward` leaves them out"
         images = torch.rand(3, *size, generator=torch.Generator().manual_seed(seed)) - 0.5
         images *= torch.tensor([1, 6, 40])[:, None, None, None]
-        if sorted(shapes) == sorted(wanted) and not isinstance(given := net.eval()(images), Tensor):
-            what = type(given).__name__
-            return RETURNS_NOTHING if given in (None, ...) else f"wrong: `forward` returns a {what}, not a tensor"
+        if sorted(shapes) == sorted(wanted) and not isinstance(answer := net.eval()(images.clone()), Tensor):
+            what = type(answer).__name__
+            return RETURNS_NOTHING if answer in (None, ...) else f"wrong: `forward` returns a {what}, not a tensor"
         if shapes != wanted:
             return said
         net.load_state_dict(dict(zip([name for name, _ in net.named_parameters()], right.parameters())), strict=False)
         with torch.no_grad():
-            found, expected = net.eval()(images), right.eval()(images)
+            found, expected = net.eval()(given := images.clone()), right.eval()(images)
+            if (given != images).any():
+                return "wrong: it changes the picture that it is given: an operation in place, as `x += 1` or `inplace=True`"
             if found.shape != expected.shape:
                 return f"wrong: for pictures {tuple(images.shape)} it answers {tuple(found.shape)}, not {tuple(expected.shape)}"
+            if (one := tuple(net(images[:1]).shape)) != (1, *expected.shape[1:]):
+                return f"wrong: for one picture it answers {one}, not {(1, *expected.shape[1:])}: is there a squeeze?"
             if _near(found, expected):
                 return ("wrong: the answers are right, the gradients are not: is something detached, or under no_grad?"
                         if not _alike(net, right, images, expected) else "right"
                         if _near(net.train()(many := images.repeat(8, 1, 1, 1)), right.train()(many), 1e-2)
-                        else "wrong: right in evaluation, but not in training: is there a dropout?")
+                        else "wrong: right in evaluation, not in training: is there a dropout, or another norm?")
             for what, answer in mistakes.items():
                 if _near(found, answer(right, images)):
                     return f"wrong: {what}"
