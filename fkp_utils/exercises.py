@@ -86,10 +86,7 @@ def _answers(function: Answer, cases: Sequence[tuple]) -> list[np.ndarray]:
 
 
 def _loops(function: Answer, small: tuple, large: tuple) -> bool:
-    """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case.
-
-    A comprehension's line may run twice: once for each axis.
-    """
+    """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case."""
     def lines(case):
         ran, before = [], sys.gettrace()
 
@@ -105,12 +102,11 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
         return ran
     few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
     own = [at for at in many if at[0].f_globals.get("__name__") == function.__module__ or not at[0].f_globals.get("__spec__")]
-    named = {(step.argval, step.opname in ("LOAD_GLOBAL", "LOAD_NAME")) for code in {frame.f_code for frame, _ in own}
-             for step in dis.get_instructions(code) if step.argval in _IN_C}
-    return (len(many) > len(few) or bool(named - {("map", False)}) or any(              # another's attribute may be called map
-
-        times > 1 + any(step.opname in _GATHERS for step in dis.get_instructions(frame.f_code))
-        for (frame, _), times in Counter(own).items() if times > 1))
+    steps = {frame.f_code: [*dis.get_instructions(frame.f_code)] for frame, _ in own}
+    in_c = any(step.argval in _IN_C and (step.argval != "map" or step.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+               for code in steps.values() for step in code)                             # an attribute may be called map, too
+    gather = {code for code in steps if any(step.opname in _GATHERS for step in steps[code])}      # may do so for x and for y
+    return in_c or len(many) > len(few) or any(n > 1 + (at[0].f_code in gather) for at, n in Counter(own).items())
 
 
 def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer], tolerance: float = 1e-4,

@@ -1,4 +1,4 @@
-"""Which processors there are, and how many of them this process may use."""
+"""Which processors there are, and how many this process may use: `taskset`, a scheduler or a container may allow fewer."""
 
 import math
 import platform
@@ -25,10 +25,7 @@ def allowed() -> set[int]:
 
 
 def usable() -> int:
-    """How many processors' time the process gets, as `nproc` says; no more than the quota of its container (cgroup v2).
-
-    `taskset`, a job's scheduler or a container may allow fewer than there are.
-    """
+    """How many processors' time the process gets, as `nproc` says; no more than the quota of its container (cgroup v2)."""
     count = len(allowed())
     with suppress(OSError, ValueError):                       # no such file, or "max"
         time, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split())

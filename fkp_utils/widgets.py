@@ -181,8 +181,7 @@ class LiveTraining(Panel):
         return not self.button.disabled
 
     def _ipython_display_(self) -> None:
-        self._shown = display(self._repr_mimebundle_(), metadata={"needs_background": "light"}, raw=True,
-                              display_id=True)
+        self._shown = display(self._repr_mimebundle_(), metadata=plotting.CHART, raw=True, display_id=True)
 
     def stop(self) -> None:
         """End the training after the current epoch."""
@@ -208,7 +207,7 @@ class LiveTraining(Panel):
         if self.result is None:
             raise self.error or RuntimeError("the training has no result")
         if self._shown:
-            self._shown.update(self._repr_mimebundle_(), metadata={"needs_background": "light"}, raw=True)
+            self._shown.update(self._repr_mimebundle_(), metadata=plotting.CHART, raw=True)
         return self.result
 
 

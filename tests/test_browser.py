@@ -34,7 +34,7 @@ from fkp_utils.landmarks import IBUG_68, turned, upright_boxes
 from fkp_utils.marks import COLUMNS
 from fkp_utils.metrics import nme
 from fkp_utils.nets.weights import load_weights
-from fkp_utils.website import serve
+from fkp_utils.website import documents
 from fkp_utils.website.demo import LIBRARIES, from_disk
 from fkp_utils.website.serve import server
 
@@ -300,12 +300,12 @@ def test_a_browser_that_starts_no_worker_from_a_file_is_told_of_the_server(page,
 
 def test_from_a_file_notebooks_and_code_are_pages_once_these_are_made(page, tmp_path, monkeypatch):
     """All that they lead to and show is there, on this machine."""
-    monkeypatch.setattr(serve, "PAGES", ("README.md", "notebooks/1_*.ipynb", "notebooks/words.md"))
+    monkeypatch.setattr(documents, "PAGES", ("README.md", "notebooks/1_*.ipynb", "notebooks/words.md"))
     address, buttons = (tmp_path / "index.html").as_uri(), page.locator(".buttons a")
     shutil.copy(SITE / "index.html", tmp_path)
     page.goto(address)
     assert buttons.nth(2).get_attribute("href") == "../notebooks/1_nose_tip.ipynb"
-    serve.pages(tmp_path)
+    documents.pages(tmp_path)
     page.goto(address)
     buttons.nth(2).click()
     expect(page.locator("h1").first).to_contain_text("Part 1")

@@ -68,6 +68,11 @@ class Recipe:
         """How faces are cut out of photos with face boxes for this recipe."""
         return Crop(self.margin, self.box_shift, self.size[0])
 
+    @property
+    def percent_of_box(self) -> float:
+        """How much of a face box's longer side a pixel of the net's picture is, in percent: a unit for every crop."""
+        return 100 * self.margin / self.size[1]
+
     def summary(self) -> dict:
         """Hyperparameters as the page shows them."""
         rows = {"Epochs": self.epochs, "Optimizer": f"AdamW(lr={self.lr:g})", "Loss": self.loss, "Batch": self.batch,

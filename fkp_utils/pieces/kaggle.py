@@ -1,7 +1,6 @@
 """Checks of what part 5 writes: a feature pyramid, and how sure a score is."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -59,9 +58,13 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
             small, net = _Small().eval(), yours((5, 6, 7, 9), 4)
         if isinstance(net, nn.Module) and (said := misbuilt(net)):
             return said
+        mine: Any = None                                  # laterals from fine to coarse, smoothings as they run
+        failed: Any = None                                # told once the layers are right
         if isinstance(net, nn.Module):
-            with suppress(Exception):                     # whatever a beginner's code can raise, told below
-                net.eval()(small.levels(torch.zeros(1, 1, 32, 64)))      # lazy layers get their weights
+            try:
+                mine = AsRun(net, small.levels(torch.zeros(1, 1, 32, 64)), lambda shape: (shape[2], shape[1]))
+            except Exception as error:                    # whatever a beginner's code can raise
+                failed = error
         if net is None or net is ... or not (shapes := [tuple(p.shape) for p in net.parameters()]):
             return "not yet: there are no layers"
         convs = [shape for shape in shapes if len(shape) == 4]
@@ -72,14 +75,12 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
             return f"wrong: {sides} laterals 1x1 and {sums} smoothings 3x3, of {len(convs)} convolutions; 4 and 3, of 7"
         if (inputs := sorted(shape[1] for shape in convs if shape[2:] == (1, 1))) != [5, 6, 7, 9]:
             return f"wrong: for levels of 5, 6, 7 and 9 channels the laterals take {inputs}"
-        try:                                              # laterals from fine to coarse, smoothings as they run
-            mine: Any = AsRun(net, small.levels(torch.zeros(1, 1, 32, 64)), lambda shape: (shape[2], shape[1]))
-        except NotImplementedError:
-            raise
-        except RuntimeError as error:
+        if failed:
+            if type(failed) is not RuntimeError:
+                raise failed
             told = {"must match the size": "what comes up has another size than the lateral: enlarge it to that size",
                     "channels": "a lateral gets another level's picture; levels and channels come finest first"}
-            return f"wrong: {next((told[part] for part in told if part in str(error)), error)}"
+            return f"wrong: {next((told[part] for part in told if part in str(failed)), failed)}"
         if 21 not in (len(shapes), len(shapes) - mine.unused):
             return "wrong: batch normalisation comes after each convolution, which then needs no bias"
         if isinstance(mine.answer, Tensor) and mine.answer.shape[-2:] == (2, 3):

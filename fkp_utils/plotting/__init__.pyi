@@ -1,4 +1,4 @@
-from .base import DPI as DPI, PHONE as PHONE, Figure as Figure, for_phones as for_phones
+from .base import CHART as CHART, DPI as DPI, PHONE as PHONE, Figure as Figure, for_phones as for_phones
 from .charts import (
     ablation as ablation, calibration as calibration, compare_recipes as compare_recipes, error_by_view as error_by_view,
     error_curves as error_curves, loss_curves as loss_curves, region_bars as

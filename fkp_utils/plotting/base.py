@@ -16,6 +16,7 @@ from ..marks import mark
 from ..palette import GRID, INK, SERIES, SOFT
 
 DPI = 110                            # of a figure on screen
+CHART = {"needs_background": "light"}     # of an output: JupyterLab then marks it; see course/lab_style/custom.css
 PHONE = 3.2                          # inches: what a phone's screen has room for
 
 
@@ -43,8 +44,8 @@ class Figure(figure.Figure):
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """No pictures, which formatters make, but what nbconvert's HTML says in their place; JupyterLab hears of charts."""
-        chart = {} if any(ax.images for ax in self.axes) else {"needs_background": "light"}       # course/lab_style/custom.css
-        return {}, {"image/jpeg": (alt := {"alt": described(self)}), "image/png": alt, **chart}
+        alt, photos = {"alt": described(self)}, any(ax.images for ax in self.axes)
+        return {}, {"image/jpeg": alt, "image/png": alt, **({} if photos else CHART)}
 
 
 def described(fig: figure.Figure) -> str:

@@ -18,9 +18,9 @@ from .. import command, palette
 from ..files import write_text
 from ..folders import MEASURED, PACKAGE, WEBSITE
 from ..plotting import DPI
+from .documents import pages
 from .hero import STAGES, dots, strokes
 from .report import read_report
-from .serve import pages
 
 PARTS = {1: "nose tip", 2: "58 landmarks", 3: "ResNet-18", 4: "heatmaps", 5: "competition"}
 _COLUMNS = {"mse": ("MSE", "{:.6f}"), "pixels": ("px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),

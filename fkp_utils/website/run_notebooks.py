@@ -32,9 +32,9 @@ from ..nets.trained import default_device, has_bf16
 from ..processors import kind, usable
 from ..profiles import PROFILES
 from . import hero
+from .documents import pages
 from .page import render
 from .progress import Progress, expected, plan
-from .serve import pages
 
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
