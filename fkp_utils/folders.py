@@ -13,6 +13,7 @@ if installed := (PACKAGE / "data").is_dir():
     PROJECT = user_cache_path("fkp_utils", appauthor=False)
 DATA, NOTEBOOKS, WEBSITE, REQUIREMENTS = (PROJECT / name for name in ("data", "notebooks", "website", "requirements.txt"))
 PERSONAL = DATA / "personal"
+LAB_STYLE = PACKAGE / "course" / "lab_style"     # style sheet of the notebooks, and settings in place of JupyterLab's defaults
 _WITH_IT = (PACKAGE if installed else PROJECT) / "data"
 EMBEDDED, WEIGHTS, MEASURED = (_WITH_IT / name for name in ("embedded", "weights", "measured"))
 BUILD = PROJECT / "build"                        # whatever can be made again

@@ -322,6 +322,44 @@ def test_from_a_file_notebooks_and_code_are_pages_once_these_are_made(page, tmp_
     assert len(links) > 80 and [link for link in links if not Path(url2pathname(urlsplit(link).path)).exists()] == []
 
 
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory):
+    """README, the words, and part 5, as pages."""
+    site = tmp_path_factory.mktemp("papers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(documents, "PAGES", ("README.md", "notebooks/5_*.ipynb", "notebooks/words.md"))
+        documents.pages(site)
+    return site / "pages"
+
+
+@pytest.mark.parametrize("name", ["README", "notebooks/5_kaggle", "notebooks/words"])
+@pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 800}}], indirect=True)
+def test_notebooks_and_texts_as_pages_fit_a_phone(page, papers, name):
+    page.goto((papers / f"{name}.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    cut_off = page.evaluate("""[...document.querySelectorAll('pre')].filter(place => {
+        for (; place !== document.body; place = place.parentElement) {
+            const way = getComputedStyle(place).overflowX, long = place.scrollWidth > place.clientWidth + 1;
+            if (long && way !== 'visible') return way === 'hidden';          // what does not scroll cuts the line off
+        }
+    }).map(place => place.textContent.slice(0, 80))""")
+    assert cut_off == []
+
+
+@pytest.mark.parametrize("page, dark", [({"color_scheme": "light"}, False), ({"color_scheme": "dark"}, True)],
+                         indirect=["page"])
+def test_notebooks_as_pages_have_the_readers_colours(page, papers, dark):
+    page.goto((papers / "notebooks" / "5_kaggle.html").as_uri())
+    shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))
+    assert (np.median(shot) < 60) == dark and (np.median(shot) > 200) != dark
+    chart, photo = page.locator("img.jp-needs-light-background").first, page.locator(
+        ".jp-RenderedImage img:not(.jp-needs-light-background)").first
+    corner = np.asarray(Image.open(io.BytesIO(chart.screenshot())).convert("L"))[3, 3]
+    assert corner < 60 if dark else corner > 240                            # its white ground
+    assert photo.evaluate("image => getComputedStyle(image).filter") == ("brightness(0.88)" if dark else "none")
+
+
 @pytest.fixture
 def demo(page, libraries, served):
     page.goto(f"{served}/demo.html")

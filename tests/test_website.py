@@ -23,11 +23,11 @@ from toy import ToyFaces
 
 from fkp_utils import processors
 from fkp_utils.errors import DatasetError
-from fkp_utils.folders import EMBEDDED
+from fkp_utils.folders import EMBEDDED, NOTEBOOKS
 from fkp_utils.landmarks import IBUG_68
 from fkp_utils.plotting.base import subplots
 from fkp_utils.plotting.faces import show_face
-from fkp_utils.website import demo, progress, run_notebooks, serve
+from fkp_utils.website import demo, documents, progress, run_notebooks, serve
 from fkp_utils.website.explorer import explorer
 from fkp_utils.website.page import claim, commands, epochs, kind_of, labelled, numbering, panels, relative_errors, render, table
 from fkp_utils.website.report import Report, read_report
@@ -428,6 +428,29 @@ def test_the_server_shows_notebooks_as_pages_and_code_as_text_and_nothing_else_o
                        "data/weights/small68.safetensors"):
             assert get(hidden)[0] == 404, hidden
         http.shutdown()
+
+
+def test_formulas_of_a_page_are_mathml_and_a_dollar_of_code_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(documents, "PROJECT", tmp_path)
+    (tmp_path / "text.md").write_text(
+        "Of $n > 3$ faces\n\n$$\\hat x = \\sum_{y} \\frac{x}{2}$$\n\nit costs `$5 and $6`, and\n\n```\necho $HOME $PATH\n```\n")
+    page = documents.as_page(tmp_path / "text.md")
+    body = page[page.index("<main>"):page.index('id="the-code"')]
+    inline, block = re.findall(r"<math.*?</math>", body, re.DOTALL)
+    assert 'display="inline"' in inline and "".join(re.findall(r">([^<>]+)<", inline)) in ("n&#x0003E;3", "n&gt;3")
+    assert 'display="block"' in block and block.count("<mfrac>") == 1 and "<mover" in block
+    assert "$5 and $6" in body and "$HOME" in re.sub("<[^>]*>", "", body) and "$$" not in body and "$n" not in body
+
+
+@pytest.mark.parametrize("part", sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")))
+def test_each_formula_of_a_notebook_is_one_of_its_page(part):
+    """Counted in the Markdown by another rule: pairs of dollars outside code."""
+    cells = [cell.source for cell in nbformat.read(NOTEBOOKS / f"{part}.ipynb", 4).cells if cell.cell_type == "markdown"]
+    text = re.sub(r"```.*?```|`[^`\n]*`|<code>.*?</code>", "", "\n\n".join(cells), flags=re.DOTALL)
+    page = documents.as_page(NOTEBOOKS / f"{part}.ipynb")
+    blocks = text.count("$$") // 2
+    assert page.count('display="block"') == blocks > 0
+    assert page.count('display="inline"') == text.replace("$$", "").count("$") // 2 > 0
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "abc"])

@@ -10,13 +10,11 @@ of what is saved.
 
 import os
 import sys
-from pathlib import Path
 
 from jupyterlab.labapp import LabApp
 
-from ..folders import NOTEBOOKS
+from ..folders import LAB_STYLE, NOTEBOOKS
 
-STYLE = Path(__file__).parent / "lab_style"              # a style sheet, and settings in place of JupyterLab's defaults
 FIRST = "notebooks/1_nose_tip.ipynb"     # what opens
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_UPLOAD = 200 * 2**20             # bytes; tornado's default, 10 MiB, is less than a phone's photo in PNG
@@ -37,7 +35,7 @@ class Server(LabApp.serverapp_class):
 
     def init_webapp(self):
         """As Jupyter's; there the paths are read."""
-        self.static_custom_path = [*self.static_custom_path, str(STYLE)]
+        self.static_custom_path = [*self.static_custom_path, str(LAB_STYLE)]
         super().init_webapp()
 
 
@@ -58,7 +56,7 @@ def main() -> int:
                 f"--ServerApp.tornado_settings={{'websocket_max_message_size': {LARGEST_UPLOAD}}}"]
     LabApp.serverapp_class = Server
     # Where Jupyter looks for settings; the installation's and the user's own stay in force.
-    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [str(STYLE), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [str(LAB_STYLE), os.environ.get("JUPYTER_CONFIG_PATH")]))
     LabApp.launch_instance([*settings, *sys.argv[1:]])
     return 0
 

@@ -1,24 +1,56 @@
 """Notebooks, texts and code as HTML, which nbconvert makes: for the server, and for who opens the site from a file."""
 
 import functools
+import html
 import os
 import re
 from pathlib import Path
 
-from ..folders import NOTEBOOKS, PACKAGE, PROJECT
+from ..folders import LAB_STYLE, NOTEBOOKS, PACKAGE, PROJECT
 
 # What the site's page leads to, and that to.
 PAGES = ("README.md", "notebooks/[0-9]*.ipynb", "notebooks/*.md", "bench/*.md", "bench/*/*.md", "data/README.md",
          "data/*/README.md")
 _BOX = '<div class="jp-RenderedHTMLCommon" style="padding: .5rem 1rem">'
+# Formulas as Markdown has them, and code, in which a dollar is one.
+_FORMULA = re.compile(r"<(code|pre)\b.*?</\1>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+)\$", re.DOTALL)
+# What is wider than a phone scrolls, or is broken, by itself; nbconvert cuts it off.
+_NARROW = """.jp-RenderedHTMLCommon { overflow-wrap: anywhere }
+.jp-RenderedHTMLCommon table { display: block; max-width: 100%; overflow-x: auto; overflow-wrap: normal }
+math[display=block] { display: block math; max-width: 100%; overflow-x: auto; text-align: left; padding: .3em 0 }
+.jp-InputArea-editor, .jp-InputArea-editor .highlight, .jp-RenderedHTMLCommon pre { overflow-x: auto; max-width: 100% }
+@media (max-width: 600px) { .jp-InputPrompt, .jp-OutputPrompt { display: none } }"""
+
+
+def _mathml(found: re.Match) -> str:
+    """A formula of a page as MathML, which browsers show without a script or a font from elsewhere."""
+    from latex2mathml.converter import convert
+
+    if found["block"]:
+        return convert(html.unescape(found["block"]), display="block")
+    return convert(html.unescape(found["inline"])) if found["inline"] else found[0]
 
 
 @functools.cache
 def _exporter():
+    from jinja2 import pass_context
     from nbconvert.exporters import HTMLExporter
 
-    # Nothing is fetched from elsewhere, so that formulas stay as they are typed.
-    return HTMLExporter(mathjax_url="", require_js_url="", jquery_url="")
+    class Exporter(HTMLExporter):
+        @pass_context
+        def markdown2html(self, context, source):
+            return _FORMULA.sub(_mathml, super().markdown2html(context, source))
+
+    return Exporter(mathjax_url="", require_js_url="", jquery_url="")           # nothing is fetched from elsewhere
+
+
+@functools.cache
+def _style() -> str:
+    """JupyterLab's dark colours and `make lab`'s for pictures, where the reader's screen is dark; and what narrow ones need."""
+    environment = _exporter().environment
+    dark, _, _ = environment.loader.get_source(environment, "static/theme-dark.css")
+    pictures = (LAB_STYLE / "custom.css").read_text(encoding="utf-8").replace('[data-jp-theme-light="false"] ', "")
+    return f"<style>{_NARROW}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures} }}</style></head>"
 
 
 @functools.cache
@@ -31,7 +63,7 @@ def _as_page(source: Path, changed: float) -> str:
         text = source.read_text(encoding="utf-8").replace("```mermaid", "```")       # what draws it would have to be fetched
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     notebook.metadata.title = source.stem
-    page = _exporter().from_notebook_node(notebook)[0]
+    page = _exporter().from_notebook_node(notebook)[0].replace("</head>", _style(), 1)
     page = re.sub(r'(<h\d id="|href="#)[^"]*', lambda found: found[0].lower(), page)       # as links in Markdown have them
     up = "../" * (len(source.relative_to(PROJECT).parts) - 1)
     beside = {"The website": "website/index.html", "README": "README.md", "Code": "README.md#the-code",
