@@ -123,7 +123,9 @@ def convolutions(channels, features, order="cnrcnr", bias=False, padding=1):
     inputs = iter((channels, features))
     make = {"c": lambda: nn.Conv2d(next(inputs), features, 3, padding=padding, bias=bias),
             "n": lambda: nn.BatchNorm2d(features),
-            "r": nn.ReLU, "6": nn.ReLU6, "d": lambda: nn.Dropout2d(0.1),
+            "r": nn.ReLU, "6": nn.ReLU6, "g": nn.GELU, "d": lambda: nn.Dropout2d(0.1),
+            "i": lambda: nn.InstanceNorm2d(features, affine=True, track_running_stats=True),
+            "l": lambda: nn.GroupNorm(1, features),
             "t": lambda: nn.BatchNorm2d(features, track_running_stats=False)}
     return nn.Sequential(*(make[kind]() for kind in order))
 
@@ -220,7 +222,10 @@ def test_convolutions_that_are_right(yours):
     (Returning, "returns nothing"),
     (lambda c, f: convolutions(c, 4), r"\(4, 3, 3, 3\), not \(6, 3, 3, 3\) \(3 channels to 6"),
     (lambda *given: convolutions(*given, "cnrdcnr"), "not in training"),
-    (lambda *given: convolutions(*given, "cn6cn6"), "cut off"),
+    (lambda *given: convolutions(*given, "cn6cn6"), "nn.ReLU6 stands"),
+    (lambda *given: convolutions(*given, "cngcng"), "nn.GELU stands"),
+    (lambda *given: convolutions(*given, "clrclr"), "nn.GroupNorm normalises each picture"),
+    (lambda *given: convolutions(*given, "circir"), "nn.InstanceNorm2d normalises each picture"),
     (lambda *given: convolutions(*given, "ctrctr"), "track_running_stats"),
     (lambda *given: nn.ModuleList(convolutions(*given)), "nn.Sequential runs them"),
     (lambda *given: Returning(*given, what=...), "returns nothing"),
@@ -243,6 +248,12 @@ def level(join=lambda up, skip: torch.cat([up, skip], 1), inputs=2, skip=lambda 
             pooled = before if first else pool(before, 2)
             return self.decoder(join(self.up(self.below(pooled)), skip(x, before, pooled)))
     return Level
+
+
+class CutOff(level()):
+    def __init__(self, channels, features, below):
+        super().__init__(channels, features, below)
+        self.encoder, self.decoder = convolutions(channels, features, "cn6cn6"), convolutions(2 * features, features, "cn6cn6")
 
 
 class Unpooled(level()):
@@ -282,7 +293,7 @@ def test_levels_that_are_right(yours):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (Silent, "not yet"), (level(lambda up, skip: up, 1), "there is no skip"),
-    (Unwritten, "^not yet$"), (Returning, "returns nothing"), (Dropping, "not in training"),
+    (Unwritten, "^not yet$"), (Returning, "returns nothing"), (Dropping, "not in training"), (CutOff, "nn.ReLU6 stands"),
     (lambda *given: Returning(*given, what=...), "returns nothing"),
     (level(lambda up, skip: up + skip, 1), "added"), (level(lambda up, skip: torch.cat([skip, up], 1)), "the skip comes first"),
     (level(skip=lambda picture, skip, pooled: pooled), "before pooling"), (level(first=True), "before pooling"),

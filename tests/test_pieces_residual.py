@@ -153,6 +153,18 @@ class ShortcutBetween(Block):
         return (self.norm2(y) + x).relu()
 
 
+class LinearShortcut(Block):
+    def __init__(self, channels, features, stride):
+        super().__init__(channels, features, stride)
+        if self.side:
+            self.side = nn.ModuleList([nn.Linear(channels, features, bias=False), nn.BatchNorm2d(features)])
+            self.stride, self.side.forward = stride, self.beside
+
+    def beside(self, x):
+        linear, norm = self.side
+        return norm(linear(x[..., ::self.stride, ::self.stride].movedim(1, -1)).movedim(-1, 1))
+
+
 class Dropping(Block):
     def forward(self, x):
         return F.dropout(super().forward(x), 0.1, self.training)
@@ -176,7 +188,9 @@ def test_blocks_that_are_right(yours):
     (block(join=lambda y, x: (y + x.relu()).relu()), "on the shortcut"), (block(join=lambda y, x: y + x), "after the addition"),
     (block(inner=lambda y: y), "between the convolutions"), (block(second=2), r"both convolutions.*6 channels to 9, stride 2"),
     (block(side=1), r"not on the shortcut\?"), (block(bias=True), "8 weights and biases, not 6"),
-    (Dropping, "not in training"), (block(inner=F.relu6), "cut off"), (lambda c, *how: Block(6, *how), "4 channels to 9"),
+    (Dropping, "not in training"), (LinearShortcut, r"weight 7 of 9 has the shape \(9, 6\), not \(9, 6, 1, 1\)"),
+    (block(norm=lambda n: nn.InstanceNorm2d(n, affine=True, track_running_stats=True)), "InstanceNorm2d normalises"),
+    (block(inner=F.relu6), "cut off"), (lambda c, *how: Block(6, *how), "4 channels to 9"),
     (block(norm=lambda n: nn.BatchNorm2d(n, track_running_stats=False)), "track_running_stats"),
     (lambda *how: nn.ModuleList([Block(*how)]), "only holds"), (block(join=lambda y, x: ...), "returns nothing"),
     (block(join=lambda y, x: (x - y).relu()), "the answers do not"), (block(join=lambda y, x: None), "return"),

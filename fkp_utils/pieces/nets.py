@@ -1,6 +1,8 @@
 """Checks of nets that a student writes: given the right one's weights, they must give its answers."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import permutations
 from typing import Any
 
 import torch
@@ -12,6 +14,11 @@ from ..exercises import Verdict, close, said_of
 from ..nets.models import NoseNet
 
 RETURNS_NOTHING = "wrong: `forward` returns nothing; it wants a `return`"
+# What may stand where a ReLU is wanted; none has weights.
+OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "ReLU6": F.relu6, "LeakyReLU": F.leaky_relu, "ELU": F.elu, "GELU": F.gelu, "SiLU": F.silu, "Softplus": F.softplus,
+    "Tanh": torch.tanh, "Sigmoid": torch.sigmoid}
+OTHER_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
 _same = nn.Identity()
 
 
@@ -46,6 +53,17 @@ class _Used(TorchFunctionMode):
         return answer
 
 
+class _Activated(TorchFunctionMode):
+    """Another function in the place of each ReLU."""
+
+    def __init__(self, other: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.other = other
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return self.other(args[0]) if func in (F.relu, torch.relu, Tensor.relu) else func(*args, **(kwargs or {}))
+
+
 class AsRun(nn.Module):
     """A net whose weights come as they are used, not as they were written down; or as `key` of a layer's shape sorts them."""
 
@@ -78,6 +96,8 @@ def misbuilt(net: nn.Module) -> str:
                      for part in (value.values() if isinstance(value, dict) else value))}
     if names:
         return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict"
+    if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, OTHER_NORMS)}:
+        return f"wrong: nn.{min(kinds)} normalises each picture by itself; where a norm is wanted, it is nn.BatchNorm2d"
     alone = any(isinstance(layer, nn.BatchNorm2d) and not layer.track_running_stats for layer in registered)
     return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too" * alone
 
@@ -130,6 +150,11 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
             for what, answer in mistakes.items():
                 if _near(found, answer(right, images)):
                     return f"wrong: {what}"
+            for name, other in OTHER_ACTIVATIONS.items():
+                with _Activated(other):
+                    answered = right(images)
+                if _near(found, answered):
+                    return f"wrong: nn.{name} stands where nn.ReLU is wanted"
             if _near(found[:1], expected[:1]):
                 return "wrong: right for small numbers, but not for large ones: is something cut off, as nn.ReLU6 does?"
         off = float((found - expected).abs().max())
@@ -155,11 +180,11 @@ def _alike(net: nn.Module, right: nn.Module, images: Tensor, weight: Tensor) -> 
 
 
 def nose_net(net: NoseNet, x: Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
-             last: Callable = lambda x: x) -> Tensor:
-    """NoseNet's answer with other functions in its places."""
+             last: Callable = lambda x: x, order: tuple[int, ...] = (1, 2, 3)) -> Tensor:
+    """NoseNet's answer with other functions in its places, or its maps flattened in another order."""
     for layer in (net.conv1, net.conv2, net.conv3):
         x = pool(conv(layer(x)), 2)
-    return last(net.fc2(fc(net.fc1(x.flatten(1)))))
+    return last(net.fc2(fc(net.fc1(x.permute(0, *order).flatten(1)))))
 
 
 def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:
@@ -170,6 +195,8 @@ def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:
         right.fc2.bias.data = torch.tensor([-0.6, 1.4])  # so that what is done to the answer shows
     size = (1, *NoseNet.size)
     return check_net(lambda: as_run(yours(), size), right, size, {
+        **{f"the maps are flattened as after permute{(0, *order)}; `flatten(1)` alone is wanted, channel by channel":
+           partial(nose_net, order=order) for order in [*permutations((1, 2, 3))][1:]},
         "there is a ReLU on the answer; nothing is wanted there": lambda net, x: nose_net(net, x, last=F.relu),
         "there is no ReLU between fc1 and fc2: two linear layers in a row are one": lambda net, x: nose_net(net, x, fc=_same),
         "there is no ReLU after the convolutions": lambda net, x: nose_net(net, x, conv=_same),

@@ -104,7 +104,7 @@ def basic_block(channels: int, features: int, stride: int = 1) -> nn.Module:
 def check_residual_block(yours: Callable[[int, int, int], nn.Module], seed: int = 0) -> Verdict:
     """YourBlock(channels, features, stride), whose answer must be that of torchvision's block with the same weights."""
     def built(*how):                                      # its weights in torchvision's order: the shortcut's 1x1 comes last
-        return as_run(yours(*how), (how[0], 8, 10), lambda shape: shape[2:] == (1, 1))
+        return as_run(yours(*how), (how[0], 8, 10), lambda shape: shape[2:].numel() == 1)
     def of(join, inner=F.relu):                           # a block that joins its layers' answer and its shortcut's in some way
         return lambda net, x: join(net.bn2(net.conv2(inner(net.bn1(net.conv1(x))))), net.downsample(x) if net.downsample else x)
     mistakes = {"there is a ReLU before the addition, and none after it": of(lambda y, x: F.relu(y) + x),
