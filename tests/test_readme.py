@@ -19,6 +19,11 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, flags=re.S)
 COMMANDS = [line.split("#")[0].split() for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 
 
+sys.path.insert(0, str(PROJECT / "bench" / "shipped_files"))
+
+import screens  # noqa: E402
+
+
 def import_graph() -> dict[str, set[str]]:
     """What each module (or folder of modules) of the package needs, without what its needs need."""
     needs = {name: set() for name in LAYERS}
@@ -87,3 +92,7 @@ def test_commands_run(command, desk, embedded):
 def test_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert Path(PROJECT, link).exists(), link
+
+
+def test_the_picture_of_a_widget_is_what_notebook_3_keeps():
+    assert screens.apart(screens.small(screens.widget()), "widget") < 3          # of another training: 10

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
@@ -35,6 +36,12 @@ def page(browser: Browser, site: Path) -> Image.Image:
 def small(picture: Image.Image) -> Image.Image:
     """As wide as the README shows it."""
     return picture.resize((WIDTH, round(WIDTH * picture.height / picture.width)), Image.Resampling.LANCZOS)
+
+
+def apart(picture: Image.Image, name: str) -> float:
+    """How far a picture is from the kept one of that name, in grey levels, in the mean."""
+    kept = np.asarray(Image.open(WEBSITE / "screens" / f"{name}.jpg"), float)
+    return float(np.abs(kept - np.asarray(picture, float)).mean())
 
 
 if __name__ == "__main__":
