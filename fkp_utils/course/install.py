@@ -24,7 +24,7 @@ from ..folders import REQUIREMENTS
 
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"          # as pytorch.org/get-started has it
 TORCH = ("default", "cpu")
-TRIED = "3.11 and 3.12"
+TRIED = "3.11 to 3.13"
 PYTHON = "Scripts/python.exe" if os.name == "nt" else "bin/python"
 # With these, packages go elsewhere or nowhere, or are looked for there.
 ELSEWHERE = {f"{tool}_{name}" for tool in ("PIP", "UV") for name in (

@@ -97,7 +97,7 @@ def misbuilt(net: nn.Module) -> str:
     if names:
         return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict"
     if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, OTHER_NORMS)}:
-        return f"wrong: nn.{min(kinds)} normalises each picture by itself; where a norm is wanted, it is nn.BatchNorm2d"
+        return f"wrong: nn.{min(kinds)} normalises each picture by itself; batch normalisation is nn.BatchNorm2d"
     alone = any(isinstance(layer, nn.BatchNorm2d) and not layer.track_running_stats for layer in registered)
     return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too" * alone
 
