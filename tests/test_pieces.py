@@ -75,6 +75,34 @@ class OfLazyLayers(nn.Sequential):
         return super().forward(x.type_as(self[-1].weight).to(self[-1].bias))
 
 
+class Leaky(NoseNet):
+    """A LeakyReLU in the places given, else ReLU."""
+
+    def __init__(self, *places, leak=F.leaky_relu):
+        super().__init__()
+        self.acts = [leak if k in places else F.relu for k in range(4)]
+
+    def forward(self, x):
+        for act, conv in zip(self.acts, (self.conv1, self.conv2, self.conv3)):
+            x = F.max_pool2d(act(conv(x)), 2)
+        return self.fc2(self.acts[3](self.fc1(x.flatten(1))))
+
+
+class Frozen(NoseNet):
+    def __init__(self):
+        super().__init__()
+        self.requires_grad_(False)
+
+
+class InNestedLists(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = [[nn.Conv2d(1, 12, 5), nn.ReLU()], {"end": (nn.Linear(288, 100), nn.Linear(100, 2))}]
+
+    def forward(self, x):
+        return x
+
+
 class Overwriting(NoseNet):
     """Whatever stands in the picture, the answer is that for black."""
 
@@ -109,18 +137,29 @@ def test_nets_that_are_right(yours):
     (lambda: with_layer(sequential(), nn.ReLU6), "nn.ReLU6 stands where nn.ReLU is wanted"),
     (lambda: with_layer(sequential(), nn.LeakyReLU), "nn.LeakyReLU stands"),
     (lambda: with_layer(sequential(), nn.Tanh), "nn.Tanh stands"),
-    (lambda: with_layer(sequential(), lambda: nn.Hardtanh(0, 4)), "not for large ones: is something cut off"),
-    (lambda: nn.Sequential(nn.InstanceNorm2d(1), *sequential()), "nn.InstanceNorm2d normalises each picture by itself"),
+    (lambda: with_layer(sequential(), lambda: nn.Hardtanh(0, 60)), "not for large ones: .* or something cut off"),
+    (lambda: nn.Sequential(nn.InstanceNorm2d(1), *sequential()), "nn.InstanceNorm2d is none of its layers"),
     (lambda: with_layer(sequential(), lambda: nn.Sequential(nn.ReLU(), nn.Dropout(0.1))), "not in training"),
     (lambda: nn.ModuleList(sequential()), "ModuleList only holds"),
     (Overwriting, "changes the picture that it is given"),
     (lambda: nn.Sequential(nn.ReLU(inplace=True), *sequential()), "changes the picture"),
     (lambda: Spelled(last=torch.squeeze), r"for one picture it answers \(2,\), not \(1, 2\)"),
+    (Frozen, "is something detached, frozen"), (InNestedLists, "in `parts`: make it an nn.ModuleList"),
     (lambda: Unused(), "of its 12 weights and biases, 2 are never used"),
     (lambda: sequential()[:-1], "8 weights and biases, not 10"), (lambda: Spelled(pool=3), "raises"),
     (lambda: nn.Sequential(sequential(), nn.Unflatten(1, (1, 2))), r"\(3, 1, 2\), not \(3, 2\)")])
 def test_nets_that_are_wrong(yours, said):
     assert re.search(said, pieces.check_nose_net(yours)), pieces.check_nose_net(yours)
+
+
+@pytest.mark.parametrize("places", [(0,), (1,), (2,), (3,), (0, 1, 2)])
+def test_another_activation_in_some_places_is_wrong_and_nothing_untrue_is_said_of_it(places):
+    for seed in range(12):
+        said = pieces.check_nose_net(lambda: Leaky(*places), seed)
+        assert said.startswith("wrong") and re.search("the answers do not|another activation than|not quite a ReLU", said), said
+    for seed in range(12):
+        said = pieces.check_nose_net(lambda: Leaky(*places, leak=F.relu6), seed)
+        assert said.startswith("wrong"), (seed, said)
 
 
 @pytest.mark.parametrize("last", [F.relu, torch.abs, lambda y: y.clamp(0, 1)])
@@ -155,7 +194,7 @@ def faces_of(picture=lambda p: p / 255 - 0.5, target=lambda x, y, h, w: ((x + 0.
     (faces_of(lambda p: p / 255), "0 to 1"), (faces_of(lambda p: p), "0 to 255"),
     (faces_of(lambda p: p / 127.5 - 1), "-1 to 1"),
     (faces_of(lambda p: p - 0.5), "first divide"), (faces_of(lambda p: p.T / 255 - 0.5), r"\(1, 9, 6\), not \(1, 6, 9\)"),
-    (faces_of(lambda p: p[::-1].copy() / 255 - 0.5), "another one"), (faces_of(dtype=torch.float64), "float32"),
+    (faces_of(lambda p: p[::-1].copy() / 255 - 0.5), "rounded, or scaled"), (faces_of(dtype=torch.float64), "float32"),
     (faces_of(target=lambda x, y, h, w: ((y + 0.5) / h, (x + 0.5) / w)), "exchanged"),
     (faces_of(target=lambda x, y, h, w: ((x + 0.5) / h, (y + 0.5) / w)), "x goes with the width"),
     (faces_of(target=lambda x, y, h, w: (x / w, y / h)), "half a pixel off"),

@@ -123,7 +123,7 @@ def convolutions(channels, features, order="cnrcnr", bias=False, padding=1):
     inputs = iter((channels, features))
     make = {"c": lambda: nn.Conv2d(next(inputs), features, 3, padding=padding, bias=bias),
             "n": lambda: nn.BatchNorm2d(features),
-            "r": nn.ReLU, "6": nn.ReLU6, "g": nn.GELU, "d": lambda: nn.Dropout2d(0.1),
+            "r": nn.ReLU, "6": nn.ReLU6, "g": nn.GELU, "y": nn.LeakyReLU, "d": lambda: nn.Dropout2d(0.1),
             "i": lambda: nn.InstanceNorm2d(features, affine=True, track_running_stats=True),
             "l": lambda: nn.GroupNorm(1, features),
             "t": lambda: nn.BatchNorm2d(features, track_running_stats=False)}
@@ -203,7 +203,12 @@ class WithBuffers(Backwards):
         return self.norm(1, self.last(self.norm(0, self.first(x)).relu())).relu()
 
 
-@pytest.mark.parametrize("yours", [convolutions, Backwards, InParameterList, WithBuffers,
+def lazily(channels, features):
+    return nn.Sequential(*(part for _ in range(2) for part in (
+        nn.LazyConv2d(features, 3, padding=1, bias=False), nn.LazyBatchNorm2d(), nn.ReLU())))
+
+
+@pytest.mark.parametrize("yours", [convolutions, Backwards, InParameterList, WithBuffers, lazily,
                                    lambda *given: convolutions(*given).train()])
 def test_convolutions_that_are_right(yours):
     assert pieces.check_convolutions(yours) == "right"
@@ -224,8 +229,8 @@ def test_convolutions_that_are_right(yours):
     (lambda *given: convolutions(*given, "cnrdcnr"), "not in training"),
     (lambda *given: convolutions(*given, "cn6cn6"), "nn.ReLU6 stands"),
     (lambda *given: convolutions(*given, "cngcng"), "nn.GELU stands"),
-    (lambda *given: convolutions(*given, "clrclr"), "nn.GroupNorm normalises each picture"),
-    (lambda *given: convolutions(*given, "circir"), "nn.InstanceNorm2d normalises each picture"),
+    (lambda *given: convolutions(*given, "clrclr"), "nn.GroupNorm is none of its layers"),
+    (lambda *given: convolutions(*given, "circir"), "nn.InstanceNorm2d is none of its layers"),
     (lambda *given: convolutions(*given, "ctrctr"), "track_running_stats"),
     (lambda *given: nn.ModuleList(convolutions(*given)), "nn.Sequential runs them"),
     (lambda *given: Returning(*given, what=...), "returns nothing"),
@@ -250,10 +255,14 @@ def level(join=lambda up, skip: torch.cat([up, skip], 1), inputs=2, skip=lambda 
     return Level
 
 
-class CutOff(level()):
-    def __init__(self, channels, features, below):
-        super().__init__(channels, features, below)
-        self.encoder, self.decoder = convolutions(channels, features, "cn6cn6"), convolutions(2 * features, features, "cn6cn6")
+def activated(kind):
+    """A level with another activation, by its letter in `convolutions`, in all four places."""
+    class Activated(level()):
+        def __init__(self, channels, features, below):
+            super().__init__(channels, features, below)
+            self.encoder, self.decoder = (convolutions(inputs, features, f"cn{kind}cn{kind}")
+                                          for inputs in (channels, 2 * features))
+    return Activated
 
 
 class Unpooled(level()):
@@ -293,9 +302,12 @@ def test_levels_that_are_right(yours):
 
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (Silent, "not yet"), (level(lambda up, skip: up, 1), "there is no skip"),
-    (Unwritten, "^not yet$"), (Returning, "returns nothing"), (Dropping, "not in training"), (CutOff, "nn.ReLU6 stands"),
+    (Unwritten, "^not yet$"), (Returning, "returns nothing"), (Dropping, "not in training"),
+    (activated("6"), "nn.ReLU6 stands"), (activated("g"), "nn.GELU stands"), (activated("y"), "nn.LeakyReLU stands"),
+    (level(lambda up, skip: up * skip, 1), "not concatenated"),
     (lambda *given: Returning(*given, what=...), "returns nothing"),
-    (level(lambda up, skip: up + skip, 1), "added"), (level(lambda up, skip: torch.cat([skip, up], 1)), "the skip comes first"),
+    (level(lambda up, skip: up + skip, 1), "not concatenated"),
+    (level(lambda up, skip: torch.cat([skip, up], 1)), "the skip comes first"),
     (level(skip=lambda picture, skip, pooled: pooled), "before pooling"), (level(first=True), "before pooling"),
     (level(inputs=0, skip=lambda picture, skip, pooled: picture), "own picture"), (Unpooled, r"\(4, 8, 8\)"),
     (level(lambda up, skip: torch.cat([up, up], 1)), "twice"), (level(lambda up, skip: torch.cat([skip, skip], 1)), "not used"),

@@ -119,12 +119,6 @@ def test_what_is_cut_off_at_six_is_wrong_with_every_seed(yours):
         assert said.startswith("wrong") and ("nn.ReLU6 stands" in said) == (yours is relu6), seed
 
 
-@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, ConvolutionsFirst, lambda *given: Pyramid(*given).train()])
-def test_pyramids_that_are_right(yours):
-    for seed in (0, 1, 2):
-        assert pieces.check_pyramid(yours, seed=seed) == "right"
-
-
 class Without(nn.Module):
     """One convolution, and not the others."""
 
@@ -186,6 +180,37 @@ class Dropping(Pyramid):
         return F.dropout(super().forward(levels), 0.1, self.training)
 
 
+class OfDetached(Pyramid):
+    def forward(self, levels):
+        return super().forward([level.detach() for level in levels])
+
+
+class WithPReLU(Pyramid):
+    def __init__(self, *given):
+        super().__init__(*given)
+        for part in (*self.sides, *self.smooth):
+            part[2] = nn.PReLU()
+
+
+class Consuming(Pyramid):
+    """Takes the levels out of the list that it is given, and puts laterals in their places."""
+
+    def forward(self, levels):
+        for k, side in enumerate(self.sides):
+            levels[k] = side(levels[k])
+        up = levels.pop()
+        for k in reversed(range(len(levels))):
+            up = self.smooth[k](F.interpolate(up, levels[-1].shape[-2:], mode="bilinear") + levels.pop())
+        return up
+
+
+class LazyNorms(Pyramid):
+    def __init__(self, *given):
+        super().__init__(*given)
+        for part in (*self.sides, *self.smooth):
+            part[1] = nn.LazyBatchNorm2d()
+
+
 class Transposed(Pyramid):
     def __init__(self, channels, features):
         super().__init__(channels, features)
@@ -197,11 +222,20 @@ class AlwaysFour(Pyramid):
         super().__init__((*channels, 7, 8)[:4], features)
 
 
+@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, ConvolutionsFirst, Consuming, LazyNorms,
+                                   lambda *given: Pyramid(*given).train()])
+def test_pyramids_that_are_right(yours):
+    for seed in (0, 1, 2):
+        assert pieces.check_pyramid(yours, seed=seed) == "right"
+
+
 @pytest.mark.parametrize("yours, said", [
     (lambda *given: None, "not yet"), (lambda *given: nn.Module(), "not yet"), (lambda *given: ..., "not yet"),
     (InAList, "in `smooth`: make it an nn.ModuleList"), (AlwaysFour, "with two it has 7 convolutions, not 3"),
     (Four, "right with four levels; with two it raises ValueError"),
     (pyramid(join=lambda up, beside: torch.cat([up, beside], 1), wide=2), "concatenated; they are added"),
+    (pyramid(join=lambda up, beside: torch.cat([up, beside], 1)), "concatenated; they are added"),
+    (OfDetached, "the gradients are not"), (WithPReLU, "nn.PReLU is none of its layers"),
     (pyramid(size=lambda beside: None), "another size than the lateral"),
     (pyramid(size=lambda beside: {"scale_factor": 2}), "another size than the lateral"),
     (pyramid(order=1), "begins there, with the last one"),

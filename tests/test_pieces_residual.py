@@ -100,6 +100,8 @@ def without(name):
     (changed(join=lambda x, m, v, g, b: g * (x - m) / (v + 1e-5).sqrt()), "beta \\(`bias`\\)"),
     (changed(join=lambda x, m, v, g, b: g * x + b), "as if the mean were 0"),
     (changed(join=lambda x, m, v, g, b: x), "answers in training"), (changed(join=lambda x, m, v, g, b: None), "not yet"),
+    (lambda n: Norm(n, join=lambda x, m, v, w, b: (x - m) / (v + 1e-5).sqrt() * w.detach() + b.detach()), "gamma and beta"),
+    (lambda n: Norm(n, join=lambda x, m, v, w, b: ((x - m) / (v + 1e-5).sqrt() * w + b).detach()), "its gradients"),
     (lambda channels: nn.InstanceNorm2d(channels, affine=True, track_running_stats=True), "of each picture"),
     (lambda channels: nn.BatchNorm2d(channels + 1), r"starts as \[1.0, 1.0, 1.0, 1.0\]"), (lambda: 1, "raises TypeError")])
 def test_batch_norms_that_are_wrong(yours, said):
@@ -153,6 +155,23 @@ class ShortcutBetween(Block):
         return (self.norm2(y) + x).relu()
 
 
+class PaddedByHand(Block):
+    """In a picture that is made for it, and written into."""
+
+    def __init__(self, *how):
+        super().__init__(*how)
+        for conv in (self.conv1, self.conv2):
+            conv.padding = 0
+            conv.register_forward_pre_hook(self.padded)
+
+    @staticmethod
+    def padded(conv, given):
+        b, c, h, w = given[0].shape
+        wide = torch.zeros(b, c, h + 2, w + 2)
+        wide[:, :, 1:-1, 1:-1] = given[0]
+        return wide
+
+
 class LinearShortcut(Block):
     def __init__(self, channels, features, stride):
         super().__init__(channels, features, stride)
@@ -174,7 +193,7 @@ def block(**mistake):
     return lambda *how: Block(*how, **mistake)
 
 
-@pytest.mark.parametrize("yours", [Block, ShortcutFirst, ShortcutBetween, pieces.basic_block, block(norm=Norm),
+@pytest.mark.parametrize("yours", [Block, ShortcutFirst, ShortcutBetween, PaddedByHand, pieces.basic_block, block(norm=Norm),
                                    lambda *how: Block(*how).train()])
 def test_blocks_that_are_right(yours):
     assert pieces.check_residual_block(yours) == "right"
@@ -189,10 +208,11 @@ def test_blocks_that_are_right(yours):
     (block(inner=lambda y: y), "between the convolutions"), (block(second=2), r"both convolutions.*6 channels to 9, stride 2"),
     (block(side=1), r"not on the shortcut\?"), (block(bias=True), "8 weights and biases, not 6"),
     (Dropping, "not in training"), (LinearShortcut, r"weight 7 of 9 has the shape \(9, 6\), not \(9, 6, 1, 1\)"),
-    (block(norm=lambda n: nn.InstanceNorm2d(n, affine=True, track_running_stats=True)), "InstanceNorm2d normalises"),
+    (block(norm=lambda n: nn.InstanceNorm2d(n, affine=True, track_running_stats=True)), "InstanceNorm2d is none of its layers"),
     (block(inner=F.relu6), "cut off"), (lambda c, *how: Block(6, *how), "4 channels to 9"),
     (block(norm=lambda n: nn.BatchNorm2d(n, track_running_stats=False)), "track_running_stats"),
     (lambda *how: nn.ModuleList([Block(*how)]), "only holds"), (block(join=lambda y, x: ...), "returns nothing"),
+    (block(join=lambda y, x: (y + x.detach()).relu()), r"the gradients are not.*6 channels to 6, stride 1"),
     (block(join=lambda y, x: (x - y).relu()), "the answers do not"), (block(join=lambda y, x: None), "return"),
     (lambda a, b, s: pieces.basic_block(a, b, s if a != b else 1), "6 channels to 6, stride 2"),
     (lambda *how: pieces.basic_block(how[0], how[0]), "6 channels to 9"), (lambda channels: 1, "raises TypeError")])

@@ -106,12 +106,15 @@ def check_he(yours: Callable[[nn.Module], Any], seed: int = 0) -> Verdict:
         with torch.random.fork_rng():
             torch.manual_seed(3 + seed)
             layers = (nn.Conv2d(4, 40, 5), nn.Conv2d(40, 10, 3), nn.Linear(250, 40), nn.Linear(40, 100))
-            before = copy.deepcopy(model := nn.Sequential(norm := nn.BatchNorm2d(4), *layers))
+            model = nn.Module()                           # as a net of one's own it has layers, and they no numbers
+            for k, layer in enumerate((norm := nn.BatchNorm2d(4), *layers)):
+                model.add_module(f"layer{k}", layer)
+            before = copy.deepcopy(model)
             yours(model)
         if all(torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters())):
             return "not yet: the weights stay as they are; `nn.init` has functions that write into them"
         if not bool((norm.weight == 1).all()):
-            return "wrong: batch normalisation's weights are drawn, too; only those of convolutions and Linear are to be"
+            return "wrong: batch normalisation's weights are changed, too; only those of convolutions and Linear are to be"
         drawn, biases = ([layer.get_parameter(name).detach() for layer in layers] for name in ("weight", "bias"))
         stds, sizes = [float(w.std()) for w in drawn], [(w[0].numel(), w[:, 0].numel(), w.shape[1]) for w in drawn[:-1]]
         if min(stds) < 1e-6:

@@ -96,12 +96,13 @@ def check_convolutions(yours: Callable[[int, int], nn.Module], seed: int = 0) ->
             return said
         if not any(layer._parameters for layer in layers):
             return "not yet: there are no layers" if layers or net is None or net is ... else "wrong: it is no torch.nn.Module"
+        run = AsRun(net, torch.zeros(1, channels, 8, 8))
         if not any(buffer.dim() == 1 for buffer in net.buffers()):        # running means
             return "wrong: there is no batch normalisation; one goes after each convolution"
         if any(isinstance(layer, nn.Conv2d) and layer.bias is not None for layer in layers):
             return "wrong: a convolution has a bias, which batch normalisation subtracts again: bias=False"
         right = _right(features, seed, channels).get_submodule("encoder1")
-        return check_net(lambda: AsRun(net, torch.zeros(1, channels, 8, 8)), right, (channels, 8, 8), mistakes)
+        return check_net(lambda: run, right, (channels, 8, 8), mistakes)
 
     if (said := said_of(lambda: judge(1, 4))) != "right" or (other := said_of(lambda: judge(3, 6))) == "right":
         return said
@@ -164,8 +165,11 @@ def check_level(yours: Callable[[int, int, nn.Module], nn.Module], seed: int = 0
         if said:
             return f"wrong: it does not run: {said}"
         if inputs == [3, 4, 4, 4, 4]:
-            return "wrong: the skip is added: concatenate it" if (answer[0] - answer[1]).any() else "wrong: there is no skip"
-        net: nn.Module = _right(2).get_submodule("bottleneck")
+            return ("wrong: the skip is not concatenated with what comes up" if (answer[0] - answer[1]).any() else
+                    "wrong: there is no skip")
+        net: Any = _right(2).get_submodule("bottleneck")
+        for k in (2, 5):                                          # as ReLU; theirs alone is another activation for `check_net`
+            net[k] = right.bottleneck[k] = nn.Threshold(0.0, 0.0)
         for channels, features in ((8, 16), (4, 8), (2, 4), (1, 2)):
             net = yours(channels, features, net)
         whole = nn.Sequential(net, nn.Conv2d(2, 3, 7, padding=3, bias=False))

@@ -79,6 +79,7 @@ def check_pyramid(yours: Callable[[tuple[int, ...], int], nn.Module], seed: int 
             if type(failed) is not RuntimeError:
                 raise failed
             told = {"must match the size": "what comes up has another size than the lateral: enlarge it to that size",
+                    "4 channels, but got 8": "what comes up and the lateral are concatenated; they are added",
                     "channels": "a lateral gets another level's picture; levels and channels come finest first"}
             return f"wrong: {next((told[part] for part in told if part in str(failed)), failed)}"
         if 21 not in (len(shapes), len(shapes) - mine.unused):
@@ -99,7 +100,8 @@ def _of_another_depth(yours: Callable[[tuple[int, ...], int], nn.Module]) -> str
     levels = [torch.zeros(1, 5, 12, 20), torch.zeros(1, 6, 6, 10)]
     try:
         net = yours((5, 6), 3)
-        convs, shape = sum(p.dim() == 4 for p in net.parameters()), tuple(net.eval()(levels).shape)
+        shape = tuple(net.eval()(levels).shape)
+        convs = sum(p.dim() == 4 for p in net.parameters())
     except Exception as error:                            # whatever a beginner's code can raise
         return f"wrong: right with four levels; with two it raises {type(error).__name__}: {error}"
     if convs != 3:

@@ -1,5 +1,6 @@
 """Checks of nets that a student writes: given the right one's weights, they must give its answers."""
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import permutations
@@ -18,7 +19,7 @@ RETURNS_NOTHING = "wrong: `forward` returns nothing; it wants a `return`"
 OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "ReLU6": F.relu6, "LeakyReLU": F.leaky_relu, "ELU": F.elu, "GELU": F.gelu, "SiLU": F.silu, "Softplus": F.softplus,
     "Tanh": torch.tanh, "Sigmoid": torch.sigmoid}
-OTHER_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)
+OTHERS = (nn.PReLU, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)       # these have some
 _same = nn.Identity()
 
 
@@ -49,7 +50,7 @@ class _Used(TorchFunctionMode):
                 self.of[p].append(p)
             layer = self.of[p]
         known, what = (self.made, weights) if layer is None else (self.behind, layer)
-        known.update(dict.fromkeys(_tensors([answer]), what))
+        known.update(dict.fromkeys(_tensors([args[0] if func is Tensor.__setitem__ else answer]), what))
         return answer
 
 
@@ -71,7 +72,7 @@ class AsRun(nn.Module):
         super().__init__()
         given = given.clone() if isinstance(given, Tensor) else [level.clone() for level in given]
         with torch.no_grad():
-            net.eval()(given)                             # lazy layers now have their weights
+            net.eval()(copy.copy(given))                  # lazy layers now have their weights
             with _Used(net, given) as used:
                 self.answer = net(given)
         first, *layers = used.layers
@@ -87,17 +88,24 @@ def as_run(net: Any, size: Sequence[int], *key: Any) -> Any:
         return net
 
 
+def _layers(kept: Any) -> list[nn.Module]:
+    """Layers in a list, tuple or dictionary, or in such in it."""
+    if isinstance(kept, dict):
+        return _layers([*kept.values()])
+    if isinstance(kept, list | tuple):
+        return [layer for part in kept for layer in _layers(part)]
+    return [kept] if isinstance(kept, nn.Module) else []
+
+
 def misbuilt(net: nn.Module) -> str:
     """What is wrong with how a net's layers are held or made, before it is run; or nothing."""
     registered = set(net.modules())
-    names = {name for layer in net.modules() for name, value in vars(layer).items()
-             if isinstance(value, list | tuple | dict) and not name.startswith("_")
-             and any(isinstance(part, nn.Module) and part not in registered
-                     for part in (value.values() if isinstance(value, dict) else value))}
+    names = {name for layer in net.modules() for name, value in vars(layer).items() if not name.startswith("_")
+             and isinstance(value, list | tuple | dict) and any(part not in registered for part in _layers(value))}
     if names:
         return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict"
-    if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, OTHER_NORMS)}:
-        return f"wrong: nn.{min(kinds)} normalises each picture by itself; batch normalisation is nn.BatchNorm2d"
+    if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, OTHERS)}:
+        return f"wrong: nn.{min(kinds)} is none of its layers (batch normalisation is nn.BatchNorm2d, and ReLU has no weights)"
     alone = any(isinstance(layer, nn.BatchNorm2d) and not layer.track_running_stats for layer in registered)
     return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too" * alone
 
@@ -143,7 +151,8 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
             if (one := tuple(net(images[:1]).shape)) != (1, *expected.shape[1:]):
                 return f"wrong: for one picture it answers {one}, not {(1, *expected.shape[1:])}: is there a squeeze?"
             if _near(found, expected):
-                return ("wrong: the answers are right, the gradients are not: is something detached, or under no_grad?"
+                return ("wrong: the answers are right, the gradients are not: is something detached, frozen, under no_grad, "
+                        "or not quite a ReLU?"
                         if not _alike(net, right, images, expected) else "right"
                         if _near(net.train()(many := images.repeat(8, 1, 1, 1)), right.train()(many), 1e-2)
                         else "wrong: right in evaluation, not in training: is there a dropout, or another norm?")
@@ -156,7 +165,7 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
                 if _near(found, answered):
                     return f"wrong: nn.{name} stands where nn.ReLU is wanted"
             if _near(found[:1], expected[:1]):
-                return "wrong: right for small numbers, but not for large ones: is something cut off, as nn.ReLU6 does?"
+                return "wrong: right for small numbers, not for large ones: another activation than ReLU, or something cut off?"
         off = float((found - expected).abs().max())
         return said or f"wrong: the weights fit, the answers do not; they differ by up to {off:.3g}"
 
@@ -164,19 +173,23 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
 
 
 def _near(found: Tensor, expected: Tensor, tolerance: float = 1e-4) -> bool:
-    """Whether answers are equal, up to a share of each picture's largest number, or of 1."""
-    most = expected.abs().amax(tuple(range(1, expected.dim())), keepdim=True).clamp(min=1)
+    """Whether answers are equal, up to a share of each picture's largest number, or of a thousandth."""
+    most = expected.abs().amax(tuple(range(1, expected.dim())), keepdim=True).clamp(min=1e-3)
     return found.shape == expected.shape and close(found / most, expected / most, tolerance)
 
 
 @torch.enable_grad()
 def _alike(net: nn.Module, right: nn.Module, images: Tensor, weight: Tensor) -> bool:
-    """Whether gradients of both nets' weights are the same."""
-    sums = [(model(images) * weight).sum() for model in (net, right)]
-    slopes = [torch.autograd.grad(one, tuple(model.parameters()), allow_unused=True) if one.requires_grad else ()
-              for one, model in zip(sums, (net, right))]
-    return bool(slopes[0]) and all(a is not None and close(a / (most := b.abs().max().clamp(min=1e-12)), b / most, 1e-3)
-                                   for a, b in zip(*slopes))         # a dead layer's are 0
+    """Whether gradients of both nets' weights, and of the pictures, are the same."""
+    slopes = []
+    for model in (net, right):
+        given, parts = images.clone().requires_grad_(), [*model.parameters()]
+        answer = model(given * 1)                         # what is changed in place is a copy
+        if not answer.requires_grad or not all(p.requires_grad for p in parts):
+            return False
+        slopes.append(torch.autograd.grad((answer * weight).sum(), (given, *parts), allow_unused=True))
+    return all(a is not None and close(a / (most := b.abs().max().clamp(min=1e-12)), b / most, 1e-3)
+               for a, b in zip(*slopes))                  # a dead layer's are 0
 
 
 def nose_net(net: NoseNet, x: Tensor, conv: Callable = F.relu, pool: Callable = F.max_pool2d, fc: Callable = F.relu,
@@ -193,6 +206,9 @@ def check_nose_net(yours: Callable[[], nn.Module], seed: int = 0) -> Verdict:
         torch.manual_seed(1 + seed)
         right = NoseNet()
         right.fc2.bias.data = torch.tensor([-0.6, 1.4])  # so that what is done to the answer shows
+        for layer in (right.conv1, right.conv2, right.conv3, right.fc1):
+            layer.weight.data *= 3                        # so that numbers go beyond the 6 of nn.ReLU6, ...
+            right.fc2.weight.data /= 3                    # ... and answers do not
     size = (1, *NoseNet.size)
     return check_net(lambda: as_run(yours(), size), right, size, {
         **{f"the maps are flattened as after permute{(0, *order)}; `flatten(1)` alone is wanted, channel by channel":

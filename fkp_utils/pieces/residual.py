@@ -15,7 +15,7 @@ from .nets import as_run, check_net
 
 
 def _normalised(net: Any, x: torch.Tensor, axes=(0, 2, 3), n=0, kept=1, inside=1, outside=0, power=0.5, gamma=1, beta=1,
-                share=0.1, centred=1, of_batch=None, moves=None, detached=False) -> torch.Tensor:
+                share=0.1, centred=1, of_batch=None, moves=None, detached=False, fixed=False) -> torch.Tensor:
     """Batch normalisation of three channels with the numbers of `net`; each further argument is a mistake."""
     if net.training if moves is None else moves:
         net.running_mean.lerp_(x.detach().mean((0, 2, 3)), share)
@@ -25,7 +25,8 @@ def _normalised(net: Any, x: torch.Tensor, axes=(0, 2, 3), n=0, kept=1, inside=1
         seen = x.detach() if detached else x
         mean, var = seen.mean(axes, keepdim=True), seen.var(axes, correction=n, keepdim=True)
     y = (x - centred * mean) / ((var + inside * net.eps) ** power + outside * net.eps)
-    return y * (net.weight[:, None, None] if gamma else 1) + (net.bias[:, None, None] if beta else 0)
+    scale, level = (part.detach() if fixed else part for part in (net.weight, net.bias))
+    return y * (scale[:, None, None] if gamma else 1) + (level[:, None, None] if beta else 0)
 
 
 _NORMS: dict[str, dict[str, Any]] = {
@@ -46,6 +47,7 @@ _NORMS: dict[str, dict[str, Any]] = {
     "momentum is the new batch's share: 0.1 of it, 0.9 of the old": {"share": 0.9},
     "the running variance is the unbiased one, divided by n - 1": {"kept": 0},
     "gradients flow through the batch's mean and variance, too; `detach` only what the running ones get": {"detached": True},
+    "no gradient arrives at gamma and beta: is `.data` or `detach` at `weight` or `bias`?": {"fixed": True},
     "in evaluation the running mean and variance are used, not the batch's": {"of_batch": True},
     "the running statistics move in evaluation": {"moves": True}}
 
@@ -59,7 +61,10 @@ def _seen(net: Any, layer: Callable[[torch.Tensor], Any], seed: int) -> list[Any
         numbers.data = torch.tensor(value).view_as(numbers)
     seen = [layer(x.clone()), torch.stack([net.running_mean.flatten(), net.running_var.flatten()])]
     if isinstance(seen[0], torch.Tensor) and not seen[1].requires_grad:
-        seen.append(torch.autograd.grad((layer(other.clone()) * slope).sum(), other)[0])
+        answer = layer(other.clone())
+        parts = (other, net.weight, net.bias)
+        slopes = torch.autograd.grad((answer * slope).sum(), parts, allow_unused=True) if answer.requires_grad else [None] * 3
+        seen.append(torch.cat([(torch.zeros_like(part) if one is None else one).flatten() for one, part in zip(slopes, parts)]))
         net.eval()
         seen += [layer(x.clone()), torch.stack([net.running_mean.flatten(), net.running_var.flatten()])]
     return seen
@@ -129,7 +134,7 @@ def check_square(yours: Answer, seed: int = 0) -> Verdict:
     """your_square(box (left, top, width, height), margin, shift) -> (left, top, side)."""
     def square(box, margin, shift):
         return Crop(margin, shift).squares(box[None])[0]
-    wide, high = np.array([10.0, 20, 100, 80 - seed]), np.array([-5.0, 20, 60, 90 + seed])
+    wide, high = np.array([10.25, 20, 101.3, 80 - seed]), np.array([-5.0, 20.6, 60.5, 91.7 + seed])
     return check(yours, square, [(wide, 1.4, 0.1), (high, 1.4, 0.1), (wide, 1.7, 0.1), (high, 1.4, 0.3), (high, 1.0, 0.0)], {
         "the margin the wrong way: times, not divided by": lambda b, m, s: square(b, 1 / m, s),
         "the margin is of the whole side, not of each half": lambda b, m, s: square(b, 2 * m - 1, s),
@@ -138,6 +143,7 @@ def check_square(yours: Answer, seed: int = 0) -> Verdict:
         "this is the centre; left and top are wanted": lambda b, m, s: square(b, m, s) @ [[1, 0, 0], [0, 1, 0], [0.5, 0.5, 1]],
         "the width is taken for both; it is the longer side": lambda b, m, s: square(b, m * b[2] / max(b[2:]), s),
         "half a pixel off: a box begins half a pixel before its first centre": lambda b, m, s: square(b, m, s) + [0.5, 0.5, 0],
+        "the square is rounded to whole pixels": lambda b, m, s: np.round(square(b, m, s)),
         "the shift is up; y grows downwards": lambda b, m, s: square(b, m, -s)}, 1e-6)
 
 

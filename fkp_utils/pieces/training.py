@@ -61,7 +61,7 @@ def check_dataset(yours: Callable[[np.ndarray, np.ndarray], Dataset], seed: int 
             if close(seen[0], wrong, 2e-3):
                 return f"wrong: {what}"
         if not close(seen[0], picture):
-            return "wrong: the picture is another one, or rounded"
+            return "wrong: the picture's numbers are others: another picture, rounded, or scaled in another way"
         if seen.dtype != torch.float32 or target.dtype != torch.float32:
             return f"wrong: nets take float32; the picture is {seen.dtype}, the target {target.dtype}".replace("torch.", "")
         for what, pair in targets.items():
@@ -97,7 +97,7 @@ def _loss_of(measure: Callable) -> Callable[..., torch.Tensor]:
 def check_step(yours: Callable[..., Any], seed: int = 0) -> Verdict:
     """your_step(model, optimizer, images (b, 1, h, w), targets (b, 2)) -> loss: two steps' losses and weights are compared."""
     generator = torch.Generator().manual_seed(seed)
-    batches = [(torch.rand(5, 1, 3, 4, generator=generator) - 0.5, torch.rand(5, 2, generator=generator)) for _ in range(2)]
+    batches = [(torch.rand(5, 1, 3, 4, generator=generator) - 0.5, 5 * torch.rand(5, 2, generator=generator)) for _ in range(2)]
 
     def after(step) -> tuple[list, torch.Tensor]:
         with torch.random.fork_rng():

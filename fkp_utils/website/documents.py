@@ -14,21 +14,35 @@ PAGES = ("README.md", "notebooks/[0-9]*.ipynb", "notebooks/*.md", "bench/*.md", 
 _BOX = '<div class="jp-RenderedHTMLCommon" style="padding: .5rem 1rem">'
 # Formulas as Markdown has them, and code, in which a dollar is one.
 _FORMULA = re.compile(r"<(code|pre)\b.*?</\1>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+)\$", re.DOTALL)
-# What is wider than a phone scrolls, or is broken, by itself; nbconvert cuts it off.
+# What is wider than a phone scrolls by itself, with a shadow where it goes on; nbconvert cuts it off.
 _NARROW = """.jp-RenderedHTMLCommon { overflow-wrap: anywhere }
-.jp-RenderedHTMLCommon table { display: block; max-width: 100%; overflow-x: auto; overflow-wrap: normal }
-math[display=block] { display: block math; max-width: 100%; overflow-x: auto; text-align: left; padding: .3em 0 }
-.jp-InputArea-editor, .jp-InputArea-editor .highlight, .jp-RenderedHTMLCommon pre { overflow-x: auto; max-width: 100% }
-@media (max-width: 600px) { .jp-InputPrompt, .jp-OutputPrompt { display: none } }"""
+.jp-RenderedHTMLCommon pre, .jp-OutputArea-output pre { overflow: auto hidden; white-space: pre; overflow-wrap: normal }
+.jp-InputArea-editor, .jp-InputArea-editor .highlight { overflow: auto hidden; max-width: 100% }
+.jp-RenderedHTMLCommon table { display: block }
+math[display=block] { display: block math; padding: .3em 0 }
+.jp-RenderedHTMLCommon table, math[display=block] { max-width: 100%; overflow: auto hidden; overflow-wrap: normal; background:
+  linear-gradient(to right, var(--jp-layout-color0) 40%, #7770) 0 0 / 2rem 100% no-repeat local,
+  linear-gradient(to left, var(--jp-layout-color0) 40%, #7770) 100% 0 / 2rem 100% no-repeat local,
+  radial-gradient(farthest-side at 0 50%, #777a, #7770) 0 0 / .8rem 100% no-repeat scroll,
+  radial-gradient(farthest-side at 100% 50%, #777a, #7770) 100% 0 / .8rem 100% no-repeat scroll }
+.jp-RenderedHTMLCommon .highlight { margin-bottom: 1em }
+:root { --jp-mirror-editor-comment-color: #2f6f6f; --jp-mirror-editor-operator-color: #8a1fd0;
+  --jp-mirror-editor-number-color: #070 }
+@media (max-width: 600px) { .jp-InputPrompt, .jp-OutputPrompt { display: none }
+  .jp-RenderedHTMLCommon tr { background: none !important } .jp-RenderedHTMLCommon :is(th, td) { min-width: 5.5em } }
+@media print { .jp-RenderedHTMLCommon pre, pre { white-space: pre-wrap !important; overflow-wrap: anywhere !important } }"""
+_DARK = ":root { --jp-mirror-editor-comment-color: #7fb5b5; --jp-mirror-editor-operator-color: #cf8dff }"
+_WORD = re.compile(r"(<mi>(?:cos|sin|log|max|exp|Var)</mi>)(?=<m[ins])")              # a function's name, and what follows it
 
 
 def _mathml(found: re.Match) -> str:
     """A formula of a page as MathML, which browsers show without a script or a font from elsewhere."""
     from latex2mathml.converter import convert
 
-    if found["block"]:
-        return convert(html.unescape(found["block"]), display="block")
-    return convert(html.unescape(found["inline"])) if found["inline"] else found[0]
+    if found[1]:
+        return found[0]
+    text, display = (found["block"], "block") if found["block"] else (found["inline"], "inline")
+    return _WORD.sub(r'\1<mspace width="0.17em"/>', convert(html.unescape(text), display=display))
 
 
 @functools.cache
@@ -50,7 +64,7 @@ def _style() -> str:
     environment = _exporter().environment
     dark, _, _ = environment.loader.get_source(environment, "static/theme-dark.css")
     pictures = (LAB_STYLE / "custom.css").read_text(encoding="utf-8").replace('[data-jp-theme-light="false"] ', "")
-    return f"<style>{_NARROW}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures} }}</style></head>"
+    return f"<style>{_NARROW}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures}\n{_DARK} }}</style></head>"
 
 
 @functools.cache
@@ -62,12 +76,13 @@ def _as_page(source: Path, changed: float) -> str:
     else:
         text = source.read_text(encoding="utf-8").replace("```mermaid", "```")       # what draws it would have to be fetched
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
-    notebook.metadata.title = source.stem
+    notebook.metadata.title = source.stem.replace("_", " ")
     page = _exporter().from_notebook_node(notebook)[0].replace("</head>", _style(), 1)
     page = re.sub(r'(<h\d id="|href="#)[^"]*', lambda found: found[0].lower(), page)       # as links in Markdown have them
     up = "../" * (len(source.relative_to(PROJECT).parts) - 1)
     beside = {"The website": "website/index.html", "README": "README.md", "Code": "README.md#the-code",
-              **{path.stem: f"notebooks/{path.name}" for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))}}
+              **{path.stem.replace("_", " "): f"notebooks/{path.name}" for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))},
+              "Words": "notebooks/words.md", "For teachers": "notebooks/teachers.md"}
     bar = "&nbsp; ".join(f'<a href="{up}{place}">{name}</a>' for name, place in beside.items())
     return page.replace("<main>", f"{_BOX}{bar}</div><main>", 1).replace("</main>", f"{'' if up else _code()}</main>", 1)
 
