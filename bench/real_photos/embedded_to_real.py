@@ -1,7 +1,8 @@
 """Synthetic-to-real transfer: landmark nets trained on generated faces alone, scored on real ones.
 
     python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--generated FOLDER ...] [--faces 600 3000 ...]
-        [--recipe pyramid|lite] [--start WEIGHTS] [--views 30000] [--without WORDS] [--plain] [--average] [--keep FILE]
+        [--recipe pyramid|lite] [--side 128] [--start WEIGHTS] [--views 30000] [--without WORDS] [--plain] [--average]
+        [--keep FILE]
 
 `--generated` names folders of faces that `bench/shipped_files/faces/make.py` has made (default: the embedded ones),
 `--without` says what its option of that name left out, `--plain` leaves out the random changes of light, blur and covering
@@ -48,7 +49,7 @@ AUGMENT = Augment(rotate=25, shift=0.08, scale=0.15, flip=0.5, brightness=0.25, 
                   occlude=0.5, coarse=0.3)
 ABOUT = """# What generated faces teach
 
-Made by `python bench/real_photos/embedded_to_real.py DATA`: nets of 128 px that have seen generated faces only, on all 2,208
+Made by `python bench/real_photos/embedded_to_real.py DATA`: nets that have seen generated faces only, on all 2,208
 real training photos of iBUG, and on the validation tenth. *Mirrored*: averaged with the answer for the mirror image, as
 `predict` looks. *Without bias*: one look, each landmark's mean error taken off, in the frame of the eyes; what is left is not
 due to where the generated faces have their landmarks. *Label-adapted*: by the labels, not the pictures, of the 1,987 other
@@ -60,11 +61,11 @@ beside other work or without. One seed each.
 1,800 faces are three sets by `bench/shipped_files/faces/make.py`: the embedded ones, the same people as the maker before
 drew them, and 600 other people by one in between.
 970 faces are the embedded ones and 384 others (`make.py FOLDER --people 0 --train 384 --test 0 --side 70 90 --samples 10
---seed 11`). That training starts from *free68*, the weights of the row with 56 epochs, which were shipped under this name
-before: views with changes first, then views without, 138,000 in all. In the row *averaged with it* each weight is the mean of
-those before and after. *Noise*, *blur*, *patch*: the validation tenth with noise (standard deviation 20 of 255), a gaussian
-blur of 2 px, or a grey patch of a quarter of the side. Averaging costs a little on photos as they are, and is much better on
-noisy ones.
+--seed 11`). *free68* are the weights that were shipped under this name before: for 128 px and 49 epochs those of the row with
+56, which had seen views with changes; for 160 px the mean of these two. In rows *averaged with it* each weight is the mean of
+those before and after; that of 160 px is shipped now. *Noise*, *blur*, *patch*: the validation tenth with noise (standard
+deviation 20 of 255), a gaussian blur of 2 px, or a grey patch of a quarter of the side. Averaging costs a little on photos as
+they are, and is much better on noisy ones.
 Without *augmentation* there are no random changes of light, blur and noise and no covering patches, only of place: a third of
 the views then taught as much. The pictures have light, noise and hands of their own.
 
@@ -96,7 +97,7 @@ above. Since both were mended that net has an NME of 3.8 % on generated faces, 4
 """
 # The same faces in the same places, as they were made.
 PLAIN = replace(AUGMENT, brightness=0, contrast=0, gamma=0, noise=0, blur=0, occlude=0, coarse=0)
-KEY = ("net", "start", "faces", "without", "epochs")
+KEY = ("net", "side", "start", "faces", "without", "epochs")
 REGIONS = ("jaw", "brows", "nose", "eyes", "mouth")
 
 
@@ -149,7 +150,7 @@ def spoiled(pictures: np.ndarray) -> dict[str, np.ndarray]:
 def measured(arguments: argparse.Namespace, count: int) -> dict:
     """One training: a row of the table."""
     base = recipe("full", arguments.recipe)
-    chosen = replace(base, title=f"{base.net} on {count} generated faces", size=(128, 128),
+    chosen = replace(base, title=f"{base.net} on {count} generated faces", size=(arguments.side, arguments.side),
                      augment=PLAIN if arguments.plain else AUGMENT, epochs=max(1, round(arguments.views / count)), ema=0.99)
     train, val = (together(arguments.generated, split, chosen.crop) for split in ("train", "val"))
     train, val = train.first(round(0.9 * count)), val.first(round(0.1 * count))
@@ -171,7 +172,8 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
            for name, pictures in spoiled(np.array(tenth.images)).items()}
     guess = np.repeat(mean_shape(train.landmarks)[None], len(real), 0)
     without = [*arguments.without, *["augmentation"] * arguments.plain]
-    return {"net": base.net, "start": start_of(arguments.start) + ", averaged with it" * arguments.average, "faces": count,
+    return {"net": base.net, "side": arguments.side,
+            "start": start_of(arguments.start) + ", averaged with it" * arguments.average, "faces": count,
             "without": ", ".join(without) or "nothing", "epochs": chosen.epochs,
             "nme": round(float(errors.mean()), 2),
             "validation": round(mean_nme(found[held], real.landmarks[held], real.convention), 2),
@@ -187,9 +189,9 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
 
 def lines(rows: list[dict]) -> str:
     """The rows as a Markdown table."""
-    columns = {"net": "net", "starts from": "start", "generated faces": "faces", "without": "without", "epochs": "epochs",
-               "NME, one look, %": "nme", "validation tenth": "validation", "label-adapted": "adapted", "mirrored": "mirrored",
-               "without bias": "without_bias", "median": "median", "above 10, %": "above_10",
+    columns = {"net": "net", "px": "side", "starts from": "start", "generated faces": "faces", "without": "without",
+               "epochs": "epochs", "NME, one look, %": "nme", "validation tenth": "validation", "label-adapted": "adapted",
+               "mirrored": "mirrored", "without bias": "without_bias", "median": "median", "above 10, %": "above_10",
                "tenth, noise": "noise", "blur": "blur", "patch": "patch"}
     return table([*columns, *REGIONS, "training, min"],
                  [[*(str(row.get(key, "")) for key in columns.values()), *(str(row["regions"][name]) for name in REGIONS),
@@ -209,6 +211,7 @@ def main() -> None:
     parser.add_argument("--generated", type=Path, nargs="+", default=[EMBEDDED])
     parser.add_argument("--faces", type=int, nargs="+", default=[600])
     parser.add_argument("--recipe", choices=("pyramid", "lite"), default="pyramid")
+    parser.add_argument("--side", type=int, default=128, help="of the pictures, in pixels")
     parser.add_argument("--start", type=Path)
     parser.add_argument("--views", type=int, default=30000)
     parser.add_argument("--without", nargs="+", default=[])

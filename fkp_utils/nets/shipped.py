@@ -8,7 +8,7 @@ from ..folders import WEIGHTS as FOLDER
 # File name in data/weights: its SHA-256. `.onnx` are made of those of the same name, in 8-bit integers.
 SHIPPED = {"finder.onnx": "f71c0c4fd23fa11a0a289dfc18d444824d5eed42a2575133daf792957cb387f1",
            "finder.safetensors": "9a4a551f2e35b1a107cbabd7e22d11461364318e974f664e37f020b0224c028c",
-           "free68.safetensors": "746c93899b275410cc3768c1e810aa89415c44e07e40630e8840298d8bd6236b",
+           "free68.safetensors": "ee221fcda3a9cdc81db5c027bc2eca216fd77f90bd95cc3bfa73a3220cffe26d",
            "ibug68.onnx": "31148dfb1aef9cc0bc2ed51210087aa0bc763b83f9be9414eb4305cbcd36967a",
            "ibug68.safetensors": "68d9064dfef067739fead6668e56148f777ced6397a26de857c143c11af09a14",
            "imm58.safetensors": "7080acab72f490f380ecc3a3c58239212eef26937355d995d3019517fa645d7b",
