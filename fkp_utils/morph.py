@@ -141,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; 0 when written, 1 for photos that cannot be used, 2 for wrong arguments, 130 when interrupted."""
     parser = command.parser("morph", __doc__, "photo.jpg other.jpg --out morph.gif", "--mean holiday/ --out mean.jpg")
     parser.add_argument("photos", nargs="*", metavar="PHOTO", help="two photos; the largest face of each is taken")
-    parser.add_argument("--mean", metavar="FOLDER", type=Path, help="instead of two photos: a folder whose faces are averaged")
+    parser.add_argument("--mean", metavar="FOLDER", type=Path,
+                        help="instead of two photos: a folder; the largest face of each of its photos is averaged")
     parser.add_argument("--out", metavar="FILE", type=command.writable, required=True,
                         help="the result: a .gif, .webp or .mp4, with --mean a .jpg or .png")
     parser.add_argument("--frames", metavar="N", type=int, default=25,
