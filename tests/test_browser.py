@@ -1083,7 +1083,7 @@ def lab(tmp_path, embedded):
             time.sleep(0.5)
     yield address
     server.terminate()
-    server.wait(20)
+    server.wait(60)                                                       # its kernels end first, one may be training
 
 
 def _opened(page, lab, notebook):
