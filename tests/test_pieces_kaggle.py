@@ -105,11 +105,17 @@ def pyramid(**mistake):
     return lambda *given: Pyramid(*given, **mistake)
 
 
-def relu6(*given):
-    net = Pyramid(*given)
-    for part in (*net.sides, *net.smooth):
-        part[2] = nn.ReLU6()
-    return net
+def with_part(k, make):
+    """Pyramids in which another layer stands in place k of each convolution, norm and ReLU."""
+    def build(*given):
+        net = Pyramid(*given)
+        for part in (*net.sides, *net.smooth):
+            part[k] = make()
+        return net
+    return build
+
+
+relu6 = with_part(2, nn.ReLU6)
 
 
 @pytest.mark.parametrize("yours", [relu6, pyramid(join=lambda up, beside: F.relu6(up + beside))])
@@ -185,13 +191,6 @@ class OfDetached(Pyramid):
         return super().forward([level.detach() for level in levels])
 
 
-class WithPReLU(Pyramid):
-    def __init__(self, *given):
-        super().__init__(*given)
-        for part in (*self.sides, *self.smooth):
-            part[2] = nn.PReLU()
-
-
 class Consuming(Pyramid):
     """Takes the levels out of the list that it is given, and puts laterals in their places."""
 
@@ -202,13 +201,6 @@ class Consuming(Pyramid):
         for k in reversed(range(len(levels))):
             up = self.smooth[k](F.interpolate(up, levels[-1].shape[-2:], mode="bilinear") + levels.pop())
         return up
-
-
-class LazyNorms(Pyramid):
-    def __init__(self, *given):
-        super().__init__(*given)
-        for part in (*self.sides, *self.smooth):
-            part[1] = nn.LazyBatchNorm2d()
 
 
 class Transposed(Pyramid):
@@ -222,7 +214,7 @@ class AlwaysFour(Pyramid):
         super().__init__((*channels, 7, 8)[:4], features)
 
 
-@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, ConvolutionsFirst, Consuming, LazyNorms,
+@pytest.mark.parametrize("yours", [Pyramid, Lazy, FromAStack, ConvolutionsFirst, Consuming, with_part(1, nn.LazyBatchNorm2d),
                                    lambda *given: Pyramid(*given).train()])
 def test_pyramids_that_are_right(yours):
     for seed in (0, 1, 2):
@@ -235,7 +227,7 @@ def test_pyramids_that_are_right(yours):
     (Four, "right with four levels; with two it raises ValueError"),
     (pyramid(join=lambda up, beside: torch.cat([up, beside], 1), wide=2), "concatenated; they are added"),
     (pyramid(join=lambda up, beside: torch.cat([up, beside], 1)), "concatenated; they are added"),
-    (OfDetached, "the gradients are not"), (WithPReLU, "nn.PReLU is none of its layers"),
+    (OfDetached, "the gradients are not"), (with_part(2, nn.PReLU), "nn.PReLU is none of its layers"),
     (pyramid(size=lambda beside: None), "another size than the lateral"),
     (pyramid(size=lambda beside: {"scale_factor": 2}), "another size than the lateral"),
     (pyramid(order=1), "begins there, with the last one"),

@@ -21,7 +21,7 @@ ABOUT = {
     "figures": "run the notebooks and build the website",
     "notebooks": "as figures, and keep the outputs in the notebooks",
     "test": "unit tests and the notebooks' stored outputs",
-    "check": "ruff, mypy and the tests that take no training and no browser (one to two minutes)",
+    "check": "ruff, mypy and the tests that take no training and no browser",
     "bench": "measure speed and memory, write bench/README.md (half an hour)",
     "lab": "open the notebooks in JupyterLab",
     "reset": "bring the notebooks back to how they came (says what goes, and asks)",

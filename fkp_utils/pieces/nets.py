@@ -15,11 +15,7 @@ from ..exercises import Verdict, close, said_of
 from ..nets.models import NoseNet
 
 RETURNS_NOTHING = "wrong: `forward` returns nothing; it wants a `return`"
-# What may stand where a ReLU is wanted; none has weights.
-OTHER_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "ReLU6": F.relu6, "LeakyReLU": F.leaky_relu, "ELU": F.elu, "GELU": F.gelu, "SiLU": F.silu, "Softplus": F.softplus,
-    "Tanh": torch.tanh, "Sigmoid": torch.sigmoid}
-OTHERS = (nn.PReLU, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)       # these have some
+UNWANTED = (nn.PReLU, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.GroupNorm, nn.LayerNorm)     # of which no net here has one
 _same = nn.Identity()
 
 
@@ -65,6 +61,18 @@ class _Activated(TorchFunctionMode):
         return self.other(args[0]) if func in (F.relu, torch.relu, Tensor.relu) else func(*args, **(kwargs or {}))
 
 
+def _with(other: Callable[[Tensor], Tensor], net: nn.Module, images: Tensor) -> Tensor:
+    with _Activated(other):
+        return net(images)
+
+
+_OTHERS: dict[str, Callable[[Tensor], Tensor]] = {
+    "ReLU6": F.relu6, "LeakyReLU": F.leaky_relu, "ELU": F.elu, "GELU": F.gelu, "SiLU": F.silu, "Softplus": F.softplus,
+    "Tanh": torch.tanh, "Sigmoid": torch.sigmoid}
+ACTIVATIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {               # mistakes that every net may have
+    f"nn.{name} stands where nn.ReLU is wanted": partial(_with, other) for name, other in _OTHERS.items()}
+
+
 class AsRun(nn.Module):
     """A net whose weights come as they are used, not as they were written down; or as `key` of a layer's shape sorts them."""
 
@@ -104,7 +112,7 @@ def misbuilt(net: nn.Module) -> str:
              and isinstance(value, list | tuple | dict) and any(part not in registered for part in _layers(value))}
     if names:
         return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict"
-    if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, OTHERS)}:
+    if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, UNWANTED)}:
         return f"wrong: nn.{min(kinds)} is none of its layers (batch normalisation is nn.BatchNorm2d, and ReLU has no weights)"
     alone = any(isinstance(layer, nn.BatchNorm2d) and not layer.track_running_stats for layer in registered)
     return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too" * alone
@@ -156,14 +164,9 @@ def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[i
                         if not _alike(net, right, images, expected) else "right"
                         if _near(net.train()(many := images.repeat(8, 1, 1, 1)), right.train()(many), 1e-2)
                         else "wrong: right in evaluation, not in training: is there a dropout, or another norm?")
-            for what, answer in mistakes.items():
+            for what, answer in (mistakes | ACTIVATIONS).items():
                 if _near(found, answer(right, images)):
                     return f"wrong: {what}"
-            for name, other in OTHER_ACTIVATIONS.items():
-                with _Activated(other):
-                    answered = right(images)
-                if _near(found, answered):
-                    return f"wrong: nn.{name} stands where nn.ReLU is wanted"
             if _near(found[:1], expected[:1]):
                 return "wrong: right for small numbers, not for large ones: another activation than ReLU, or something cut off?"
         off = float((found - expected).abs().max())
