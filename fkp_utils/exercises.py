@@ -11,7 +11,7 @@ import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import combinations
 from math import cos, pi, prod, sqrt
@@ -26,7 +26,7 @@ from .metrics import mae
 
 Answer = Callable[..., Any]
 NOT_YET = "not yet: your function returns nothing"
-_IN_C = ("map", "starmap", "vectorize", "frompyfunc")                          # loops that run no lines
+_IN_C = ("starmap", "vectorize", "frompyfunc")                                 # loops that run no lines
 _GATHERS = {"LIST_APPEND", "MAP_ADD", "SET_ADD", "YIELD_VALUE"}              # of a comprehension's steps
 
 
@@ -85,6 +85,24 @@ def _answers(function: Answer, cases: Sequence[tuple]) -> list[np.ndarray]:
     return [_array(function(*copy.deepcopy(case))) for case in cases]
 
 
+@contextmanager
+def _counted_map(function: Answer) -> Iterator[set[int]]:
+    """A set as large as the longest of the maps that a function's module makes is long; `map` itself runs no lines."""
+    names, counts = getattr(function, "__globals__", None) or vars(sys.modules[function.__module__]), set[int]()
+
+    def counted(called, *rows):
+        for n, given in enumerate(zip(*rows)):
+            counts.add(n)
+            yield called(*given)
+    new = {} if "map" in names else {"map": counted}      # else it is one of their own
+    names.update(new)
+    try:
+        yield counts
+    finally:
+        for name in new:
+            names.pop(name, None)
+
+
 def _loops(function: Answer, small: tuple, large: tuple) -> bool:
     """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case."""
     def lines(case):
@@ -100,11 +118,11 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
         finally:
             sys.settrace(before)
         return ran
-    few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
+    with _counted_map(function) as mapped:
+        few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
     own = [at for at in many if at[0].f_globals.get("__name__") == function.__module__ or not at[0].f_globals.get("__spec__")]
     steps = {frame.f_code: [*dis.get_instructions(frame.f_code)] for frame, _ in own}
-    in_c = any(step.argval in _IN_C and (step.argval != "map" or step.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
-               for code in steps.values() for step in code)                             # an attribute may be called map, too
+    in_c = len(mapped) > 2 or any(step.argval in _IN_C for code in steps.values() for step in code)    # two are x and y
     # A comprehension may do so for x, for y, and, from Python 3.13 on, where it finds no third.
     gather = {code for code in steps if any(step.opname in _GATHERS for step in steps[code])}
     return in_c or len(many) > len(few) or any(n > 1 + 2 * (at[0].f_code in gather) for at, n in Counter(own).items())

@@ -211,7 +211,7 @@ RIGHT = {
             lambda s: [np.arange(n) for n in s], lambda s: tuple(np.arange(n) for n in s), lambda s: (np.arange(n) for n in s),
             lambda s: {n: np.arange(s[n]) for n in (0, 1)}.values(), lambda s: [
                 np.arange(n)
-                for n in s]))],
+                for n in s], lambda s: map(np.arange, s)))],
     "check_soft_argmax": [
         lambda m: heatmaps.soft_argmax(torch.tensor(m)[None])[0], _soft_by_torch, _soft_in_place,
         lambda m: [center_of_mass(softmax(one))[::-1] for one in m],
@@ -680,6 +680,13 @@ def _ufuncs_in_a_map(points, size, sigma):
     return np.array(list(map(np.multiply.outer, rows, columns)))
 
 
+def _rows_in_a_map(points, size, sigma):
+    """As many as the largest case has, so that no case runs more lines than another."""
+    columns = _profile(points[:, 0], size[1], sigma)
+    rows = map(np.multiply, _profile(points[:, 1], 40, sigma).T[..., None], np.repeat(columns[None], 40, 0))
+    return np.stack(list(rows), 1)[:, :size[0]]
+
+
 def _ufuncs_in_a_starmap(points, size, sigma):
     pairs = np.stack([_profile(points[:, 1], 40, sigma), _profile(points[:, 0], 40, sigma)], 1)
     return np.array(list(itertools.starmap(np.multiply.outer, pairs)))[:, :size[0], :size[1]]
@@ -723,6 +730,7 @@ LOOPS = {
                                                       for y in range(40)], 1)[:, :s[0]],
     "map": lambda p, s, g: np.stack(list(map(lambda q: _one_bell(*q, s, g), p))), "map of ufuncs": _ufuncs_in_a_map,
     "map that is returned": lambda p, s, g: map(functools.partial(lambda s, g, q: _one_bell(*q, s, g), s, g), p),
+    "map of rows": _rows_in_a_map,
     "starmap": _ufuncs_in_a_starmap, "vectorize of exp": _exponent_by_vectorize, "axes": _over_axes,
     "vectorize": lambda p, s, g: np.vectorize(lambda x, y: _one_bell(x, y, s, g), signature="(),()->(h,w)")(*p.T),
     "apply_along_axis": lambda p, s, g: np.apply_along_axis(lambda q: _one_bell(*q, s, g), 1, p),

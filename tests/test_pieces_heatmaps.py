@@ -126,7 +126,7 @@ def convolutions(channels, features, order="cnrcnr", bias=False, padding=1):
             "r": nn.ReLU, "6": nn.ReLU6, "g": nn.GELU, "y": nn.LeakyReLU, "d": lambda: nn.Dropout2d(0.1),
             "i": lambda: nn.InstanceNorm2d(features, affine=True, track_running_stats=True),
             "l": lambda: nn.GroupNorm(1, features),
-            "t": lambda: nn.BatchNorm2d(features, track_running_stats=False)}
+            "e": nn.CELU, "t": lambda: nn.BatchNorm2d(features, track_running_stats=False)}
     return nn.Sequential(*(make[kind]() for kind in order))
 
 
@@ -229,6 +229,7 @@ def test_convolutions_that_are_right(yours):
     (lambda *given: convolutions(*given, "cnrdcnr"), "not in training"),
     (lambda *given: convolutions(*given, "cn6cn6"), "nn.ReLU6 stands"),
     (lambda *given: convolutions(*given, "cngcng"), "nn.GELU stands"),
+    (lambda *given: convolutions(*given, "cnecne"), "nn.ELU or CELU stands"),
     (lambda *given: convolutions(*given, "clrclr"), "nn.GroupNorm is none of its layers"),
     (lambda *given: convolutions(*given, "circir"), "nn.InstanceNorm2d is none of its layers"),
     (lambda *given: convolutions(*given, "ctrctr"), "track_running_stats"),

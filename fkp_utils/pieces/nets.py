@@ -67,7 +67,7 @@ def _with(other: Callable[[Tensor], Tensor], net: nn.Module, images: Tensor) -> 
 
 
 _OTHERS: dict[str, Callable[[Tensor], Tensor]] = {
-    "ReLU6": F.relu6, "LeakyReLU": F.leaky_relu, "ELU": F.elu, "GELU": F.gelu, "SiLU": F.silu, "Softplus": F.softplus,
+    "ReLU6": F.relu6, "LeakyReLU": F.leaky_relu, "ELU or CELU": F.elu, "GELU": F.gelu, "SiLU": F.silu, "Softplus": F.softplus,
     "Tanh": torch.tanh, "Sigmoid": torch.sigmoid}
 ACTIVATIONS: dict[str, Callable[[Any, Tensor], Tensor]] = {               # mistakes that every net may have
     f"nn.{name} stands where nn.ReLU is wanted": partial(_with, other) for name, other in _OTHERS.items()}
@@ -114,8 +114,11 @@ def misbuilt(net: nn.Module) -> str:
         return f"wrong: no optimizer finds the layers in `{min(names)}`: make it an nn.ModuleList or nn.ModuleDict"
     if kinds := {type(layer).__name__ for layer in registered if isinstance(layer, UNWANTED)}:
         return f"wrong: nn.{min(kinds)} is none of its layers (batch normalisation is nn.BatchNorm2d, and ReLU has no weights)"
-    alone = any(isinstance(layer, nn.BatchNorm2d) and not layer.track_running_stats for layer in registered)
-    return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too" * alone
+    norms = [layer for layer in registered if isinstance(layer, nn.BatchNorm2d)]
+    if not all(norm.track_running_stats for norm in norms):
+        return "wrong: with track_running_stats=False a face's answer depends on the batch's others, in evaluation, too"
+    others = {norm.momentum for norm in norms} - {0.1}
+    return f"wrong: a batch normalisation has the momentum {others.pop()}; PyTorch's own, 0.1, is wanted" if others else ""
 
 
 def check_net(yours: Callable[[], nn.Module], right: nn.Module, size: Sequence[int],
