@@ -65,6 +65,19 @@ def test_figure_is_a_picture_with_content(name):
     assert min(picture.shape) > 100 and max(picture.shape) < 2000 and picture.std() > 5
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 4, 5), (4, 1, 3, 3)])
+def test_filters_stand_in_a_row_for_each_output(shape):
+    weight = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    mosaic = np.asarray(plotting.filters(weight, "conv").axes[0].images[0].get_array().filled(np.nan))
+    out, channels, high, wide = shape
+    for row in range(out):
+        for column in range(channels):
+            y, x = (row, column) if channels > 1 else (0, row)
+            kernel = mosaic[y * (high + 1):, x * (wide + 1):]
+            np.testing.assert_array_equal(kernel[:high, :wide], weight[row, column])
+            assert np.isnan(kernel[high:high + 1]).all() and np.isnan(kernel[:, wide:wide + 1]).all()
+
+
 def test_extremes_are_chosen_by_error():
     assert list(plotting.extremes(ERRORS, 2, worst=True)) == [4, 2]
     assert list(plotting.extremes(ERRORS, 2, worst=False)) == [1, 3]
@@ -126,6 +139,11 @@ def test_recipes_have_the_pages_colours_and_ticks_are_plain_numbers():
     ax.set_ylim(30, 80)
     ax.yaxis.get_minor_formatter().set_locs([30, 40, 60])
     assert ax.yaxis.get_minor_formatter()(60, 0) == "60"
+
+
+def test_error_curves_have_the_pages_colours_whatever_their_order():
+    [ax] = plotting.error_curves({name: ERRORS for name in ("mean shape", "write-up", "improved", "Part 5, both joined")}).axes
+    assert [line.get_color() for line in ax.lines[:3]] == [palette.MEAN, palette.WRITEUP, palette.IMPROVED]
 
 
 def test_a_charts_colours_follow_the_readers_scheme():

@@ -39,12 +39,17 @@ def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: s
     return fig
 
 
+def _recipe_colour(name: str) -> str | None:
+    """The colour that a recipe's nets have in all charts; None for one that is neither."""
+    return IMPROVED if "improved" in name else WRITEUP if "write-up" in name else None
+
+
 def compare_recipes(histories: dict[str, pd.DataFrame], mean_shape: float, ylabel: str) -> Figure:
     """Validation error of each epoch, in pixels or whatever `ylabel` says, for several recipes."""
     fig, ax = new_chart(6.4, 4, "epoch", f"{ylabel} (log scale)")
     styles = {WRITEUP: iter(("-", ":")), IMPROVED: iter("-"), BLUE: iter(("-", ":"))}          # the second of a kind is dotted
     for name, history in histories.items():
-        colour = IMPROVED if "improved" in name else WRITEUP if "write-up" in name else BLUE
+        colour = _recipe_colour(name) or BLUE
         ax.plot(history.epoch, history.val_error, label=name, linewidth=1.6, color=colour, linestyle=next(styles[colour], "--"))
     _finish_epochs(ax, mean_shape)
     return fig
@@ -81,7 +86,7 @@ def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     fig, ax = new_chart(6.4, 4, "NME, % of the distance between the outer eye corners", "share of faces")
     ax.set_prop_cycle(color=(IMPROVED, *SERIES))
     for name, values in errors.items():
-        colour, style = (MEAN, "--") if name.lower().startswith("mean") else (None, "-")
+        colour, style = (MEAN, "--") if name.lower().startswith("mean") else (_recipe_colour(name), "-")
         x, y = error_curve(values, limit)
         ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
     ax.set(xlim=(0, limit), ylim=(0, 1))

@@ -23,16 +23,18 @@ def _show_kernel(ax: Axes, kernel: np.ndarray, limit: float) -> None:
 def filters(weight: np.ndarray, title: str = "") -> Figure:
     """Filters of a convolution, (out, in, k, k): a row an output channel, a column an input channel.
 
-    A layer with one input channel is drawn as one row of filters.
+    A layer with one input channel is drawn as one row of filters. One picture holds them all: with axes each
+    a hundred of them take seconds.
     """
     out_channels, in_channels = weight.shape[:2]
     grid = weight.swapaxes(0, 1) if in_channels == 1 else weight
     rows, columns = grid.shape[:2]
     wide, high = ((min(6, 0.6 * side + 0.4) for side in (columns, rows)) if rows > 1 else (min(8, 0.6 * columns + 0.4), 1.2))
-    fig, axes = subplots(wide, high, rows, columns, squeeze=False)
-    limit = float(np.abs(weight).max())
-    for ax, kernel in zip(axes.flat, grid.reshape(-1, *grid.shape[2:])):
-        _show_kernel(ax, kernel, limit)
+    fig, ax = subplots(wide, high)
+    apart = np.pad(grid, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)              # a gap after each filter
+    mosaic = apart.swapaxes(1, 2).reshape(rows * apart.shape[2], -1)[:-1, :-1]
+    _show_kernel(ax, mosaic, float(np.abs(weight).max()))
+    ax.set_frame_on(False)
     label = f"{out_channels} filters" + (f" (rows) on {in_channels} channels (columns)" if in_channels > 1 else "")
     fig.suptitle(f"{title}: {label}", fontsize=10)
     return fig
