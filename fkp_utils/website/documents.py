@@ -32,6 +32,7 @@ math[display=block] { display: block math; padding: .3em 0 }
   .jp-RenderedHTMLCommon tr { background: none !important } .jp-RenderedHTMLCommon :is(th, td) { min-width: 5.5em } }
 @media print { .jp-RenderedHTMLCommon pre, pre { white-space: pre-wrap !important; overflow-wrap: anywhere !important } }"""
 _DARK = ":root { --jp-mirror-editor-comment-color: #7fb5b5; --jp-mirror-editor-operator-color: #cf8dff }"
+_GRAPH = re.compile(r"```mermaid\nflowchart TD(.*?)```", re.DOTALL)
 _WORD = re.compile(r"(<mi>(?:cos|sin|log|max|exp|Var)</mi>)(?=<m[ins])")              # a function's name, and what follows it
 
 
@@ -74,7 +75,8 @@ def _as_page(source: Path, changed: float) -> str:
     if source.suffix == ".ipynb":
         notebook = nbformat.read(source, 4)
     else:
-        text = source.read_text(encoding="utf-8").replace("```mermaid", "```")       # what draws it would have to be fetched
+        text = _GRAPH.sub(lambda graph: f"```{graph[1].replace('-->', '→').replace(' &', ',')}```",
+                          source.read_text(encoding="utf-8"))                           # what draws it would have to be fetched
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     notebook.metadata.title = source.stem.replace("_", " ")
     page = _exporter().from_notebook_node(notebook)[0].replace("</head>", _style(), 1)
@@ -92,9 +94,10 @@ def _code() -> str:
 
     code = {path.relative_to(PACKAGE.parent).as_posix(): Highlight2HTML(pygments_lexer="python")(text)
             for path in sorted(PACKAGE.rglob("*.py")) if (text := path.read_text(encoding="utf-8"))}
-    links = "&nbsp; ".join(f'<a href="#{name}">{name}</a>' for name in code)
-    listed = "".join(f'<h3 id="{name}">{name}</h3>{text}' for name, text in code.items())
-    return f'{_BOX}<h2 id="the-code">The code</h2><p>{links}</p>{listed}</div>'
+    # A link to what is inside of a closed one opens it.
+    listed = "".join(f'<details><summary>{name}</summary><div id="{name}">{text}</div></details>'
+                     for name, text in code.items())
+    return f'{_BOX}<h2 id="the-code">The code</h2>{listed}</div>'
 
 
 def as_page(source: Path) -> str:
