@@ -18,6 +18,8 @@ from toy import ToyFaces
 
 from fkp_utils.datasets import EMBEDDED
 
+# Those that take longest begin first, so that no worker has minutes to do when the others are done.
+LONGEST = ("test_sabotage.py", "test_browser.py", "test_killed.py", "test_train.py", "test_pieces.py", "test_readme.py")
 POSIX = re.compile(r"mkfifo|symlink_to|\"make\"|\"sh\"|/proc/|SIG(INT|KILL|TERM)|killpg|taskset|chmod|closed")
 _connect = socket.socket.connect
 
@@ -34,6 +36,8 @@ socket.socket.connect = _guarded
 
 def pytest_collection_modifyitems(items):
     """Tests of minutes run where .ci/run asks for them; those of pipes, links, signals, make and shells not on Windows."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
     for item in items:
         if os.name == "nt" and hasattr(item, "function") and POSIX.search(inspect.getsource(item.function)):
             item.add_marker(pytest.mark.skip(reason="needs what Windows does not have"))

@@ -38,7 +38,7 @@ BENCHES = ("epoch", "step", "memory", "baseline", "heatmaps", "predict", "photos
 
 def jobs(options: argparse.Namespace) -> list[list[str]]:
     """What a target runs in the environment: arguments of Python, in order."""
-    tests = ["-m", "pytest", "-q", "-n", "logical", "--dist", "loadfile", "tests"]
+    tests = ["-m", "pytest", "-q", "-n", "logical", "--dist", "loadfile", "--no-loadscope-reorder", "tests"]
     data = ["--data", options.data] if getattr(options, "data", None) else []
     return {
         "figures": lambda: [["-m", "fkp_utils.website.run_notebooks", "--profile", options.profile, *data,
