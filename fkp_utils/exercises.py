@@ -17,6 +17,7 @@ from itertools import combinations
 from math import cos, pi, prod, sqrt
 from traceback import TracebackException
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -85,22 +86,22 @@ def _answers(function: Answer, cases: Sequence[tuple]) -> list[np.ndarray]:
     return [_array(function(*copy.deepcopy(case))) for case in cases]
 
 
-@contextmanager
-def _counted_map(function: Answer) -> Iterator[set[int]]:
-    """A set as large as the longest of the maps that a function's module makes is long; `map` itself runs no lines."""
-    names, counts = getattr(function, "__globals__", None) or vars(sys.modules[function.__module__]), set[int]()
+def _is_own(function: Answer, names: dict[str, Any]) -> bool:
+    """Whether code with these globals is the student's: of the function's module, or of a notebook."""
+    return names.get("__name__") == function.__module__ or not names.get("__spec__")
 
-    def counted(called, *rows):
-        for n, given in enumerate(zip(*rows)):
-            counts.add(n)
-            yield called(*given)
-    new = {} if "map" in names else {"map": counted}      # else it is one of their own
-    names.update(new)
-    try:
-        yield counts
-    finally:
-        for name in new:
-            names.pop(name, None)
+
+@contextmanager
+def _counted_maps(function: Answer) -> Iterator[set[int]]:
+    """A set that has as many numbers as the longest `map` of the student's has steps: they run no lines."""
+    plain, steps = map, set[int]()
+
+    class Counted(plain):                                 # type: ignore[valid-type,misc]
+        def __new__(cls, called, first, *rows):
+            theirs = _is_own(function, sys._getframe(1).f_globals)
+            return plain(called, ((x, steps.add(n))[0] for n, x in enumerate(first)) if theirs else first, *rows)
+    with patch("builtins.map", Counted):
+        yield steps
 
 
 def _loops(function: Answer, small: tuple, large: tuple) -> bool:
@@ -118,11 +119,11 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
         finally:
             sys.settrace(before)
         return ran
-    with _counted_map(function) as mapped:
+    with _counted_maps(function) as mapped:
         few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
-    own = [at for at in many if at[0].f_globals.get("__name__") == function.__module__ or not at[0].f_globals.get("__spec__")]
+    own = [at for at in many if _is_own(function, at[0].f_globals)]
     steps = {frame.f_code: [*dis.get_instructions(frame.f_code)] for frame, _ in own}
-    in_c = len(mapped) > 2 or any(step.argval in _IN_C for code in steps.values() for step in code)    # two are x and y
+    in_c = len(mapped) > 3 or any(step.argval in _IN_C for code in steps.values() for step in code)    # three: of a shape, say
     # A comprehension may do so for x, for y, and, from Python 3.13 on, where it finds no third.
     gather = {code for code in steps if any(step.opname in _GATHERS for step in steps[code])}
     return in_c or len(many) > len(few) or any(n > 1 + 2 * (at[0].f_code in gather) for at, n in Counter(own).items())

@@ -313,7 +313,7 @@ def test_from_a_file_notebooks_and_code_are_pages_once_these_are_made(page, tmp_
     assert page.url == (tmp_path / "pages" / "notebooks" / "words.html").as_uri()
     page.goto(address)
     buttons.nth(3).click()
-    expect(page.locator("#the-code")).to_be_in_viewport(timeout=30_000)    # a megabyte below
+    expect(page.locator("#the-code")).to_be_in_viewport(timeout=30_000)    # megabytes below
     code = page.locator("[id='fkp_utils/morph.py'] .highlight .k").first
     expect(code).not_to_be_visible()
     assert page.evaluate("document.documentElement.scrollHeight") < 20_000                 # 200,000 where all code is shown

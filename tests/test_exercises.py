@@ -211,7 +211,9 @@ RIGHT = {
             lambda s: [np.arange(n) for n in s], lambda s: tuple(np.arange(n) for n in s), lambda s: (np.arange(n) for n in s),
             lambda s: {n: np.arange(s[n]) for n in (0, 1)}.values(), lambda s: [
                 np.arange(n)
-                for n in s], lambda s: map(np.arange, s)))],
+                for n in s], lambda s: map(np.arange, s))),
+        lambda p, s, g: exercises.gaussians(*map(np.asarray, (p, s, g))),
+        lambda p, s, g: exercises.gaussians(list(p) if isinstance(p, (list, map, zip)) else p, s, g)],
     "check_soft_argmax": [
         lambda m: heatmaps.soft_argmax(torch.tensor(m)[None])[0], _soft_by_torch, _soft_in_place,
         lambda m: [center_of_mass(softmax(one))[::-1] for one in m],
@@ -731,6 +733,9 @@ LOOPS = {
     "map": lambda p, s, g: np.stack(list(map(lambda q: _one_bell(*q, s, g), p))), "map of ufuncs": _ufuncs_in_a_map,
     "map that is returned": lambda p, s, g: map(functools.partial(lambda s, g, q: _one_bell(*q, s, g), s, g), p),
     "map of rows": _rows_in_a_map,
+    "map under no_grad": torch.no_grad()(_ufuncs_in_a_map),
+    "map of builtins": lambda p, s, g: np.array(list(builtins.map(np.multiply.outer, _profile(p[:, 1], s[0], g),
+                                                                  _profile(p[:, 0], s[1], g)))),
     "starmap": _ufuncs_in_a_starmap, "vectorize of exp": _exponent_by_vectorize, "axes": _over_axes,
     "vectorize": lambda p, s, g: np.vectorize(lambda x, y: _one_bell(x, y, s, g), signature="(),()->(h,w)")(*p.T),
     "apply_along_axis": lambda p, s, g: np.apply_along_axis(lambda q: _one_bell(*q, s, g), 1, p),

@@ -67,7 +67,7 @@ def test_figure_is_a_picture_with_content(name):
 
 @pytest.mark.parametrize("shape", [(3, 2, 4, 5), (4, 1, 3, 3)])
 def test_filters_stand_in_a_row_for_each_output(shape):
-    weight = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    weight = np.arange(np.prod(shape)).reshape(shape)
     mosaic = np.asarray(plotting.filters(weight, "conv").axes[0].images[0].get_array().filled(np.nan))
     out, channels, high, wide = shape
     for row in range(out):
@@ -142,8 +142,9 @@ def test_recipes_have_the_pages_colours_and_ticks_are_plain_numbers():
 
 
 def test_error_curves_have_the_pages_colours_whatever_their_order():
-    [ax] = plotting.error_curves({name: ERRORS for name in ("mean shape", "write-up", "improved", "Part 5, both joined")}).axes
-    assert [line.get_color() for line in ax.lines[:3]] == [palette.MEAN, palette.WRITEUP, palette.IMPROVED]
+    [ax] = plotting.error_curves({name: ERRORS for name in ("mean shape", "write-up", "a net", "improved", "another")}).axes
+    colours = [line.get_color() for line in ax.lines]
+    assert colours[:2] == [palette.MEAN, palette.WRITEUP] and colours[3] == palette.IMPROVED and len(set(colours)) == 5
 
 
 def test_a_charts_colours_follow_the_readers_scheme():

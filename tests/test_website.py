@@ -420,7 +420,7 @@ def test_the_server_shows_notebooks_as_pages_and_code_as_text_and_nothing_else_o
         kind, page = get("README.md")
         assert kind.startswith("text/html") and 'id="landmarks-on-your-own-photo"' in page
         assert 'id="the-code"' in page and 'id="fkp_utils/morph.py"' in page
-        assert "morph → predict\n" in page and "flowchart" not in page[:page.index("the-code\">")]
+        assert "\nmorph → predict\n" in page and "flowchart" not in page[:page.index("the-code\">")]
         links = set(re.findall(r'(?:href|src)="([^"#:<]+)["#]', page))
         assert {"website/teaser.jpg", "notebooks/teachers.md", "data/weights/README.md"} < links
         assert [link for link in links if not isinstance(get(link)[0], str)] == []

@@ -40,7 +40,7 @@ def loss_curves(history: pd.DataFrame, mean_shape: float | None = None, title: s
 
 
 def _recipe_colour(name: str) -> str | None:
-    """The colour that a recipe's nets have in all charts; None for one that is neither."""
+    """The colour that the write-up's and our improved nets have in all charts; None for another name."""
     return IMPROVED if "improved" in name else WRITEUP if "write-up" in name else None
 
 
@@ -84,11 +84,12 @@ def trade_off(curves: dict[str, dict[str, list[float]]], chosen: dict[str, float
 def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
     """Cumulative error distribution of each net: the share of faces (y) whose NME is at most x percent."""
     fig, ax = new_chart(6.4, 4, "NME, % of the distance between the outer eye corners", "share of faces")
-    ax.set_prop_cycle(color=(IMPROVED, *SERIES))
+    colours = {name: MEAN if name.lower().startswith("mean") else _recipe_colour(name) for name in errors}
+    ax.set_prop_cycle(color=[colour for colour in dict.fromkeys((IMPROVED, *SERIES)) if colour not in colours.values()])
     for name, values in errors.items():
-        colour, style = (MEAN, "--") if name.lower().startswith("mean") else (_recipe_colour(name), "-")
         x, y = error_curve(values, limit)
-        ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colour, linestyle=style)
+        ax.plot(x, y, label=f"{name} (mean {np.mean(values):.1f} %)", color=colours[name],
+                linestyle="--" if colours[name] == MEAN else "-")
     ax.set(xlim=(0, limit), ylim=(0, 1))
     legend(ax)
     return fig

@@ -23,15 +23,14 @@ def _show_kernel(ax: Axes, kernel: np.ndarray, limit: float) -> None:
 def filters(weight: np.ndarray, title: str = "") -> Figure:
     """Filters of a convolution, (out, in, k, k): a row an output channel, a column an input channel.
 
-    A layer with one input channel is drawn as one row of filters. One picture holds them all: with axes each
-    a hundred of them take seconds.
+    A layer with one input channel is drawn as one row of filters. All are one picture: a hundred axes would take seconds.
     """
     out_channels, in_channels = weight.shape[:2]
     grid = weight.swapaxes(0, 1) if in_channels == 1 else weight
     rows, columns = grid.shape[:2]
     wide, high = ((min(6, 0.6 * side + 0.4) for side in (columns, rows)) if rows > 1 else (min(8, 0.6 * columns + 0.4), 1.2))
     fig, ax = subplots(wide, high)
-    apart = np.pad(grid, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)              # a gap after each filter
+    apart = np.pad(grid / np.float32(1), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)     # a gap after each
     mosaic = apart.swapaxes(1, 2).reshape(rows * apart.shape[2], -1)[:-1, :-1]
     _show_kernel(ax, mosaic, float(np.abs(weight).max()))
     ax.set_frame_on(False)

@@ -5,6 +5,7 @@ import html
 import os
 import re
 from pathlib import Path
+from textwrap import dedent
 
 from ..folders import LAB_STYLE, NOTEBOOKS, PACKAGE, PROJECT
 
@@ -32,7 +33,7 @@ math[display=block] { display: block math; padding: .3em 0 }
   .jp-RenderedHTMLCommon tr { background: none !important } .jp-RenderedHTMLCommon :is(th, td) { min-width: 5.5em } }
 @media print { .jp-RenderedHTMLCommon pre, pre { white-space: pre-wrap !important; overflow-wrap: anywhere !important } }"""
 _DARK = ":root { --jp-mirror-editor-comment-color: #7fb5b5; --jp-mirror-editor-operator-color: #cf8dff }"
-_GRAPH = re.compile(r"```mermaid\nflowchart TD(.*?)```", re.DOTALL)
+_GRAPH = re.compile(r"```mermaid\n\w+ \w+(.*?)```", re.DOTALL)
 _WORD = re.compile(r"(<mi>(?:cos|sin|log|max|exp|Var)</mi>)(?=<m[ins])")              # a function's name, and what follows it
 
 
@@ -75,7 +76,7 @@ def _as_page(source: Path, changed: float) -> str:
     if source.suffix == ".ipynb":
         notebook = nbformat.read(source, 4)
     else:
-        text = _GRAPH.sub(lambda graph: f"```{graph[1].replace('-->', '→').replace(' &', ',')}```",
+        text = _GRAPH.sub(lambda graph: f"```{dedent(graph[1]).replace('-->', '→').replace(' &', ',')}```",
                           source.read_text(encoding="utf-8"))                           # what draws it would have to be fetched
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
     notebook.metadata.title = source.stem.replace("_", " ")
@@ -94,9 +95,8 @@ def _code() -> str:
 
     code = {path.relative_to(PACKAGE.parent).as_posix(): Highlight2HTML(pygments_lexer="python")(text)
             for path in sorted(PACKAGE.rglob("*.py")) if (text := path.read_text(encoding="utf-8"))}
-    # A link to what is inside of a closed one opens it.
     listed = "".join(f'<details><summary>{name}</summary><div id="{name}">{text}</div></details>'
-                     for name, text in code.items())
+                     for name, text in code.items())                    # a link to what is inside a closed one opens it
     return f'{_BOX}<h2 id="the-code">The code</h2>{listed}</div>'
 
 
