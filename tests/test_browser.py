@@ -175,7 +175,7 @@ def test_the_slider_walks_over_the_answers_of_all_nets(page):
     slider, said = page.locator("#walk-slider"), page.locator("#walk output")
     for k, (name, stage) in enumerate(hero["stages"].items()):
         slider.fill(str(k))
-        expect(said.locator("strong")).to_have_text(f"{stage['error']:.1f} %")
+        expect(said.locator("strong")).to_have_text(f"{stage['error']:.1f} % on this face")
         assert page.evaluate("[...document.querySelectorAll('#hero g[id].on')].map(group => group.id)") == [f"stage-{name}"]
         points = page.locator(f"#stage-{name} .crosses").get_attribute("d")
         assert points.count("M") == len(stage["points"])
