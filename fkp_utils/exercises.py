@@ -105,7 +105,7 @@ def _counted_maps(function: Answer) -> Iterator[set[int]]:
 
 
 def _loops(function: Answer, small: tuple, large: tuple) -> bool:
-    """Whether a line of the function's own module runs twice in a call, or more lines, of whatever code, for a larger case."""
+    """Whether a line of its own module runs twice in a call, a `map` of it is long, or a larger case runs more lines of any."""
     def lines(case):
         ran, before = [], sys.gettrace()
 
@@ -123,7 +123,7 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
         few, many = (min(lines(case), lines(case), key=len) for case in (small, large))     # without garbage collection
     own = [at for at in many if _is_own(function, at[0].f_globals)]
     steps = {frame.f_code: [*dis.get_instructions(frame.f_code)] for frame, _ in own}
-    in_c = len(mapped) > 3 or any(step.argval in _IN_C for code in steps.values() for step in code)    # three: of a shape, say
+    in_c = len(mapped) > 3 or any(step.argval in _IN_C for code in steps.values() for step in code)    # a shape has three
     # A comprehension may do so for x, for y, and, from Python 3.13 on, where it finds no third.
     gather = {code for code in steps if any(step.opname in _GATHERS for step in steps[code])}
     return in_c or len(many) > len(few) or any(n > 1 + 2 * (at[0].f_code in gather) for at, n in Counter(own).items())

@@ -18,7 +18,6 @@ A quarter of an hour to an hour a row on 2 cores.
 import argparse
 import copy
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,9 +155,8 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     train, val = train.first(round(0.9 * count)), val.first(round(0.1 * count))
     if len(train) + len(val) < 0.99 * count:
         raise SystemExit(f"{arguments.generated}: fewer than {count} faces")
-    start = time.perf_counter()
     run = fit(started(chosen, arguments.start), train, val, chosen, BUILD / "checkpoints")
-    minutes = (time.perf_counter() - start) / 60
+    minutes = run.history.seconds.sum() / 60              # those before an interruption, too
     if arguments.average:
         run = averaged(run, arguments.start)
     if arguments.keep:

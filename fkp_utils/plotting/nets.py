@@ -30,7 +30,7 @@ def filters(weight: np.ndarray, title: str = "") -> Figure:
     rows, columns = grid.shape[:2]
     wide, high = ((min(6, 0.6 * side + 0.4) for side in (columns, rows)) if rows > 1 else (min(8, 0.6 * columns + 0.4), 1.2))
     fig, ax = subplots(wide, high)
-    apart = np.pad(grid / np.float32(1), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)     # a gap after each
+    apart = np.pad(grid / np.float32(1), ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)     # floats, for gaps of NaN
     mosaic = apart.swapaxes(1, 2).reshape(rows * apart.shape[2], -1)[:-1, :-1]
     _show_kernel(ax, mosaic, float(np.abs(weight).max()))
     ax.set_frame_on(False)

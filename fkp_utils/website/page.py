@@ -152,7 +152,7 @@ def told(hero: dict) -> list[dict[str, str]]:
 
 
 def headline(measured: dict[int, dict]) -> dict[str, float]:
-    """NME on so many real photos of the mean shape, the write-up's ResNet-18 as repeated here, and the shipped net, twice."""
+    """NME on real photos: mean shape, the write-up's ResNet-18 as repeated here, shipped net, twice; and how many photos."""
     rows = {row["net"]: row["nme"] for part in (3, 5) if part in measured for row in measured[part]["rows"] if "nme" in row}
     wanted = {"mean": "Mean shape in the box", "writeup": "Part 3, write-up", "shipped": _SHIPPED,
               "beside": "The same, on the side of 300-W's labels"}
