@@ -130,7 +130,7 @@ def box_centres(boxes: np.ndarray) -> np.ndarray:
 
 def square_boxes(centres: np.ndarray, sides: np.ndarray) -> np.ndarray:
     """Boxes (N, 4) with these centres (N, 2) and sides (N,); `box_centres` undone."""
-    return np.c_[centres - sides[:, None] / 2 + 0.5, sides, sides]
+    return np.concatenate([centres - sides[:, None] / 2 + 0.5, sides[:, None], sides[:, None]], 1)
 
 
 def box_around(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
@@ -162,7 +162,7 @@ def roll(landmarks: np.ndarray, convention: Convention) -> np.ndarray:
 def rotation(degrees: np.ndarray | float) -> np.ndarray:
     """Matrices (..., 2, 2) that turn (x, y) by `degrees` (...), clockwise on the screen."""
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    return np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)
+    return np.stack([cos, -sin, sin, cos], -1).reshape(*np.shape(degrees), 2, 2)
 
 
 def turned(points: np.ndarray, degrees: np.ndarray, centres: np.ndarray | float = 0.0) -> np.ndarray:

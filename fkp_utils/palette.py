@@ -8,9 +8,10 @@ TRUTH, PREDICTION = "#56b4e9", "#ffa014"         # on faces: sky blue and orange
 LINE, BOX = "#7df9ff", "#ffd43b"                 # drawn on photos: the lines between landmarks, and boxes
 NUMBER = "#ffe066"                               # landmarks' numbers
 
-# Charts, on light and on dark paper. matplotlib draws with the light ones; the page's SVG follows the reader's scheme.
+# Charts, on light and on dark paper. matplotlib draws with the light ones; the page's SVG follows the reader's scheme. Blue and
+# orange are other ones than truth's and prediction's.
 CHART = {"ink": ("#1d2430", "#e4e7ec"), "soft": ("#5b6678", "#a4aebd"), "grid": ("#d5d8d2", "#343c48"),
-         "paper": ("#ffffff", "#14171c"), "blue": ("#0072b2", "#56b4e9"), "orange": ("#c4560a", "#ffa14d"),
+         "paper": ("#ffffff", "#14171c"), "blue": ("#0072b2", "#8fa8ff"), "orange": ("#c4560a", "#f58a66"),
          "green": ("#007a59", "#3ecfa4"), "purple": ("#a24f80", "#e8a6cc")}
 INK, SOFT, GRID, PAPER, BLUE, ORANGE, GREEN, PURPLE = (light for light, dark in CHART.values())
 SERIES = (BLUE, ORANGE, GREEN, PURPLE)

@@ -1105,7 +1105,7 @@ def _run_all(page, lab, notebook):
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
 
-def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
+def test_a_slider_in_jupyterlab_changes_the_picture(lab, page):
     _run_all(page, lab, "1_nose_tip.ipynb")
     picture = page.locator(".widget-image").first
     picture.wait_for(state="attached")
@@ -1117,7 +1117,7 @@ def test_a_slider_in_jupyterlab_changes_the_picture(page, lab):
     assert not any("Traceback" in text for text in page.locator(".jp-OutputArea-output").all_inner_texts())
 
 
-def test_charts_are_dark_in_jupyterlabs_dark_theme_and_photos_are_as_they_were(page, lab):
+def test_charts_are_dark_in_jupyterlabs_dark_theme_and_photos_are_as_they_were(lab, page):
     def seen():
         """Lightness of a chart's corner and of a photo's middle, which is 200 in the file."""
         corner, middle = (np.array(Image.open(io.BytesIO(image.screenshot())).convert("L")) for image in images)
@@ -1138,7 +1138,7 @@ def test_charts_are_dark_in_jupyterlabs_dark_theme_and_photos_are_as_they_were(p
     assert dark[0] < 40 and 165 < dark[1] < 185               # photos only a little dimmed
 
 
-def test_live_training_stops_under_run_all(page, lab):
+def test_live_training_stops_under_run_all(lab, page):
     _run_all(page, lab, "stop.ipynb")
     page.get_by_role("button", name="stop after this epoch").click()
     ended = page.locator(".jp-OutputArea-output", has_text="epochs: ")
@@ -1146,7 +1146,7 @@ def test_live_training_stops_under_run_all(page, lab):
     assert 1 <= int(ended.inner_text().split()[-1]) < 1000
 
 
-def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(page, lab):
+def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(lab, page):
     _run_all(page, lab, "saved.ipynb")
     page.locator(".widget-image").wait_for()
     page.keyboard.press("Control+s")
@@ -1162,7 +1162,7 @@ def test_a_saved_notebook_shows_its_widgets_pictures_when_it_is_opened_again(pag
     assert "model not found" not in output.inner_text()
 
 
-def test_a_photo_above_10_mb_is_read_and_the_next_one_too(page, lab, tmp_path):
+def test_a_photo_above_10_mb_is_read_and_the_next_one_too(lab, page, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (2100, 2100, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     assert (tmp_path / "noise.png").stat().st_size > 12e6

@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[1]
 PACKAGE = PROJECT / "fkp_utils"
 LAYERS = ["folders", "errors", "processors", "command", "files", "marks", "palette", "landmarks", "_torchvision", "metrics",
           "datasets", "augment", "nets", "profiles", "training", "train", "detection", "plotting", "predict",
-          "exercises", "pieces", "sabotage", "morph", "widgets", "kaggle", "website", "course"]
+          "exercises", "pieces", "sabotage", "slips", "morph", "widgets", "kaggle", "website", "course"]
 
 
 def imports(path: Path) -> set[str]:

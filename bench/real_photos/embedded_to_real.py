@@ -1,12 +1,13 @@
 """Synthetic-to-real transfer: landmark nets trained on generated faces alone, scored on real ones.
 
     python bench/real_photos/embedded_to_real.py FOLDER_WITH_REAL_DATA [--generated FOLDER ...] [--faces 600 3000 ...]
-        [--recipe pyramid|lite] [--side 128] [--start WEIGHTS] [--views 30000] [--without WORDS] [--plain] [--average]
-        [--keep FILE]
+        [--recipe pyramid|lite] [--side 128] [--start WEIGHTS [--start-name NAME]] [--views 30000] [--without WORDS]
+        [--plain [--noise]] [--average] [--keep FILE]
 
 `--generated` names folders of faces that `bench/shipped_files/faces/make.py` has made (default: the embedded ones),
-`--without` says what its option of that name left out, `--plain` leaves out the random changes of light, blur and covering
-patches. Each net sees the same number of faces in training, `--views`, however many different ones there are.
+`--without` says what its option of that name left out, `--plain` leaves out the random changes of light, noise, blur and
+covering patches, `--plain --noise` all but the noise. Each net sees the same number of faces in training, `--views`, however
+many different ones there are.
 
 The table in bench/real_photos/embedded_to_real.md gets a row a run: the NME on all 2,208 real training photos, none of which
 was seen, in one look, averaged with the mirror image, without each landmark's mean error, and by region; on the 221 of the
@@ -120,7 +121,7 @@ def together(folders: list[Path], split: str, crop: Crop) -> IBugFaces:
 
 
 def start_of(weights: Path | None) -> str:
-    """What a net starts from, in the table's words: shipped weights by their name, others are `imagenet.py`'s."""
+    """What a net starts from, in the table's words: shipped weights by their name, others are `imagenet.py`'s or named."""
     return "none" if weights is None else weights.stem if weights.name in SHIPPED else "ImageNet"
 
 
@@ -149,8 +150,11 @@ def spoiled(pictures: np.ndarray) -> dict[str, np.ndarray]:
 def measured(arguments: argparse.Namespace, count: int) -> dict:
     """One training: a row of the table."""
     base = recipe("full", arguments.recipe)
+    augment = PLAIN if arguments.plain else AUGMENT
+    if arguments.noise:
+        augment = replace(augment, noise=AUGMENT.noise)
     chosen = replace(base, title=f"{base.net} on {count} generated faces", size=(arguments.side, arguments.side),
-                     augment=PLAIN if arguments.plain else AUGMENT, epochs=max(1, round(arguments.views / count)), ema=0.99)
+                     augment=augment, epochs=max(1, round(arguments.views / count)), ema=0.99)
     train, val = (together(arguments.generated, split, chosen.crop) for split in ("train", "val"))
     train, val = train.first(round(0.9 * count)), val.first(round(0.1 * count))
     if len(train) + len(val) < 0.99 * count:
@@ -169,10 +173,10 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     bad = {name: run.landmarks(torch.from_numpy(pictures[:, None])).numpy()
            for name, pictures in spoiled(np.array(tenth.images)).items()}
     guess = np.repeat(mean_shape(train.landmarks)[None], len(real), 0)
-    without = [*arguments.without, *["augmentation"] * arguments.plain]
+    without = [*arguments.without, *["augmentation but noise" if arguments.noise else "augmentation"] * arguments.plain]
     return {"net": base.net, "side": arguments.side,
-            "start": start_of(arguments.start) + ", averaged with it" * arguments.average, "faces": count,
-            "without": ", ".join(without) or "nothing", "epochs": chosen.epochs,
+            "start": (arguments.start_name or start_of(arguments.start)) + ", averaged with it" * arguments.average,
+            "faces": count, "without": ", ".join(without) or "nothing", "epochs": chosen.epochs,
             "nme": round(float(errors.mean()), 2),
             "validation": round(mean_nme(found[held], real.landmarks[held], real.convention), 2),
             "adapted": round(mean_nme(moved, real.landmarks[held], real.convention), 2),
@@ -211,12 +215,16 @@ def main() -> None:
     parser.add_argument("--recipe", choices=("pyramid", "lite"), default="pyramid")
     parser.add_argument("--side", type=int, default=128, help="of the pictures, in pixels")
     parser.add_argument("--start", type=Path)
+    parser.add_argument("--start-name", help="of what no other option tells, in the table")
     parser.add_argument("--views", type=int, default=30000)
     parser.add_argument("--without", nargs="+", default=[])
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--noise", action="store_true", help="with --plain: but for noise")
     parser.add_argument("--average", action="store_true")
     parser.add_argument("--keep", type=Path)
     arguments = parser.parse_args()
+    if arguments.noise and not arguments.plain:
+        parser.error("--noise is of --plain: without, there is noise, too")
     for count in arguments.faces:
         row = measured(arguments, count)
         known = json.loads(RESULTS.read_text())                       # by now, other runs' rows may be there

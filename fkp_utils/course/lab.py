@@ -62,4 +62,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())                     # sys.exit would join a thread of AnyIO's that may wait for work without end

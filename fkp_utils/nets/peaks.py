@@ -1,9 +1,12 @@
 """Faces out of a finder's maps, which `nets.finder` explains: peaks of the heatmap of centres, each face once."""
 
+import math
+
 import numpy as np
 
 STRIDE, UNIT = 4, 32
 SAME_FACE = 0.5                      # centres nearer than this many sides are one face
+_AROUND = np.indices((3, 3)).reshape(2, 9, 1) - 1                # rows and columns to a place and the eight around it
 
 
 def peaks(maps: np.ndarray, min_confidence: float) -> list[np.ndarray]:
@@ -21,17 +24,27 @@ def peaks(maps: np.ndarray, min_confidence: float) -> list[np.ndarray]:
     """
     found = []
     for logits, *rest in maps:
-        with np.errstate(over="ignore"):
-            heat = 1 / (1 + np.exp(-logits))
-        row, column = np.nonzero(heat >= min_confidence)
-        around = np.pad(heat, 1, constant_values=-1)
-        highest = np.max([around[row + down, column + right] for down in range(3) for right in range(3)], 0)
-        row, column = (places[heat[row, column] == highest] for places in (row, column))
+        places = np.flatnonzero(logits >= _far_below(min_confidence))            # few: the others need no sigmoid
+        row, column = np.unravel_index(places, logits.shape)
+        down, right = (np.array([row, column])[:, None] + _AROUND).clip(0, np.array(logits.shape)[:, None, None] - 1)
+        heat, highest = _sigmoid(logits[row, column]), _sigmoid(logits[down, right].max(0))
+        kept = (heat >= min_confidence) & (heat == highest)
+        row, column, heat = row[kept], column[kept], heat[kept]
         dx, dy, size, cos, sin = (values[row, column] for values in rest)
         x, y = (column + dx + 0.5) * STRIDE - 0.5, (row + dy + 0.5) * STRIDE - 0.5
         side = UNIT * 2 ** size.clip(-3, 6)
-        found.append(np.stack([x, y, side, np.rad2deg(np.arctan2(sin, cos)), heat[row, column]], 1).astype(np.float32))
+        found.append(np.stack([x, y, side, np.rad2deg(np.arctan2(sin, cos)), heat], 1).astype(np.float32))
     return found
+
+
+def _far_below(confidence: float) -> float:
+    """A logit that is less than that of a confidence, from 0 to 1, whatever is rounded."""
+    return -math.inf if confidence <= 0 else math.log(confidence / max(1 - confidence, 0.01)) - 0.1
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-logits))
 
 
 def same_face(faces: np.ndarray, face: np.ndarray) -> np.ndarray:

@@ -104,12 +104,14 @@ def legend(ax: Axes) -> None:
 def for_phones(chart: figure.Figure) -> figure.Figure:
     """A copy of a chart as wide as a phone's screen, its letters as large as before: long labels take several lines."""
     chart = pickle.loads(pickle.dumps(chart))
-    height, across, [ax] = min(chart.get_figheight(), 3.6), 36, chart.axes
+    height, across, [ax] = chart.get_figheight(), 36, chart.axes
     if isinstance(ax.yaxis.get_major_formatter(), StrCategoryFormatter):
         names = [fill(tick.get_text(), 18) for tick in ax.get_yticklabels()]
         ax.set_yticks(ax.get_yticks(), names)
         ax.margins(x=0.35)
         height, across = height + 0.17 * sum(name.count("\n") for name in names), 22
+    else:
+        height = min(height, 3.6)
     chart.set_size_inches(PHONE, height)
     ax.set(xlabel=fill(ax.get_xlabel(), across), ylabel=fill(ax.get_ylabel(), round(9 * height)),
            title=fill(ax.get_title(), across))

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from ..metrics import error_curve
-from ..palette import BLUE, GREEN, GRID, IMPROVED, MEAN, ORANGE, SERIES, SOFT, WRITEUP
+from ..palette import BLUE, GREEN, GRID, IMPROVED, MEAN, ORANGE, PURPLE, SERIES, SOFT, WRITEUP
 from .base import Figure, horizontal_bars, legend, new_chart
 
 
@@ -96,15 +96,18 @@ def error_curves(errors: dict[str, np.ndarray], limit: float = 25.0) -> Figure:
 
 
 def ablation(rows: dict[str, dict], title: str) -> Figure:
-    """What each change does to the validation NME: bars to the right made it worse.
+    """What each change does to the validation NME: bars to the right made it worse, grey ones no more than another seed did.
 
-    rows : {change: {"nme": percent, ...}}, one of them called "reference"
+    rows : {change: {"nme": percent, ...}}, one of them called "reference", and perhaps one "another seed"
     """
     base = rows["reference"]["nme"]
     changes = {name: row["nme"] - base for name, row in rows.items() if name != "reference"}
-    fig, ax = new_chart(7.2, 0.3 * len(changes) + 1.1, f"change of the validation NME in points (reference: {base:.2f} %)",
-                        title=title)
-    horizontal_bars(ax, changes, [ORANGE if change > 0 else GREEN for change in changes.values()], "{:+z.2f}")
+    chance = abs(changes.get("another seed", 0))
+    fig, ax = new_chart(7.2, 0.3 * len(changes) + 1.1,
+                        f"points of validation NME from the reference's {base:.2f} %: left is better", title=title)
+    colours = [SOFT if abs(change) <= chance else ORANGE if change > 0 else BLUE for change in changes.values()]
+    horizontal_bars(ax, changes, colours, "{:+z.2f}")
+    ax.axvspan(-chance, chance, color=GRID, zorder=0)
     ax.axvline(0, color=SOFT, linewidth=1)
     ax.margins(x=0.15)
     ax.tick_params(axis="y", labelsize=8)
@@ -119,7 +122,7 @@ def transfer(curves: dict[str, dict[int, float]], levels: dict[str, float]) -> F
     fig, ax = new_chart(6.4, 4, "generated faces", "NME on real photos, %")
     for name, errors in curves.items():
         ax.plot(list(errors), list(errors.values()), marker="o", markersize=4, label=name)
-    for colour, (name, error) in zip((SOFT, GREEN), levels.items()):
+    for colour, (name, error) in zip((SOFT, GREEN, PURPLE), levels.items()):
         ax.axhline(error, color=colour, linewidth=1.2, linestyle="--", label=name)
     ax.set_xscale("log")
     counts = sorted({count for errors in curves.values() for count in errors})

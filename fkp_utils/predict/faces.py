@@ -12,7 +12,7 @@ from .. import plotting
 from ..datasets.images import read_photo
 from ..detection import SURE, find_faces
 from ..landmarks import Convention, box_corners, mirrored, moved_aside, upright_boxes
-from ..metrics import nme
+from ..metrics import nme, region_errors
 from ..nets.net import Net
 from ..nets.quantised import Quantised
 
@@ -323,8 +323,9 @@ def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> "plotting.Fig
 def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> tuple["plotting.Figure", str]:
     """What a net says of the faces of a photo, and beside it, or below, what the shipped weights say in the same boxes.
 
-    Returns the figure, and a judgement of each face in words: right where its landmarks lie at most `limit` percent of the
-    inter-ocular distance from those of the shipped weights, in the mean. ValueError for a net of other landmarks.
+    Returns the figure, of the part of the photo with faces, and a judgement of each in words: right where its landmarks lie at
+    most `limit` percent of the inter-ocular distance from those of the shipped weights, in the mean; and in which region they
+    are nearest and farthest. ValueError for a net of other landmarks.
     """
     array, shipped = read_photo(photo), landmarks(photo)
     if run.convention != default_net().convention:
@@ -333,8 +334,15 @@ def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> t
         return plotting.photo_figure(array, "no face found"), "no face found"
     own = landmarks(photo, [[*face.box, face.roll] for face in shipped], run)
     theirs, ours = (np.array([face.landmarks for face in faces]) for faces in (shipped, own))
-    apart = nme(ours, theirs, run.convention)
-    together = np.hstack if array.shape[0] > 0.8 * array.shape[1] else np.vstack
-    picture = together([drawn(array, own), drawn(array, shipped)])
-    told = [f"{'right' if a <= limit else 'wrong'} ({a:.1f} %)" for a in apart]
-    return plotting.photo_figure(picture, ""), ", ".join(told)
+    corners, sides = np.split(np.array([face.box for face in shipped]), 2, 1)
+    low, high = (corners - sides / 2).min(0).clip(0).astype(int), (corners + 1.5 * sides).max(0).astype(int)
+    part = array[low[1]:high[1], low[0]:high[0]]
+    together = np.hstack if part.shape[0] > 0.8 * part.shape[1] else np.vstack
+    pictures = [drawn(part, [replace(face, box=face.box - [*low, 0, 0], landmarks=face.landmarks - low) for face in faces])
+                for faces in (own, shipped)]
+    told = []
+    for mine, other in zip(ours, theirs):
+        apart, regions = nme(mine[None], other[None], run.convention)[0], region_errors(mine[None], other[None], run.convention)
+        near, far = (f"{name} {regions[name]:.1f}" for name in (min(regions, key=regions.get), max(regions, key=regions.get)))
+        told.append(f"{'right' if apart <= limit else 'wrong'} ({apart:.1f} %: {near} to {far})")
+    return plotting.photo_figure(together(pictures), ""), ", ".join(told)
