@@ -6,7 +6,7 @@ faces' differences each layer keeps; and ask whose errors are large. Karpathy, "
 
 import copy
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import nn
 from .augment import Augment, to_float
 from .datasets import FaceDataset, IBugFaces, IMMFaces
 from .datasets.images import read_gray
-from .exercises import Verdict
+from .exercises import Verdict, said_of
 from .metrics import mean_shape, nme, point_errors, region_errors
 from .nets.recipe import Recipe
 from .nets.targets import Heatmaps
@@ -127,14 +127,13 @@ class Readings(dict[str, float]):
 
 
 class Patient:
-    """A training that runs and does not do what it should. What is wrong with it? `diagnose` says whether you are right.
+    """A training that runs and does not do what it should. What is wrong with it? `check_diagnosis` says whether you are right.
 
-    recipe, train, val : of the training as it should be; fault : one of `FAULTS`, or none; among : those that it may be
+    recipe, train, val : of the training as it should be; fault : one of `FAULTS`, or none
     """
 
-    def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str = "", checkpoints=None,
-                 among: Collection[str] = tuple(FAULTS)):
-        self._fault, self._checkpoints, self._among = fault, checkpoints, among
+    def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str = "", checkpoints=None):
+        self._fault, self._checkpoints = fault, checkpoints
         self._recipe = replace(recipe, title=f"patient {zlib.crc32(fault.encode()):x}", limit=None)
         self._healthy = train.first(min(len(train), recipe.limit or len(train))), val
         self.train, self.val = (self._made(self._recipe, faces, faces)[3] for faces in self._healthy)     # as it is asked
@@ -205,20 +204,6 @@ class Patient:
         over = np.concatenate([outside(faces) for faces in sets])
         return Readings(said | {"crop leaves the photo": float(far[over].mean()), "crop inside": float(far[~over].mean())})
 
-    def diagnose(self, fault: object) -> Verdict:
-        """Right, or which probe speaks against it."""
-        if not isinstance(fault, str) or not fault.strip("."):
-            return Verdict("not yet: put the name of a fault in place of the dots")
-        fault = fault.strip().lower()
-        if fault not in FAULTS:
-            return Verdict(f"no such fault; there are: {', '.join(self._among)}")
-        if fault == self._fault:
-            return Verdict("right")
-        for probe, here, there in zip(PROBES, FAULTS[self._fault].shows, FAULTS[fault].shows):
-            if here and there and here != there:
-                return Verdict(f"no: look at `{probe}` again. With {fault} it would say: {there}. Does it?")
-        return Verdict("no")
-
 
 def distance(predicted: np.ndarray, faces: FaceDataset) -> float:
     """Mean distance in pixels of landmarks (N, n, 2) from the true ones, of all that are known."""
@@ -254,8 +239,32 @@ def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> Readi
     return seen
 
 
+def drawn(faults: tuple[str, ...], seed: int) -> str:
+    """The fault that a seed hands over; seeds in a row draw all of them, in an order of no meaning."""
+    return faults[np.random.default_rng(0).permutation(len(faults))[seed % len(faults)]]
+
+
 def hand_over(recipe: Recipe, train: FaceDataset, val: FaceDataset, faults: tuple[str, ...], seed: int = 0,
               checkpoints=None) -> Patient:
-    """A training with one of the faults, drawn by `seed`; seeds in a row draw all of them, in an order of no meaning."""
-    order = np.random.default_rng(0).permutation(len(faults))
-    return Patient(recipe, train, val, faults[order[seed % len(faults)]], checkpoints, faults)
+    """A training with that one of the faults which `seed` draws."""
+    return Patient(recipe, train, val, drawn(faults, seed), checkpoints)
+
+
+def diagnosed(said: object, fault: str, among: tuple[str, ...]) -> str:
+    """Right, or which probe speaks against what is said of a training with this fault."""
+    if not isinstance(said, str) or not said.strip("."):
+        return "not yet: put the name of a fault in place of the dots"
+    said = said.strip().lower()
+    if said not in FAULTS:
+        return f"no such fault; there are: {', '.join(among)}"
+    if said == fault:
+        return "right"
+    for probe, here, there in zip(PROBES, FAULTS[fault].shows, FAULTS[said].shows):
+        if here and there and here != there:
+            return f"no: look at `{probe}` again. With {said} it would say: {there}. Does it?"
+    return "no"
+
+
+def check_diagnosis(yours: Callable[[int], object], faults: tuple[str, ...], seed: int = 0) -> Verdict:
+    """your_diagnosis(seed) -> the name of the fault that `hand_over` draws by this seed; nothing is trained."""
+    return said_of(lambda: diagnosed(yours(seed), drawn(faults, seed), faults))

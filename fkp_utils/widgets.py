@@ -143,6 +143,13 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
                  mirror=ipw.Checkbox(True, description="mirror"))
 
 
+class Interrupted(asyncio.CancelledError):
+    """An interrupted kernel's: the cell fails, so that those below do not run, and IPython shows its message alone."""
+
+    def _render_traceback_(self) -> list[str]:
+        return []
+
+
 class LiveTraining(Panel):
     """A training that draws its curves while it runs, with a button that ends it after the current epoch.
 
@@ -194,7 +201,7 @@ class LiveTraining(Panel):
                 await asyncio.sleep(0.05)
         except asyncio.CancelledError:                    # what interrupting the kernel raises here
             self.stop()
-            raise
+            raise Interrupted("the training ends after this epoch; `wait()` gives its result") from None
         return self.wait()
 
     def wait(self) -> Trained:

@@ -13,13 +13,14 @@ import nbformat
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from test_exercises import NOTEBOOKS, _imported
+from test_exercises import NOTEBOOKS, _imported, needed
 from test_project import PROJECT
 from torch.utils.data import DataLoader
 
-from fkp_utils import exercises, pieces
+from fkp_utils import exercises, pieces, sabotage
 from fkp_utils.course import assignment
 from fkp_utils.course.editions import HIDDEN, HOLE, solved, students, teachers
+from fkp_utils.sabotage import FAULTS
 
 EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 TASK = "def your_sum(a, b):                # two numbers\n    ..."
@@ -69,13 +70,22 @@ def test_a_students_edition_has_no_answer_and_all_else(path):
     original = nbformat.read(path, 4)
     release = students(teachers(original))
     left, whole = ("\n".join(cell.source for cell in edition.cells) for edition in (release, original))
-    folded = re.findall(r"<details>\s*<summary>Answer.*?</details>", whole, re.S)
-    beside = re.sub(r"<details>\s*<summary>Answer.*?</details>", "", whole, flags=re.S)
+    folded = re.findall(r"<details.*?</details>", whole, re.S)           # whatever its summary says
+    beside = re.sub(r"<details.*?</details>", "", whole, flags=re.S)
     lines = {line.strip() for text in folded for line in text.splitlines() if len(line.strip()) > 12}
     assert lines and not [line for line in lines if line in left and line not in beside]
-    assert not any(word in left for word in ("<summary>Answer", "BEGIN", "seed=other"))
+    assert not any(word in left for word in ("<details", "<summary", "BEGIN", "seed=other"))
     stubbed = HOLE.sub(r"\1# YOUR CODE HERE\n\1raise NotImplementedError()", beside)
     assert not [line for line in stubbed.splitlines() if line not in left and not re.search(r"\.check_\w+\(", line)]
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if "sabotage" in path.read_text()], ids=lambda path: path.stem)
+def test_a_students_edition_tells_no_seeds_fault(path):
+    """Nor what the probes then show: no text has a seed, or a number, next to a fault's name."""
+    original = nbformat.read(path, 4)
+    told = [re.compile(rf"{fault}\W{{0,5}}(?:\(seed|\|)\W*\d", re.I) for fault in FAULTS]
+    left, whole = ("\n".join(cell.source for cell in book.cells) for book in (students(teachers(original)), original))
+    assert sum(bool(one.search(whole)) for one in told) >= 3 and not any(one.search(left) for one in told)
 
 
 @EACH
@@ -99,8 +109,8 @@ def test_right_passes_each_test_and_its_hidden_part_and_nothing_written_none(pat
 def test_every_check_asks_again_with_other_seeds(path):
     for cell in marked(teachers(nbformat.read(path, 4))):
         if cell.metadata.nbgrader.locked:
-            [call] = re.findall(r"(?:exercises|pieces)\.(check_\w+)\(\w+, seed=other\)", cell.source)
-            check = getattr(exercises, call, None) or getattr(pieces, call)
+            [(module, call)] = re.findall(r"(\w+)\.(check_\w+)\(\w+(?:, FAULTS)?, seed=other\)", cell.source)
+            check = getattr({"exercises": exercises, "pieces": pieces, "sabotage": sabotage}[module], call)
             assert "seed" in inspect.signature(check).parameters
 
 
@@ -117,6 +127,29 @@ def test_a_hidden_test_finds_what_fits_only_the_numbers_that_are_seen():
     exec(HIDDEN.sub("", test), names)
     with pytest.raises(AssertionError, match=r"^wrong"):
         exec(test, names)
+
+
+@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if "sabotage" in path.read_text()], ids=lambda path: path.stem)
+def test_a_diagnosis_of_the_seed_that_is_handed_over_alone_gives_no_point(path):
+    source = teachers(nbformat.read(path, 4))
+    [test] = [cell.source for cell in marked(source) if cell.metadata.nbgrader.grade_id == "test-your_diagnosis"]
+    names = _imported([cell for cell in source.cells if cell.cell_type == "code"])
+    names["your_diagnosis"] = lambda seed: sabotage.drawn(names["FAULTS"], names["SEED"])
+    exec(HIDDEN.sub("", test), names)
+    with pytest.raises(AssertionError, match=r"^no: look at"):
+        exec(test, names)
+
+
+def test_the_teachers_page_says_which_seed_hands_over_which_fault():
+    """In each part all of its faults, the notebook's own seed in bold, and a probe that tells of each."""
+    page = (PROJECT / "notebooks/teachers.md").read_text()
+    rows = re.findall(r"^\| (\d) \| (\**)(\d)\**: ([\w ]+) \| (.*?) \|", page, re.M)
+    for path in NOTEBOOKS[:4]:
+        names = _imported([cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"])
+        faults, seed = names["FAULTS"], names["SEED"]
+        said = [(int(k), fault, bool(bold)) for part, bold, k, fault, _ in rows if part == path.stem[0]]
+        assert said == [(k, sabotage.drawn(faults, k), k == seed) for k in range(len(faults))]
+    assert len(rows) == 13 and all(re.search(f"`({'|'.join(sabotage.PROBES)})`", row[4]) for row in rows)
 
 
 @EACH
@@ -256,11 +289,10 @@ def test_make_clean_leaves_a_course_that_may_have_submissions(tmp_path):
 
 
 def _short(path):
-    """A notebook's imports and exercises alone, which take seconds."""
+    """A notebook's imports, SEED, FAULTS and exercises alone, which take seconds."""
     notebook = nbformat.read(path, 4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    imports = [node for cell in code[2:] for node in ast.parse(re.sub(r"(?m)^%.*", "", cell.source)).body
-               if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = [node for cell in code[2:] for node in needed(cell)]
     cells = [cell for cell in notebook.cells if HOLE.search(cell.source) or "<summary>" in cell.source
              or re.match(r"\w+\.check_", cell.source)]
     notebook.cells = [code[0], new_code_cell("\n".join(map(ast.unparse, imports))), *cells]

@@ -888,12 +888,17 @@ def _plain(cell):
     return "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
 
 
+def needed(cell):
+    """A cell's import statements, and the SEED and the FAULTS of a training that is handed over."""
+    return [node for node in ast.parse(_plain(cell)).body
+            if isinstance(node, ast.Import | ast.ImportFrom) or ast.unparse(node).startswith(("SEED = ", "FAULTS = "))]
+
+
 def _imported(cells):
-    """What the import statements of some cells give; nothing else of them runs."""
+    """What the import statements of some cells give, and what else is `needed`; nothing else of them runs."""
     names = {"__name__": "__main__"}
     for cell in cells:
-        body = [node for node in ast.parse(_plain(cell)).body if isinstance(node, ast.Import | ast.ImportFrom)]
-        exec(compile(ast.Module(body, []), "imports", "exec"), names)
+        exec(compile(ast.Module(needed(cell), []), "imports", "exec"), names)
     return names
 
 
@@ -914,7 +919,7 @@ def _exercises(path):
     cells = nbformat.read(path, 4).cells
     at_the_end = iter(_blocks(_parts(path)[2]))
     for cell, check, below in zip(cells, cells[1:], cells[2:]):
-        if check.cell_type == "code" and check.source.startswith(("exercises.check_", "pieces.check_")):
+        if check.cell_type == "code" and check.source.startswith(("exercises.check_", "pieces.check_", "sabotage.check_")):
             if below.source.startswith("<details><summary>Answer</summary>"):
                 [block] = _blocks(below.source)
             else:

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from test_project import PROJECT
 from torch import nn
+from toy import raises
 
 from fkp_utils import pieces, sabotage
 from fkp_utils.augment import Augment
@@ -40,23 +41,42 @@ def few(toy):
 
 def test_seeds_in_a_row_draw_all_faults_and_each_always_the_same(few):
     names = ("targets in pixels", "collapsed initial weights", "validation persons in training")
-    drawn = [sabotage.hand_over(*few, names, seed) for seed in (4, 5, 6)]
-    assert {next(name for name in names if patient.diagnose(name) == "right") for patient in drawn} == set(names)
-    assert sabotage.hand_over(*few, names, 5).baseline() == drawn[1].baseline()
+    assert {sabotage.drawn(names, seed) for seed in (4, 5, 6)} == set(names)
+    patients = [sabotage.hand_over(*few, names, 5), Patient(*few, sabotage.drawn(names, 5))]
+    assert patients[0].baseline() == patients[1].baseline()
 
 
-def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(few):
-    patient = Patient(*few, "collapsed initial weights")
-    assert patient.diagnose("collapsed initial weights") == "right"
-    assert patient.diagnose("targets in pixels") == (
+@pytest.fixture
+def said():
+    """What `check_diagnosis` says of a name, or of what an answer returns or raises, for a training with one fault."""
+    def of(fault, name):
+        return sabotage.check_diagnosis(name if callable(name) else lambda seed: name, (fault, "targets in pixels"), seed=0)
+    return of
+
+
+def test_a_wrong_diagnosis_is_told_which_probe_speaks_against_it(said):
+    assert sabotage.drawn(("a", "b"), 0) == "a"               # so that the first of two is asked for
+    collapsed, leaked = "collapsed initial weights", "validation persons in training"
+    assert said(collapsed, collapsed) == "right"
+    assert said(collapsed, "targets in pixels") == (
         "no: look at `spread` again. With targets in pixels it would say: "
         "each layer keeps as much of the spread as in any fresh net of its kind. Does it?")
-    assert "look at `spread`" in patient.diagnose("validation persons in training")
-    assert Patient(*few, "validation persons in training").diagnose("targets in pixels") == (
+    assert "look at `spread`" in said(collapsed, leaked)
+    assert said(leaked, "targets in pixels") == (
         "no: look at `baseline` again. With targets in pixels it would say: about as far off as the mean shape. Does it?")
-    assert all(patient.diagnose(nothing).startswith("not yet") for nothing in (..., "...", "", None))
-    assert patient.diagnose("bad luck").startswith("no such fault; there are: targets in pixels, collapsed")
-    assert patient.diagnose(" Targets in pixels") == patient.diagnose("targets in pixels")
+    assert all(said(leaked, nothing).startswith("not yet") for nothing in (..., "...", "", None, raises(NotImplementedError)))
+    assert said(leaked, "bad luck") == "no such fault; there are: validation persons in training, targets in pixels"
+    assert said(leaked, " Targets in pixels") == said(leaked, "targets in pixels")
+    assert said(leaked, raises(KeyError)).startswith("wrong: it raises KeyError")
+    assert said(leaked, {1: leaked}.__getitem__).startswith("wrong: it raises KeyError")
+
+
+def test_a_diagnosis_is_asked_for_by_its_seed():
+    names = ("targets in pixels", "collapsed initial weights", "validation persons in training")
+    for seed in range(6):
+        said = [sabotage.check_diagnosis(lambda seed: names[k], names, seed) for k in range(3)]         # noqa: B023
+        assert said.count("right") == 1 and said.index("right") == names.index(sabotage.drawn(names, seed))
+    assert all(sabotage.check_diagnosis(lambda seed: sabotage.drawn(names, seed), names, seed) == "right" for seed in range(6))
 
 
 def test_nothing_that_is_handed_over_is_changed(few):
@@ -142,16 +162,15 @@ def test_spread_is_the_deviation_over_faces_by_numpy(toy):
     assert sabotage.layer_spread(net, faces) == {"0": pytest.approx(answers.std(0, ddof=1).mean(), rel=1e-4)}
 
 
-@pytest.mark.parametrize("name, count", [("1_nose_tip", 3), ("3_larger_dataset", 4), ("4_heatmaps", 3)])
-def test_the_seeds_that_a_notebook_prints_draw_the_faults_beside_them(name, count, monkeypatch):
-    monkeypatch.setattr(sabotage, "Patient", lambda recipe, train, val, fault, checkpoints, among: fault)
+@pytest.mark.parametrize("name, count", [("1_nose_tip", 3), ("2_full_face", 3), ("3_larger_dataset", 4), ("4_heatmaps", 3)])
+def test_the_seeds_that_a_notebook_prints_draw_the_faults_beside_them(name, count):
     cells = nbformat.read(PROJECT / f"notebooks/{name}.ipynb", 4).cells
     [made] = [cell.source for cell in cells if "sabotage.hand_over(" in cell.source]
-    faults = ast.literal_eval(re.search(r"^faults = (\(.*?\))", made, re.M)[1])
+    faults = ast.literal_eval(re.search(r"^FAULTS = (\(.*?\))", made, re.M)[1])
     [told] = [cell.source for cell in cells if cell.source.startswith("<details>") and "(seed " in cell.source]
     seeds = {(fault.lower(), int(seed)) for fault, seed in re.findall(r"([A-Za-z][\w ]+)\** \(seed (\d)\)", told)}
     assert len(seeds) == count == len(faults)
-    assert seeds == {(sabotage.hand_over(None, None, None, faults, seed), seed) for _, seed in seeds}
+    assert seeds == {(sabotage.drawn(faults, seed), seed) for _, seed in seeds}
 
 
 @pytest.fixture(scope="module")

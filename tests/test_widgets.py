@@ -3,6 +3,9 @@
 import asyncio
 import base64
 import io
+import os
+import signal
+import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -14,6 +17,7 @@ import pandas as pd
 import pytest
 import torch
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from PIL import Image
 from toy import ToyFaces
 
@@ -263,10 +267,37 @@ def test_interrupting_finished_ends_the_training():
         waiting = asyncio.create_task(live.finished())
         await asyncio.sleep(0.2)
         waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(asyncio.CancelledError, match="ends after this epoch") as stopped:
             await waiting
+        assert stopped.value._render_traceback_() == []
         return live.wait()
     assert len(asyncio.run(interrupted()).history) < 100_000
+
+
+@pytest.mark.training
+def test_an_interrupted_cell_has_no_traceback_and_those_below_do_not_run(tmp_path):
+    """In a kernel, as JupyterLab interrupts it: the error is one line, and the result can be had afterwards."""
+    cells = [f"import sys; sys.path[:0] = {[str(Path(__file__).parents[1]), str(Path(__file__).parent)]}", """
+from test_widgets import TOY, ToyFaces, new_model, replace
+from fkp_utils import widgets
+live = widgets.LiveTraining(new_model(TOY), ToyFaces(8), ToyFaces(4), replace(TOY, epochs=100_000))""",
+             "print('waiting', flush=True)\nrun = await live.finished()", "print('below')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+
+    class Interrupting(NotebookClient):
+        def process_message(self, message, cell, index):
+            if message["content"].get("text") == "waiting\n":
+                threading.Timer(1, lambda: os.kill(self.km.provisioner.pid, signal.SIGINT)).start()
+            return super().process_message(message, cell, index)
+
+    with pytest.raises(CellExecutionError):
+        Interrupting(notebook, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
+    *_, waiting, below = notebook.cells
+    printed, error = waiting.outputs
+    assert printed.text == "waiting\n" and not below.outputs and below.execution_count is None
+    assert error.output_type == "error" and error.traceback == []
+    assert error.ename == "Interrupted" and "wait()" in error.evalue
 
 
 def test_layer_explorer(wild):

@@ -60,7 +60,8 @@ def solved(cell: str, answer: str) -> str:
 @cache
 def _seeded() -> set[str]:
     """Names of the checks that take a seed; read, not imported, since PyTorch takes seconds to load."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in [PACKAGE / "exercises.py", *PACKAGE.glob("pieces/*.py")]]
+    files = [PACKAGE / "exercises.py", PACKAGE / "sabotage.py", *PACKAGE.glob("pieces/*.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
     return {node.name for tree in trees for node in tree.body
             if isinstance(node, ast.FunctionDef) and "seed" in [word.arg for word in node.args.args]}
 
