@@ -14,7 +14,7 @@ from ..augment import to_float
 from ..datasets import Crop, FaceDataset, registered
 from ..landmarks import Convention, moved_aside
 from .finder import Faces
-from .models import he_init, make_net
+from .models import NETS, he_init
 from .recipe import Recipe
 from .targets import Heatmaps, Target
 from .threads import adapt_threads, one_thread_each, threads_apart
@@ -59,7 +59,7 @@ def new_model(recipe: Recipe) -> nn.Module:
     """
     torch.manual_seed(recipe.seed)
     with torch.device("cpu"):
-        net = make_net(recipe.net, recipe.width, registered(recipe.data).convention.size)
+        net = NETS[recipe.net](recipe.width, registered(recipe.data).convention.size)
         return he_init(net) if recipe.he_init else net
 
 
