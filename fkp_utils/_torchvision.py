@@ -3,20 +3,18 @@
 torchvision's wheel on PyPI carries operators compiled for CUDA. Beside a CPU-only PyTorch they do
 not load, and `import torchvision` then fails with "operator torchvision::nms does not exist",
 because it registers helpers for operators nobody has declared. Declaring their schemas first is
-enough: the models, transforms and datasets are plain Python. Every module of the project takes
+enough: the models are plain Python. Every module of the project takes
 torchvision from here.
 """
 
 import torch
 
 try:
-    import torchvision
+    from torchvision import models
 except RuntimeError:
     _library = torch.library.Library("torchvision", "FRAGMENT")
     for _name in ("nms", "qnms"):
         _library.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    import torchvision
+    from torchvision import models
 
-from torchvision import models, tv_tensors
-
-__all__ = ["models", "torchvision", "tv_tensors"]
+__all__ = ["models"]

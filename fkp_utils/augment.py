@@ -19,22 +19,13 @@ def to_float(images: torch.Tensor) -> torch.Tensor:
 
 def warp(images: torch.Tensor, landmarks: torch.Tensor, matrix: torch.Tensor, shift: torch.Tensor,
          size: tuple[int, int] | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-    """Apply one linear map a face about the picture's centre, then a shift.
+    """Apply one linear map a face, `matrix` (b, 2, 2), about the picture's centre, then a `shift` (b, 2).
 
     A landmark p goes to `matrix @ (p - centre) + new centre + shift`, and every pixel with it, so
-    that landmarks stay on their features exactly. Pixel centres are integers.
+    that landmarks stay on their features exactly. Pixel centres are integers; the shift is in pixels of the result.
 
-    Parameters
-    ----------
-    images : float (b, c, h, w)
-    landmarks : float (b, n, 2), (x, y) pixels
-    matrix : float (b, 2, 2)
-    shift : float (b, 2), pixels of the result
-    size : (height, width) of the result; default that of the images
-
-    Returns
-    -------
-    images (b, c, *size), landmarks (b, n, 2)
+    images : float (b, c, h, w); landmarks : float (b, n, 2), (x, y) pixels; size : (height, width) of the result, default that
+    of the images -> images (b, c, *size), landmarks (b, n, 2)
     """
     h, w = images.shape[-2:]
     new_h, new_w = size or (h, w)

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import BusyError, DatasetError
@@ -34,11 +35,9 @@ def _open_streams() -> None:
 def whole(least: int, most: int) -> Callable[[str], int]:
     """An argparse type: whole numbers from `least` to `most`."""
     def number(text: str) -> int:
-        try:
+        with suppress(ValueError):
             if least <= (value := int(text)) <= most:
                 return value
-        except ValueError:
-            pass
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
     return number
 

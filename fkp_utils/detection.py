@@ -34,11 +34,7 @@ MIN_COARSE_SIDE = 16                     # of any face, pixels there, except at 
 SURE = 0.5                               # of a face that is nearly upright: then the smallest size is not looked at turned
 UPRIGHT = 45                             # degrees, at most, that such a face is turned
 LEAST, BESIDE_SURE = 0.2, 0.4            # confidences, lower than where the finder is alone: the landmark net judges, too
-
-
-@cache
-def _default() -> Quantised:
-    return Quantised(QUANTISED)
+loaded = cache(Quantised)                # a net that comes with the project, by its file's name
 
 
 def search_levels(width: int, height: int) -> list[float]:
@@ -62,12 +58,10 @@ def find_faces(photo: np.ndarray | Image.Image, finder: Net | None = None, min_c
     levels : longer sides at which the photo is searched, at the first also turned (default: `search_levels`)
     fast : leave out larger sizes where a smaller one has shown a face: small faces beside a large one are not looked for
 
-    Returns
-    -------
-    float64 (k, 6), (left, top, width, height, roll, confidence): boxes in pixels of the photo, as dlib's detector draws them
-    around an upright face, turned about their centres by the roll in degrees, clockwise on the screen.
+    Returns float64 (k, 6), (left, top, width, height, roll, confidence): boxes in pixels of the photo, as dlib's detector draws
+    them around an upright face, turned about their centres by the roll in degrees, clockwise on the screen.
     """
-    run: Net = finder or _default()
+    run: Net = finder or loaded(QUANTISED)
     grey = photo if isinstance(photo, Image.Image) else Image.fromarray(photo).convert("L")
     least = LEAST if min_confidence is None else min_confidence
     found: list[np.ndarray] = []

@@ -112,7 +112,7 @@ def write(pictures: np.ndarray, path: Path, seconds: float = 0.06) -> None:
                        **mark(path.suffix, {}))
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> None:
     photos = predict.photos_named([str(options.mean)]) if options.mean else options.photos
     if any(options.out.exists() and options.out.samefile(path) for path in photos if Path(path).exists()):
         raise ValueError(f"{options.out}: is one of the photos; name another file for the result")
@@ -123,7 +123,7 @@ def _run(options: argparse.Namespace) -> int:
         names = " turned into ".join(Path(path).name for path in options.photos)
         megabytes = options.out.stat().st_size / 1e6
         print(f"{options.out}: {names} and back, {options.size}x{options.size} pixels, {megabytes:.1f} MB")
-        return 0
+        return
     faces = []
     for path in tqdm(photos, "finding faces", disable=None):
         try:
@@ -134,7 +134,6 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"{options.mean}: no photo with a face")
     write(to_bytes(mean_face(faces))[None], options.out)
     print(f"{options.out}: the mean of {command.counted(len(faces), 'face')}")
-    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

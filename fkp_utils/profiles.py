@@ -14,8 +14,7 @@ _WRITEUP_AUGMENT = Augment(rotate=15, shift=0.05, scale=0.05, brightness=0.1, co
 _MIRRORED = replace(_WRITEUP_AUGMENT, flip=0.5)
 _STRONG = Augment(rotate=15, shift=0.08, scale=0.1, flip=0.5, brightness=0.15, contrast=0.3)
 
-_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4, data="imm_nose",
-               channels_last=True)
+_nose = Recipe("Part 1, write-up", "NoseNet", (60, 80), epochs=25, batch=1, lr=1e-4, data="imm_nose", channels_last=True)
 _face = Recipe("Part 2, write-up", "FaceNet", (180, 240), epochs=25, batch=1, lr=1e-3, data="imm",
                augment=_WRITEUP_AUGMENT, channels_last=True, bf16=True)
 _WILD = Augment(rotate=30, shift=0.08, scale=0.15, flip=0.5, brightness=0.2, contrast=0.4, gamma=0.7, noise=0.05, blur=0.25,
@@ -44,13 +43,11 @@ FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
     "nose_batch": replace(_nose, title="Part 1, batches of 16", batch=16),
-    "nose_improved": Recipe("Part 1, improved", "NoseNet", (60, 80), epochs=250, batch=16, lr=3e-3, data="imm_nose",
-                            target="centred", schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG,
-                            channels_last=True),
+    "nose_improved": replace(_nose, title="Part 1, improved", epochs=250, batch=16, lr=3e-3, target="centred",
+                             schedule="cosine", loss="smooth_l1", ema=0.99, augment=_STRONG),
     "face": _face,
-    "face_improved": Recipe("Part 2, improved", "FaceNet", (180, 240), epochs=80, batch=2, lr=7e-4, data="imm",
-                            target="centred", schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995,
-                            augment=_STRONG, channels_last=True, bf16=True),
+    "face_improved": replace(_face, title="Part 2, improved", epochs=80, batch=2, lr=7e-4, target="centred",
+                             schedule="cosine", loss="smooth_l1", he_init=True, ema=0.995, augment=_STRONG),
     "resnet": _resnet,
     "resnet_improved": replace(_resnet, title="Part 3, improved", size=(128, 128), epochs=30, batch=32, target="centred",
                                loss="smooth_l1", schedule="cosine", weight_decay=0.05, ema=0.998, augment=_WILD, margin=1.4,
@@ -84,9 +81,7 @@ FULL = {
 
 QUICK = {
     **FULL,
-    "nose_slow": replace(FULL["nose_slow"], epochs=10),
-    "nose": replace(_nose, epochs=10),
-    "nose_batch": replace(FULL["nose_batch"], epochs=10),
+    **{name: replace(FULL[name], epochs=10) for name in ("nose_slow", "nose", "nose_batch")},
     "nose_improved": replace(FULL["nose_improved"], epochs=40),
     # Six epochs from PyTorch's own initial weights do not reach the mean face.
     "face": replace(_face, epochs=6, he_init=True),

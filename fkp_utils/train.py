@@ -71,11 +71,10 @@ def record(path: Path, profile: str, rows: list[dict]) -> None:
         write_json(path, {**table, "rows": list(kept.values())})
 
 
-def described(profile: str) -> str:
-    """A profile's recipes, one a line: name, title, net, height x width of its pictures, epochs."""
-    rows = [(name, f"{row.title}: {row.net}, pictures of {row.size[0]}x{row.size[1]}, {row.epochs} epochs of {row.data}")
-            for name, row in PROFILES[profile].items()]
-    return "\n".join(f"{name:16}{words}" for name, words in rows)
+def described() -> str:
+    """The recipes as profile full has them, one a line: name, title, net, height x width of its pictures, epochs."""
+    return "\n".join(f"{name:16}{row.title}: {row.net}, pictures of {row.size[0]}x{row.size[1]}, "
+                     f"{row.epochs} epochs of {row.data}" for name, row in FULL.items())
 
 
 def told(title: str, effort: dict, best: int, found: dict[str, float], baseline: dict[str, float]) -> str:
@@ -88,14 +87,14 @@ def told(title: str, effort: dict, best: int, found: dict[str, float], baseline:
     return f"{title}: {ours} on the validation faces, the mean shape {mean}; {took}, the best was number {best}."
 
 
-def _train(chosen: Recipe, options: argparse.Namespace) -> int:
+def _train(chosen: Recipe, options: argparse.Namespace) -> None:
     if options.record:
         record(options.record, options.profile, [])           # what is wrong with it is said before hours of training
     model = started(chosen, options.start)
     train, val = faces_for(chosen, data_root(options.data))
     run = fit(model, train, val, chosen, options.checkpoints)
     if distributed.rank() > 0:                            # only rank 0 reports
-        return 0
+        return
     predicted = run.predict(val)
     found = val.scores(predicted)
     baseline = val.scores(np.repeat(mean_shape(train.landmarks)[None], len(val), 0))
@@ -116,15 +115,6 @@ def _train(chosen: Recipe, options: argparse.Namespace) -> int:
     # For people, beside what programs read.
     kept = [] if options.out else ["the weights were not written: --out FILE.safetensors does"]
     print(*kept, told(chosen.title, effort, run.best_epoch, found, baseline), sep="\n", file=sys.stderr)
-    return 0
-
-
-class _List(argparse.Action):
-    """Ends the command with a list of recipes, as --help ends it."""
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        print(described("full"))
-        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -132,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = command.parser("train", __doc__, "--list", "nose --profile smoke --out nose.safetensors",
                             "pyramid_large --data data --start pyramid.safetensors --out large.safetensors")
     parser.add_argument("recipe", metavar="RECIPE", choices=sorted(FULL), help="what to train; --list describes them")
-    parser.add_argument("--list", action=_List, nargs=0, help="describe the recipes as --profile full has them, and end")
+    parser.add_argument("--list", action="version", version=described(),            # prints it, and ends as --help does
+                        help="describe the recipes as --profile full has them, and end")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="full",
                         help="how long and how large: smoke takes two epochs, to try it (default: %(default)s)")
     parser.add_argument("--data", metavar="FOLDER",
@@ -156,10 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.batch:
         chosen = replace(chosen, batch=options.batch, lr=chosen.lr * math.sqrt(options.batch / chosen.batch))
 
-    def job() -> int:
+    def job() -> None:
         try:
             with distributed.joined():
-                return _train(chosen, options)
+                _train(chosen, options)
         except ConnectionError as error:
             raise type(error)(f"{error}; {_AGAIN}") from error
     return command.run("train", job, f"interrupted; {_AGAIN}")

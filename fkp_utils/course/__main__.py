@@ -97,8 +97,7 @@ def _do(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = command.parser("course", __doc__, "figures", "lab", "serve", "figures --profile full --data data")
-    targets = parser.add_subparsers(dest="target", required=True, metavar="TARGET", help="what to do:",
-                                    parser_class=argparse.ArgumentParser)
+    targets = parser.add_subparsers(dest="target", required=True, metavar="TARGET", help="what to do:")
     each = {}
     for name, about in ABOUT.items():
         line = command.parser(f"course {name}", f"{about[0].upper()}{about[1:]}.", *_EXAMPLES.get(name, ("",)))

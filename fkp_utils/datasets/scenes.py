@@ -75,19 +75,11 @@ def _unlabelled(faces: IBugFaces) -> list[tuple[np.ndarray, bool]]:
 class Scenes(FaceDataset):
     """Scenes of 0 to 16 faces. `landmarks` (N, 33, 2) are the points of `SCENE`, NaN where there is no further face.
 
-    Parameters
-    ----------
-    root, split : faces of iBUG's format, as `IBugFaces` takes them
-    size : (height, width) of the scenes
-    count : how many scenes (default: three for each face)
+    root, split : faces of iBUG's format, as `IBugFaces` takes them; size : (height, width) of the scenes; count : how many
+    (default: three for each face to train on, one for each of the others)
     """
 
     convention = SCENE
-
-    @classmethod
-    def open(cls, root, split, size, crop):
-        """Scenes of `size` made of a split's faces."""
-        return cls(root, split, size)
 
     def __init__(self, root, split="train", size=(256, 256), count: int | None = None, seed: int = 0):
         self.faces, self.scene_size, self.seed = IBugFaces(root, split, CUT), size, [seed, split == "train"]

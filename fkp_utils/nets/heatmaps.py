@@ -16,21 +16,14 @@ KERNEL = 15
 
 def gaussian_heatmaps(landmarks: torch.Tensor, size: tuple[int, int], sigma: float = 5.0,
                       scale: float | None = None, reach: float = 0.0) -> torch.Tensor:
-    """One heatmap a landmark.
+    """One heatmap a landmark: float (b, n, 2), (x, y) pixels -> float (b, n, h, w) of `size` (h, w).
 
     A Gaussian is the product of a column and a row, so that nothing is convolved.
 
-    Parameters
-    ----------
-    landmarks : float (b, n, 2), (x, y) pixels
-    size : (height, width) of the heatmaps
     sigma : of the Gaussian, in pixels; the kernel ends 7.5 pixels from the landmark
     scale : height of the peak; None for that of a kernel whose weights add up to one
-    reach : how many pixels outside of the picture a landmark may lie
-
-    Returns
-    -------
-    float (b, n, h, w). Of a landmark further outside: all zeros; of an unknown one (NaN): NaN.
+    reach : how many pixels outside of the picture a landmark may lie; of one further outside: all zeros; of an unknown one
+        (NaN): NaN
     """
     h, w = size
     steps = torch.arange(-(KERNEL // 2), KERNEL // 2 + 1, device=landmarks.device, dtype=landmarks.dtype)

@@ -291,19 +291,12 @@ def he_init(model: nn.Module) -> nn.Module:
     return model
 
 
-NETS: dict[str, Callable[[int, int], nn.Module]] = {         # class: (width, landmarks) -> net
+# Class: (width, landmarks) -> net; the width is the number of features of those that come in several widths.
+NETS: dict[str, Callable[[int, int], nn.Module]] = {
     "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
     "ResNet": lambda width, n: keypoint_resnet18(n), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
     "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "HeatmapLite": lambda width, n: HeatmapLite(n, width),
     "HeatmapLite2": lambda width, n: HeatmapLite2(n, width), "FinderNet": lambda width, n: FinderNet(width)}
-
-
-def make_net(name: str, width: int, n_landmarks: int) -> nn.Module:
-    """A fresh net by its class's name; `width` is the number of features of those that come in several widths."""
-    try:
-        return NETS[name](width, n_landmarks)
-    except KeyError:
-        raise ValueError(f"no net {name!r}; there are {', '.join(NETS)}") from None
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -6,8 +6,7 @@ from ..augment import Augment
 from ..datasets.crop import Crop
 from .models import NETS
 
-LOSSES = {"coordinates": ("mse", "smooth_l1", "wing"), "pixels": ("mse", "smooth_l1", "wing"),
-          "centred": ("mse", "smooth_l1", "wing"),
+LOSSES = {**dict.fromkeys(("coordinates", "pixels", "centred"), ("mse", "smooth_l1", "wing")),
           "heatmaps": ("mse", "adaptive_wing", "cross_entropy"), "faces": ("focal",)}
 SCHEDULES = ("constant", "cosine")
 # Least and greatest value of what a net's size follows from, so that a weights file cannot ask for absurd amounts of memory.

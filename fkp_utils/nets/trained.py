@@ -14,7 +14,7 @@ from ..augment import to_float
 from ..datasets import Crop, FaceDataset, registered
 from ..landmarks import Convention, moved_aside
 from .finder import Faces
-from .models import he_init, make_net
+from .models import NETS, he_init
 from .recipe import Recipe
 from .targets import Heatmaps, Target
 from .threads import adapt_threads, one_thread_each, threads_apart
@@ -39,16 +39,11 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
-def in_bf16(recipe: Recipe, device: torch.device) -> bool:
-    """Whether a recipe's nets compute in bfloat16 on a device."""
-    return recipe.bf16 and has_bf16(device)
-
-
 def forward(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Logits in float32 for float images (b, 1, h, w), in the recipe's layout and precision."""
     if recipe.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=in_bf16(recipe, images.device)):
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.bf16 and has_bf16(images.device)):
         return model(images).float()
 
 
@@ -64,7 +59,7 @@ def new_model(recipe: Recipe) -> nn.Module:
     """
     torch.manual_seed(recipe.seed)
     with torch.device("cpu"):
-        net = make_net(recipe.net, recipe.width, registered(recipe.data).convention.size)
+        net = NETS[recipe.net](recipe.width, registered(recipe.data).convention.size)
         return he_init(net) if recipe.he_init else net
 
 

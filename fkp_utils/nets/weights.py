@@ -16,7 +16,7 @@ from ..augment import Augment
 from ..datasets import registered
 from ..files import replacing
 from ..landmarks import Convention
-from .models import make_net
+from .models import NETS
 from .recipe import Recipe
 from .shipped import check_sha256, find_weights, known_sha256, sha256
 from .targets import Coordinates, make_target
@@ -75,7 +75,7 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
         mean = tensors.pop("target.mean", torch.zeros(1, 2, device="cpu")).float()
         target = make_target(recipe, mean[None])
         with torch.device("meta"):                            # layers without memory: the file's tensors become the weights
-            model = make_net(recipe.net, recipe.width, convention.size).eval()
+            model = NETS[recipe.net](recipe.width, convention.size).eval()
         whole = {name.removeprefix("model."): value.float() if value.is_floating_point() else value
                  for name, value in tensors.items()}
         model.load_state_dict(whole, assign=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from .. import plotting
 from ..datasets.images import read_photo
-from ..detection import SURE, find_faces
+from ..detection import SURE, find_faces, loaded
 from ..landmarks import Convention, box_corners, mirrored, moved_aside, upright_boxes
 from ..metrics import nme, region_errors
 from ..nets.net import Net
@@ -56,12 +55,9 @@ class Face:
         return hash(self._numbers())
 
 
-_loaded = cache(Quantised)
-
-
 def default_net(fast: bool = False) -> Quantised:
     """The net that comes with the project, or the faster one, loaded once."""
-    return _loaded(QUANTISED_SMALL if fast else QUANTISED)
+    return loaded(QUANTISED_SMALL if fast else QUANTISED)
 
 
 def check_reads_faces(run: Net) -> None:
@@ -75,20 +71,11 @@ def check_reads_faces(run: Net) -> None:
 
 
 def both_ways(run: Net, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks of crops, the mean of what the net says of each and of its mirror image.
+    """Landmarks of crops, uint8 (N, s, s), float64 (N, n, 2), the mean of what the net says of each and of its mirror image.
 
     Of a picture's mirror image it says the mirrored landmarks, whatever side the labels have that the net learned from
-    (`augment.flip`); `on_labels_side` moves them there.
-
-    Parameters
-    ----------
-    run : trained net
-    crops : uint8 (N, s, s)
-
-    Returns
-    -------
-    landmarks float64 (N, n, 2) in pixels of the crops, and the confidence (N,) from 0 to 1: how well the two
-    answers agree. 1 means exactly; 1/e, that they lie a tenth of the inter-ocular distance apart.
+    (`augment.flip`); `on_labels_side` moves them there. Also the confidence (N,) from 0 to 1, how well the two answers agree:
+    1 means exactly; 1/e, that they lie a tenth of the inter-ocular distance apart.
     """
     looks = np.concatenate([crops, crops[..., ::-1]])[:, None]
     parts = min(len(looks), -(-looks.size // PIXELS_AT_ONCE))

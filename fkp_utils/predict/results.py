@@ -23,11 +23,7 @@ from .faces import Face, drawn
 class Result:
     """A photo's results, PLACE.landmarks.jpg and .json; both say which photo they are of, by path and content, and how made.
 
-    Parameters
-    ----------
-    photo : file
-    place : path of the results without their ending
-    how : what the answer depends on besides the photo: plain values
+    place : path of the results without their ending; how : what the answer depends on besides the photo: plain values
     """
 
     def __init__(self, photo: Path, place: Path, how: dict):

@@ -37,13 +37,9 @@ from .schedule import ema_decay, learning_rate
 
 
 class Trainer:
-    """A net in training: the weights and their moving average, the optimizer, the target, and the faces.
+    """A net in training: the weights and their moving average, the optimizer, the target, and the faces with landmarks.
 
-    Parameters
-    ----------
-    model : net whose outputs fit the recipe's target; trained in place
-    train, val : faces with landmarks
-    device : default the GPU if there is one
+    model : net whose outputs fit the recipe's target; trained in place; device : default the GPU if there is one
     """
 
     def __init__(self, model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe,
@@ -73,10 +69,8 @@ class Trainer:
     def step(self, images: torch.Tensor, landmarks: torch.Tensor, share: float = 1.0) -> torch.Tensor:
         """One optimizer step on a batch that is ready; its loss, detached.
 
-        Parameters
-        ----------
-        images : float (b, 1, h, w); landmarks : (b, n, 2) in their pixels; both on the device
-        share : how much of the batch of all processes this is
+        images : float (b, 1, h, w); landmarks : (b, n, 2) in their pixels; both on the device; share : of the batch of all
+        processes that this is
         """
         self.optimizer.zero_grad(set_to_none=True)
         output = forward(self.worker, images, self.recipe)

@@ -17,11 +17,9 @@ def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarr
 
     run : net with heatmaps; faces : as it takes them; large : the same faces with more pixels, to be shown
 
-    Returns
-    -------
-    heatmaps, uint8 (COUNT * TILE, n * TILE, 3): a row a face, a column a landmark; faces, uint8 (s, COUNT * s); and the names
-    of landmarks, the lines between them, and of each face the NME, and of each landmark the error (%), the true and the found
-    place in thousandths of the crop's side
+    Returns heatmaps, uint8 (COUNT * TILE, n * TILE, 3): a row a face, a column a landmark; faces, uint8 (s, COUNT * s); and the
+    names of landmarks, the lines between them, and of each face the NME, and of each landmark the error (%), the true and the
+    found place in thousandths of the crop's side.
     """
     found = run.predict(faces)
     errors = nme(found, faces.landmarks, faces.convention)
@@ -34,11 +32,10 @@ def explorer(run: Trained, faces: IBugFaces, large: IBugFaces) -> tuple[np.ndarr
     sheet = matplotlib.colormaps["inferno"](small.numpy())[..., :3]         # (k, n, TILE, TILE, 3)
     sheet = sheet.transpose(0, 2, 1, 3, 4).reshape(len(chosen) * TILE, -1, 3)
 
-    def of_face(k: int) -> dict:
-        return {"nme": round(float(errors[k]), 2), "errors": percent[k].round(1).tolist(),
-                **{name: (1000 * (points + 0.5) / faces.size[1]).round().astype(int).tolist()
-                   for name, points in (("truth", faces.landmarks[k]), ("found", found[k]))}}
+    def places(points: np.ndarray) -> list[list[int]]:
+        return (1000 * (points + 0.5) / faces.size[1]).round().astype(int).tolist()
     numbers = {"names": list(faces.convention.names),
                "lines": [[list(index), closed] for index, closed in faces.convention.lines],
-               "faces": [of_face(int(k)) for k in chosen]}
+               "faces": [{"nme": round(float(errors[k]), 2), "errors": percent[k].round(1).tolist(),
+                          "truth": places(faces.landmarks[k]), "found": places(found[k])} for k in chosen]}
     return (255 * sheet).astype(np.uint8), np.hstack([large.images[int(k)] for k in chosen]), numbers

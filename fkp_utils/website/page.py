@@ -6,8 +6,9 @@
 import json
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +77,7 @@ def table(embedded: dict | None, real: dict | None) -> dict:
 def commands(real: dict | None) -> list[tuple[str, str]]:
     """(net, command) of each number measured on real photos; without one of its own, a net comes from `make figures`."""
     rows = real["rows"] if real else []
-    pairs = [(row["net"], row.get("command", "make figures PROFILE=full DATA=DATA")) for row in rows]
-    return [(net, command) for net, command in pairs if command]
+    return [(row["net"], said) for row in rows if (said := row.get("command", "make figures PROFILE=full DATA=DATA"))]
 
 
 def relative_errors(reports: dict[int, dict]) -> dict[str, dict[str, float]]:
@@ -133,12 +133,8 @@ def labelled(groups: list[tuple[str, list[str]]], cells: list[tuple[str, bool]])
 
 def numbering() -> Callable[[int], str]:
     """A function that gives a part's figures their numbers, one after the other: "2.1", "2.2"."""
-    counts: Counter = Counter()
-
-    def number(part: int) -> str:
-        counts[part] += 1
-        return f"{part}.{counts[part]}"
-    return number
+    counts: defaultdict[int, Iterator[int]] = defaultdict(lambda: count(1))
+    return lambda part: f"{part}.{next(counts[part])}"
 
 
 def epochs(report: dict, recipe: str) -> str:

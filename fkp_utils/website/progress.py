@@ -43,7 +43,6 @@ def words(seconds: float) -> str:
 
 def expected(names: Iterable[str], known: bool) -> dict[str, float | None]:
     """Seconds that each notebook will take on this machine; None where that is not `known`."""
-    names = list(names)
     scale = pace() / PACE if known else None
     return {name: scale * SECONDS[name] if scale and name in SECONDS else None for name in names}
 
@@ -58,11 +57,8 @@ def plan(seconds: dict[str, float | None]) -> str:
 
 
 class Progress:
-    """Says in a thread how far a notebook is, until the block ends.
+    """Says in a thread how far a notebook of this title is, until the block ends.
 
-    Parameters
-    ----------
-    title : its name
     seconds : that it is expected to take, or None; then the bar follows its cells
     every : seconds between two lines where no terminal is
     """
@@ -77,11 +73,6 @@ class Progress:
         """The notebook has come to this cell, counted from 1."""
         self.cell, self.cells = cell, cells
 
-    def _share(self) -> float:
-        """How much is done, from 0 to 0.99: the end says itself when it has come."""
-        done = self.cell / max(self.cells, 1)
-        return min(0.99, (time.perf_counter() - self._start) / self.seconds if self.seconds else done)
-
     def _state(self) -> str:
         about = f" of about {words(self.seconds)}" if self.seconds else ""
         return f"{time.perf_counter() - self._start:.0f} s{about}, cell {self.cell} of {self.cells}"
@@ -93,7 +84,8 @@ class Progress:
             return
         with tqdm(total=1, desc=self.title, bar_format="{desc} |{bar:30}| {postfix}", leave=False) as bar:
             while not self._end.wait(0.2):
-                bar.n = self._share()
+                done = self.cell / max(self.cells, 1)
+                bar.n = min(0.99, (time.perf_counter() - self._start) / self.seconds if self.seconds else done)
                 bar.set_postfix_str(self._state())
 
     def __enter__(self):

@@ -26,10 +26,8 @@ TEXT = "text/plain; charset=utf-8"
 class _Isolated(SimpleHTTPRequestHandler):
     """Files of a site, as pages that may share memory between threads, and `PAGES` and `SHOWN` of the project."""
 
-    def guess_type(self, path):
-        # Windows has its own ideas.
-        kinds = {**dict.fromkeys((".py", ".md", ".yml"), TEXT), **dict.fromkeys((".js", ".mjs"), "text/javascript")}
-        return kinds.get(Path(path).suffix) or super().guess_type(path)
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {             # Windows has its own ideas
+        ".py": TEXT, ".md": TEXT, ".yml": TEXT, ".js": "text/javascript", ".mjs": "text/javascript"}
 
     def translate_path(self, path):
         found = Path(super().translate_path(path))
