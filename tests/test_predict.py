@@ -345,7 +345,7 @@ def test_a_net_is_judged_by_its_distance_from_the_shipped_weights(monkeypatch, r
     moved[1].landmarks[27:36] = faces[1].landmarks[27:36] + [30, 40]
     monkeypatch.setattr(one_photo, "landmarks", lambda photo, boxes=None, run=None: faces if boxes is None else moved)
     seen = []
-    monkeypatch.setattr(one_photo, "drawn", lambda photo, faces: seen.append((photo, faces)) or photo)
+    monkeypatch.setattr(one_photo, "drawn", lambda photo, faces, bold: seen.append((photo, faces)) or photo)
     fig, judged = predict.compared(np.full((*size, 3), 90, np.uint8), run)
     # 59 landmarks are 5.08 off, the nose's nine 50: 11.0 in the mean, 22.0 % of 50.
     assert re.fullmatch(r"right \(10.0 %: \w+ 10.0 to \w+ 10.0\), wrong \(22.1 %: \w+ 10.2 to nose 100.0\)", judged), judged

@@ -12,13 +12,14 @@ LONGEST = 65_500                     # pixels of a JPEG's sides; matplotlib draw
 
 
 def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence[np.ndarray], rolls: Sequence[float],
-             convention: Convention | None = None) -> np.ndarray:
+             convention: Convention | None = None, bold: float = 1.0) -> np.ndarray:
     """A photo with the faces found in it drawn on: uint8 (h, w, 3), or a multiple of it where the photo is smaller than 480 px.
 
     Points, the convention's lines and the boxes are as wide as each face's size asks for. Everything is drawn at four times
     the resolution for small faces and then shrunk, so that edges are smooth.
 
-    photo : uint8 (h, w, 3); landmarks : k times (n, 2) in its pixels; boxes : k times (4,); rolls : k, degrees
+    photo : uint8 (h, w, 3); landmarks : k times (n, 2) in its pixels; boxes : k times (4,); rolls : k, degrees; bold : times
+    as wide as usual, to be shown small
     """
     larger = max(1, min(4, round(480 / max(photo.shape[:2]))))
     picture = ImageOps.scale(Image.fromarray(photo), larger)
@@ -27,7 +28,7 @@ def drawn_on(photo: np.ndarray, landmarks: Sequence[np.ndarray], boxes: Sequence
         shapes = np.concatenate([points, corners])
         size = larger * max(np.sqrt(np.prod(np.ptp(points, 0))), 0.3 * np.sqrt(np.prod(box[2:])), 1)
         fine = 4 if size < 400 else 2 if size < 1000 else 1
-        stroke = max(1.0, size / 130)
+        stroke = max(1.0, bold * size / 130)
         low = np.maximum(np.floor(larger * shapes.min(0) - 4 * stroke), 0).astype(int)
         high = np.minimum(np.ceil(larger * shapes.max(0) + 4 * stroke), picture.size).astype(int)
         if (high <= low).any():

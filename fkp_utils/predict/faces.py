@@ -296,10 +296,10 @@ def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Net | No
     return crops, np.asarray(run.heatmaps(crops[:, None]))
 
 
-def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
+def drawn(photo: np.ndarray, faces: Sequence[Face], bold: float = 1.0) -> np.ndarray:
     """The photo, uint8 (h, w, 3), with boxes, landmarks and the lines that join them, at its own size; small ones larger."""
     return plotting.drawn_on(photo, [face.landmarks for face in faces], [face.box for face in faces],
-                             [face.roll for face in faces], faces[0].convention if faces else None)
+                             [face.roll for face in faces], faces[0].convention if faces else None, bold)
 
 
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> "plotting.Figure":
@@ -325,8 +325,8 @@ def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> t
     low, high = (corners - sides / 2).min(0).clip(0).astype(int), (corners + 1.5 * sides).max(0).astype(int)
     part = array[low[1]:high[1], low[0]:high[0]]
     together = np.hstack if part.shape[0] > 0.8 * part.shape[1] else np.vstack
-    pictures = [drawn(part, [replace(face, box=face.box - [*low, 0, 0], landmarks=face.landmarks - low) for face in faces])
-                for faces in (own, shipped)]
+    pictures = [drawn(part, [replace(face, box=face.box - [*low, 0, 0], landmarks=face.landmarks - low) for face in faces],
+                      bold=2) for faces in (own, shipped)]
     told = []
     for mine, other in zip(ours, theirs):
         apart, regions = nme(mine[None], other[None], run.convention)[0], region_errors(mine[None], other[None], run.convention)
