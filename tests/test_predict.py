@@ -344,7 +344,7 @@ def test_a_net_is_judged_by_its_distance_from_the_shipped_weights(monkeypatch, r
     moved = [replace(face, landmarks=face.landmarks + by) for face, by in zip(faces, ([3, 4], [3, 4.1]))]
     monkeypatch.setattr(one_photo, "landmarks", lambda photo, boxes=None, run=None: faces if boxes is None else moved)
     fig, judged = predict.compared(np.full((*size, 3), 90, np.uint8), run)
-    assert judged == "right (10.0 %), wrong (10.2 %)"
+    assert judged == "right (10.0 %), wrong (10.2 %)" and judged in fig.get_label()
     shown = fig.axes[0].images[0].get_array()
     assert (shown.shape[1] / shown.shape[0]) == pytest.approx(2 * size[1] / size[0] if beside else size[1] / size[0] / 2)
     monkeypatch.setattr(one_photo, "landmarks", lambda *given: [])

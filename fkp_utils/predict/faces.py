@@ -317,7 +317,8 @@ def drawn(photo: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
 
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> "plotting.Figure":
     """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
-    return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found")
+    alt = f"a photo with the boxes and landmarks of {len(faces)} face{'s' * (len(faces) > 1)}" if faces else ""
+    return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found", alt)
 
 
 def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> tuple["plotting.Figure", str]:
@@ -337,4 +338,5 @@ def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> t
     together = np.hstack if array.shape[0] > 0.8 * array.shape[1] else np.vstack
     picture = together([drawn(array, own), drawn(array, shipped)])
     told = [f"{'right' if a <= limit else 'wrong'} ({a:.1f} %)" for a in apart]
-    return plotting.photo_figure(picture, ""), ", ".join(told)
+    alt = f"a photo twice, with the net's landmarks, {', '.join(told)}, and with those of the shipped weights"
+    return plotting.photo_figure(picture, "", alt), ", ".join(told)
