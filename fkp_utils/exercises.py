@@ -22,6 +22,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from . import plotting
 from .landmarks import IBUG_68, Convention
 from .metrics import mae
 
@@ -50,7 +51,7 @@ def at_extremes(high: list[tuple[Any, Any]], apart: list[tuple[Any, Any]]) -> st
 def said_of(judge: Callable[[], str]) -> "Verdict":
     """What a check says; whatever the student's code raises is told, and stops nothing."""
     try:
-        return Verdict(judge())
+        return said if isinstance(said := judge(), Verdict) else Verdict(said)
     except NotImplementedError as error:                  # of a module without a `forward`, too
         held = "[ModuleList]" in str(error) or "[ModuleDict]" in str(error)
         return Verdict("wrong: an nn.ModuleList only holds layers; nn.Sequential runs them, too" if held else "not yet")
@@ -65,6 +66,11 @@ class Verdict(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+    def drawn(self, sketch: Callable[..., str], *shown: Any) -> "Verdict":
+        """The same with a picture, HTML that `sketch(*shown)` makes where it is shown, not before."""
+        self._repr_html_ = partial(sketch, *shown)
+        return self
 
 
 def _array(value: Any) -> np.ndarray:
@@ -130,13 +136,13 @@ def _loops(function: Answer, small: tuple, large: tuple) -> bool:
 
 
 def check(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer], tolerance: float = 1e-4,
-          loops: bool = True) -> Verdict:
+          loops: bool = True, sketch: Callable[..., str] | None = None) -> Verdict:
     """Compare a function with the right one on some cases (tuples of arguments), and with wrong ones, by what is wrong.
 
     They are asked again with new numbers, so that no list of answers is right. Without `loops`, a function that has one is
-    wrong; the last case must then be larger than the first.
+    wrong; the last case must then be larger than the first. `sketch` draws the first case and the student's answer, if right.
     """
-    return said_of(lambda: _judged(yours, right, cases, mistakes, partial(close, tolerance=tolerance), loops))
+    return said_of(lambda: _judged(yours, right, cases, mistakes, partial(close, tolerance=tolerance), loops, sketch))
 
 
 _GENERAL: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -160,7 +166,7 @@ def _in_general(right: Answer, cases: Sequence[tuple], expected: list[np.ndarray
 
 @np.errstate(all="ignore")
 def _judged(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict[str, Answer],
-            close: Callable[[Any, Any], bool], loops: bool) -> str:
+            close: Callable[[Any, Any], bool], loops: bool, sketch: Callable[..., str] | None) -> str:
     rng, expected = np.random.default_rng(), _answers(right, cases)
     new = [tuple(x * rng.uniform(0.9, 1.1, np.shape(x)) if isinstance(x, float | np.ndarray) else x for x in c) for c in cases]
     found = _answers(yours, cases)
@@ -170,8 +176,9 @@ def _judged(yours: Answer, right: Answer, cases: Sequence[tuple], mistakes: dict
     if all(fits) and not all(map(close, _answers(yours, [*cases, *new]), [*expected, *_answers(right, new)])):
         return "wrong: right at first, but not for other numbers, or when asked again: is a constant in the code?"
     if all(fits):
-        return ("right" if loops or not _loops(yours, cases[0], cases[-1]) else
-                "wrong: the values are right, but there is a loop; broadcasting does without")
+        if not loops and _loops(yours, cases[0], cases[-1]):
+            return "wrong: the values are right, but there is a loop; broadcasting does without"
+        return Verdict("right").drawn(sketch, cases[0], found[0].real) if sketch else "right"
     for what, wrong in mistakes.items():
         with suppress(Exception):                        # such as asking for a landmark that not every case has
             if all(map(close, found, _answers(wrong, cases))):
@@ -215,7 +222,9 @@ def check_mean_baseline(yours: Answer, seed: int = 0) -> Verdict:
         "the mean shape once; it is wanted for each of `count` faces": lambda t, c: t.mean(0),
         "one for each training face; it is wanted for each of `count` faces": lambda t, c: mean_baseline(t, len(t)),
         "the first `count` training faces, not their mean": lambda t, c: t[:c],
-        "the median, not the mean": lambda t, c: np.repeat(np.median(t, 0)[None], c, 0)})
+        "the median, not the mean": lambda t, c: np.repeat(np.median(t, 0)[None], c, 0)},
+        sketch=lambda case, found: plotting.sketch("right: three landmarks of five faces (dots 0 to 4), your mean (crosses)",
+                                                   np.zeros((3, 160, 200)) - 0.5, case[0].swapaxes(0, 1), found[0][:, None]))
 
 
 def receptive_field(layers: Sequence[tuple[int, int]]) -> int:
@@ -247,8 +256,8 @@ def flipped(landmarks: np.ndarray, width: int, order: Sequence[int]) -> np.ndarr
 def check_flip(yours: Answer, convention: Convention = IBUG_68, seed: int = 0) -> Verdict:
     """your_flip(landmarks (n, 2), width, order) -> (n, 2)."""
     [face], [few] = _faces(1, convention.size, seed), _faces(1, 7, seed)
-    cases = [(face, 200, convention.flip), (face, 97, convention.flip), (face, 200, tuple(range(len(face))[::-1])),
-             (few, 64, (4, 3, 2, 1, 0, 6, 5))]
+    cases = [(few, 190, (4, 3, 2, 1, 0, 6, 5)), (face, 200, convention.flip), (face, 97, convention.flip),
+             (face, 200, tuple(range(len(face))[::-1]))]
     return check(yours, flipped, cases, {
         "left and right were not exchanged: a number that lay on the left of the picture must lie on the left again":
             lambda p, w, o: p * [-1, 1] + [w - 1, 0],
@@ -256,7 +265,9 @@ def check_flip(yours: Answer, convention: Convention = IBUG_68, seed: int = 0) -
         "one pixel off and left and right not exchanged": lambda p, w, o: p * [-1, 1] + [w, 0],
         "landmarks changed numbers, but the picture's x did not": lambda p, w, o: p[list(o)],
         "y was mirrored, not x": lambda p, w, o: (p * [1, -1] + [0, w - 1])[list(o)],
-        "x became negative: add the width back": lambda p, w, o: (p * [-1, 1])[list(o)]})
+        "x became negative: add the width back": lambda p, w, o: (p * [-1, 1])[list(o)]},
+        sketch=lambda case, found: plotting.sketch("right: seven landmarks, and yours in the mirror image, by number",
+                                                   np.zeros((2, 160, 190)) - 0.5, [case[0], None], [None, found]))
 
 
 def nme(predicted: np.ndarray, truth: np.ndarray, corners: tuple[int, int]) -> np.ndarray:
@@ -362,7 +373,9 @@ def check_gaussians(yours: Answer, seed: int = 0) -> Verdict:
         "0 at the point and 1 far away; it is the other way round": lambda p, s, g: 1 - gaussians(p, s, g),
         "their sum is 1; here the peak is wanted to be 1":
             lambda p, s, g: gaussians(p, s, g) / gaussians(p, s, g).sum((1, 2), keepdims=True),
-        "one map for all points; each has its own": lambda p, s, g: gaussians(p, s, g).max(0)}, loops=False)
+        "one map for all points; each has its own": lambda p, s, g: gaussians(p, s, g).max(0)}, loops=False,
+        sketch=lambda case, found: plotting.sketch(
+            "right: three points, and your maps, white where they are 1", found - 0.5, case[0][:, None], [None] * 3))
 
 
 def _mean_position(weights: np.ndarray) -> np.ndarray:
@@ -397,7 +410,8 @@ def check_soft_argmax(yours: Answer, seed: int = 0) -> Verdict:
         "softmax over all maps together; each map has its own": lambda m: soft_argmax(m) * (
             np.exp(m).sum((1, 2)) / np.exp(m).sum())[:, None],
         "the brightest pixel, in whole pixels: that is argmax": brightest,
-        "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1})
+        "one off: the first pixel is 0": lambda m: soft_argmax(m) + 1}, sketch=lambda case, found: plotting.sketch(
+            "right: three maps of logits, what you read off (crosses)", case[0] / 16 - 0.4, [None] * 3, found[:, None]))
     if said != "right":
         return said
 

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import DisplayHandle, display
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
@@ -30,6 +29,7 @@ from .metrics import nme, region_errors
 from .nets.heatmaps import argmax
 from .nets.recipe import Recipe
 from .nets.trained import Trained
+from .plotting import Figure
 from .training.loop import fit
 
 DENSITY = 2                              # pixels of a picture for each of the screen's: sharp on good screens
@@ -47,7 +47,7 @@ PATIENCE = 0.3                           # seconds after which a panel says that
 
 def _blank() -> Figure:
     """In the place of a picture that there is not, or not yet, where no widget can hide it."""
-    return Figure((6, 0.3))
+    return Figure((6, 0.3), label="no picture yet")
 
 
 class Panel(ipw.VBox):
@@ -85,18 +85,18 @@ class Panel(ipw.VBox):
         self.picture.layout.display = None if fig else "none"
         fig = fig or _blank()
         self.picture.layout.width = f"{round(fig.get_figwidth() * plotting.DPI)}px"
-        self.picture.value = png(fig)
+        self.picture.value, self.told = png(fig), fig._repr_mimebundle_()[1]
 
     def tell(self, text: str) -> None:
         """Say something above the picture: plain text, which may come from a file's name."""
         self.note.value = html.escape(text)
 
     def _repr_mimebundle_(self, **kwargs):
-        """What a front end without widgets shows: the picture at a notebook's size, small enough to be kept in its file."""
+        """What a front end without widgets shows, and its alt text: the picture, small enough to be kept in a notebook."""
         live, file = super()._repr_mimebundle_(**kwargs) or {}, io.BytesIO()
         with Image.open(io.BytesIO(self.picture.value)) as image:
             image.convert("RGB").reduce(DENSITY).save(file, format="jpeg", quality=80)
-        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(file.getvalue()).decode()}
+        return {**live, "text/plain": "interactive panel", "image/jpeg": base64.b64encode(file.getvalue()).decode()}, self.told
 
 
 def _slider(low: float, high: float, value: float, label: str, step: float = 1) -> ipw.Widget:
@@ -188,7 +188,7 @@ class LiveTraining(Panel):
         return not self.button.disabled
 
     def _ipython_display_(self) -> None:
-        self._shown = display(self._repr_mimebundle_(), metadata=plotting.CHART, raw=True, display_id=True)
+        self._shown = display(self._repr_mimebundle_()[0], metadata=self.told, raw=True, display_id=True)
 
     def stop(self) -> None:
         """End the training after the current epoch."""
@@ -214,7 +214,7 @@ class LiveTraining(Panel):
         if self.result is None:
             raise self.error or RuntimeError("the training has no result")
         if self._shown:
-            self._shown.update(self._repr_mimebundle_(), metadata=plotting.CHART, raw=True)
+            self._shown.update(self._repr_mimebundle_()[0], metadata=self.told, raw=True)
         return self.result
 
 
@@ -293,7 +293,8 @@ def morph_slider(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray,
     """One face turned into another; each a picture and its landmarks, as `morph.aligned` gives them."""
     def draw(share, landmarks):
         shape = (1 - share) * first[1] + share * second[1]
-        return plotting.photo_with_points(morph.to_bytes(morph.between(first, second, share)), shape if landmarks else None)
+        return plotting.photo_with_points(morph.to_bytes(morph.between(first, second, share)), shape if landmarks else None,
+                                          alt=f"{1 - share:.0%} of the first face and {share:.0%} of the second")
 
     return Panel(draw, share=_slider(0.0, 1.0, 0.5, "share of the second face", 0.05),
                  landmarks=ipw.Checkbox(False, description="show landmarks"))

@@ -21,7 +21,7 @@ from scipy.ndimage import center_of_mass
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from test_project import PROJECT
-from toy import raises
+from toy import raises, shown
 
 from fkp_utils import detection, exercises
 from fkp_utils.datasets import Crop
@@ -338,6 +338,46 @@ def test_every_check_is_tried():
 
 def _each(answers):
     return [(name, k) for name in sorted(answers) for k in range(len(answers[name]))]
+
+
+# Of the checks whose right answer has a picture: another answer, which is wrong, but near.
+PICTURED = {"check_mean_baseline": lambda t, c: exercises.mean_baseline(t, c) + [9, 0],
+            "check_flip": lambda p, w, o: exercises.flipped(p, w, range(len(p))),
+            "check_gaussians": lambda p, s, g: exercises.gaussians(p, s, 1.3 * g),
+            "check_soft_argmax": lambda m: exercises.soft_argmax(m) + 0.5}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_right_shows_what_it_is_right_about_and_the_text_stays(name):
+    data, words, picture = shown(CHECKS[name](RIGHT[name][0]))
+    assert data["text/plain"] == "right" and (picture is not None) == (name in PICTURED)
+    if name in PICTURED:
+        assert len(data["text/html"]) <= 6000 and data["text/html"].startswith("<p>right: ")
+        assert words.startswith("right: ") and "landmark" in words and picture[0].mean() < 60 and picture.max() > 180
+    for wrong in (lambda *given: None, MISTAKES[name][0][1]):
+        data, _, picture = shown(CHECKS[name](wrong))
+        assert list(data) == ["text/plain"] and not data["text/plain"].startswith("right")
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_the_picture_is_of_the_students_answer(name, monkeypatch):
+    """Where everything is let through, another answer has another picture."""
+    _, _, right = shown(CHECKS[name](RIGHT[name][0]))
+    monkeypatch.setattr(exercises, "close", lambda a, b, tolerance=0: True)
+    data, _, other = shown(CHECKS[name](PICTURED[name]))
+    assert data["text/plain"] == "right" and (np.abs(other - right).max(2) > 60).sum() > 40
+    _, _, again = shown(CHECKS[name](RIGHT[name][-1]))
+    assert np.abs(again - right).mean() < 0.5
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_a_picture_is_drawn_for_who_looks_at_it_and_without_the_students_function(name, monkeypatch):
+    calls, drawn = [], []
+    monkeypatch.setattr(exercises.plotting, "sketch", lambda *given: drawn.append(given) or "html", raising=False)
+    said = CHECKS[name](lambda *given: calls.append(1) or RIGHT[name][0](*given))
+    before = len(calls)
+    assert repr(said) == str(said) == "right" and not drawn
+    assert said._repr_html_() == "html" and len(drawn) == 1 and len(calls) == before
 
 
 @pytest.mark.parametrize("name, k", _each(RIGHT))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy.ndimage import affine_transform
 from test_project import PROJECT
 from torch import nn
-from toy import raises
+from toy import raises, shown
 
 from fkp_utils import augment, pieces
 from fkp_utils.nets.models import he_init
@@ -167,6 +167,26 @@ def test_no_two_mistakes_of_a_warp_look_the_same_and_none_is_right():
     for k, a in enumerate(answers):
         for b in answers[:k]:
             assert max(float((x - y).abs().max()) for x, y in zip(a, b)) > 0.02
+
+
+@pytest.mark.parametrize("change", [{}, {"factor": 0.5}, {"shift": 0.9}])
+def test_right_shows_the_students_warp(change, monkeypatch):
+    """Where all but what is far off is let through, a darker picture, or landmarks beside it, are seen."""
+    data, words, right = shown(pieces.check_warp(augment.warp))
+    assert data["text/plain"] == "right" and len(data["text/html"]) <= 6000 and "5 landmarks found (crosses)" in words
+    monkeypatch.setattr(augmenting, "close", lambda a, b, tolerance=0: float((a - b).detach().abs().max()) < 0.95)
+
+    def yours(*given):
+        images, landmarks = augment.warp(*given)
+        return images * change.get("factor", 1), landmarks + torch.tensor([0, change.get("shift", 0)])
+    _, _, other = shown(pieces.check_warp(lambda *given: tuple(x.requires_grad_() for x in yours(*given))))
+    assert ((np.abs(other - right).max(2) > 15).sum() > 60) == bool(change)
+
+
+def test_a_wrong_warp_shows_text_alone():
+    for yours in (lambda *given: None, lambda *given: augment.warp(*given[:3], -given[3])):
+        data, _, _ = shown(pieces.check_warp(yours))
+        assert list(data) == ["text/plain"] and not data["text/plain"].startswith("right")
 
 
 # ---------------------------------------------------------------- He's initial weights

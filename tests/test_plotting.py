@@ -57,6 +57,28 @@ def test_a_figure_in_a_notebook_says_in_words_what_it_shows():
     assert told["image/jpeg"]["alt"] == "2 pictures, 35-6f, 34-2m"
 
 
+@pytest.mark.parametrize("fig, said", [
+    (FIGURES["by view"], "mean error (px), a 2, b 3.5, c 6.5"),
+    (lambda: plotting.region_bars({"net": {"jaw": 3.0, "eyes": 1.25}, "other": {"jaw": 4.0, "eyes": 12.345}}),
+     "NME, %, net: jaw 3, eyes 1.25, other: jaw 4, eyes 12.3"),
+    (FIGURES["ablation"], "all, change of the validation NME in points (reference: 5.00 %), worse 1, better -0.5"),
+    (FIGURES["error details"],
+     "1 picture, 58 landmarks known (dots), 58 landmarks found (crosses); NME, %, jaw 3, eyes 1"),
+    (FIGURES["numbered"], "1 picture, 58 landmarks known (dots), circle at 52"),
+    (lambda: plotting.face_grid(IMAGES[:4], predictions=POINTS), "4 pictures, 58 landmarks found (crosses)"),
+    (lambda: plotting.face_grid(IMAGES[:2], POINTS[:, :1]), "2 pictures, 1 landmark known (dots)"),
+    (lambda: plotting.found_in_scenes(IMAGES[:2], IMAGES[:2] / 255, [POINTS[:1, :2], POINTS[:3, :2]]),
+     "2 scenes with boxes of 4 faces found, and below heatmaps of centres"),
+    (FIGURES["heatmap details"], "2 pictures, enlarged; the two are 0.00 px apart, argmax, read off")])
+def test_the_words_say_what_is_there(fig, said):
+    assert described(fig()) == said
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_figure_is_called_a_picture_and_no_more(name):
+    assert not re.fullmatch(r"a drawing|\d+ pictures?", described(FIGURES[name]()))
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_a_picture_with_content(name):
     file = io.BytesIO()

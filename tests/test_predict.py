@@ -349,6 +349,7 @@ def test_a_net_is_judged_by_its_distance_from_the_shipped_weights(monkeypatch, r
     fig, judged = predict.compared(np.full((*size, 3), 90, np.uint8), run)
     # 59 landmarks are 5.08 off, the nose's nine 50: 11.0 in the mean, 22.0 % of 50.
     assert re.fullmatch(r"right \(10.0 %: \w+ 10.0 to \w+ 10.0\), wrong \(22.1 %: \w+ 10.2 to nose 100.0\)", judged), judged
+    assert judged in fig.get_label()
     shown = fig.axes[0].images[0].get_array()
     assert shown.shape[:2] == ((part[0], 2 * part[1]) if beside else (2 * part[0], part[1]))
     for (photo, [one, _]), face in zip(seen, (moved[0], faces[0])):                 # half a side left and above: (0, 0)

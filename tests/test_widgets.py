@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
@@ -57,9 +58,34 @@ def pictures(panel, control, values):
 
 
 def test_a_picture_stands_where_no_front_end_is(wild):
-    bundle = widgets.augmentation_playground(wild)._repr_mimebundle_()
+    bundle, told = widgets.augmentation_playground(wild)._repr_mimebundle_()
     picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/jpeg"])))
     assert picture.size[0] > 300 and bundle["text/plain"] == "interactive panel"
+    assert told["image/jpeg"]["alt"].startswith("2 pictures, before, after, 68 landmarks") and "needs_background" not in told
+
+
+def alt(panel):
+    """What a notebook says in the place of a panel's picture, as IPython stores it."""
+    shell = DisplayFormatter()
+    shell.ipython_display_formatter.enabled = False              # a training shows itself
+    data, told = shell.format(panel)
+    assert data["text/plain"] == "interactive panel" and data["image/jpeg"]
+    return told["image/jpeg"]["alt"]
+
+
+def test_the_alt_text_is_that_of_what_is_shown_now(embedded, wild, tiny):
+    """Faces' names, landmarks, bars and shares, as the controls choose them."""
+    people = IMMFaces(embedded, "val")
+    panel = widgets.dataset_browser(people, wild)
+    assert alt(panel) == f"1 picture, {people.names[0]}, 58 landmarks known (dots)"
+    panel.controls["landmarks"].value, panel.controls["person"].value = False, 2
+    assert alt(panel) == f"1 picture, {people.names[6]}"
+    worst = alt(widgets.error_explorer(wild, wild.landmarks + 20 * (np.arange(len(wild)) == 3)[:, None, None]))
+    assert wild.names[3].rsplit("/", 1)[-1] in worst and "68 landmarks found (crosses)" in worst and "NME, %, jaw " in worst
+    panel = widgets.morph_slider(*((np.zeros((64, 64, 3)), wild.landmarks[k]) for k in (0, 1)))
+    panel.controls["share"].value = 0.25
+    assert alt(panel) == "75% of the first face and 25% of the second"
+    assert "landmark 30 (nose 4)" in alt(widgets.heatmap_explorer(tiny, IBugFaces(embedded, "val", crop=TINY.crop)))
 
 
 def test_dataset_browser(embedded, wild):
@@ -103,7 +129,7 @@ def test_a_training_that_is_taken_up_finished_shows_its_curve(tmp_path):
     fit(new_model(TOY), train, val, TOY, tmp_path, progress=False)
     live = widgets.LiveTraining(new_model(TOY), train, val, TOY, tmp_path)
     live.wait()
-    assert live.picture.layout.display is None and not is_blank(live._repr_mimebundle_()["image/jpeg"])
+    assert live.picture.layout.display is None and not is_blank(live._repr_mimebundle_()[0]["image/jpeg"])
 
 
 def is_blank(picture):
@@ -132,6 +158,8 @@ live""", "run = await live.finished()"]
     run_notebooks.store_outputs(tmp_path / "done.ipynb", source)
     [], [shown], [] = [cell.outputs for cell in nbformat.read(source, 4).cells]
     assert not is_blank(shown.data["image/jpeg"]) and "widget" not in str(list(shown.data))
+    assert shown.metadata["image/jpeg"]["alt"].startswith("toy, loss (log scale) over epoch, training")
+    assert shown.metadata["needs_background"] == "light"
 
 
 @pytest.mark.training
@@ -189,15 +217,18 @@ def test_own_photo(tiny, monkeypatch):
                                                   "last_modified": pd.Timestamp(0).to_pydatetime()},))
     assert "notes.txt: not a picture" in panel.note.value
     assert panel.picture.layout.display == "none", "no white strip in the place of a picture"
+    assert alt(panel) == "no picture yet"
     panel.controls["upload"].set_trait("value", ({**upload, "last_modified": pd.Timestamp(10**9).to_pydatetime()},))
-    assert panel.picture.layout.display is None
+    assert panel.picture.layout.display is None and "heatmaps" in alt(panel)
+    panel.controls["show"].value = "landmarks"
+    assert alt(panel) == "a photo with the boxes and landmarks of 1 face"
 
 
 def test_pictures_are_twice_as_dense_as_they_are_shown(wild):
     panel = widgets.error_explorer(wild, wild.landmarks + 1)
     width = int(panel.picture.layout.width.removesuffix("px"))
     assert Image.open(io.BytesIO(panel.picture.value)).width == pytest.approx(2 * width, abs=2)
-    kept = Image.open(io.BytesIO(base64.b64decode(panel._repr_mimebundle_()["image/jpeg"])))
+    kept = Image.open(io.BytesIO(base64.b64decode(panel._repr_mimebundle_()[0]["image/jpeg"])))
     assert kept.width == pytest.approx(width, abs=2)
 
 

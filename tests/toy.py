@@ -1,6 +1,12 @@
-"""Faces that are quick to make and to learn, and answers of students that only raise."""
+"""Faces that are quick to make and to learn, and answers of students that only raise, and how verdicts are shown."""
+
+import base64
+import io
+import re
 
 import numpy as np
+from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 from torch.utils.data import Dataset
 
 from fkp_utils.datasets import FaceDataset
@@ -41,3 +47,12 @@ def raises(error: BaseException):
     def raising(*given):
         raise error
     return raising
+
+
+def shown(verdict):
+    """What JupyterLab gets of a check's verdict; the alt text and the pixels of its picture, if there is one."""
+    data, _ = DisplayFormatter().format(verdict)
+    if "text/html" not in data:
+        return data, "", None
+    [(words, picture)] = re.findall(r'alt="([^"]+)".*src="data:image/png;base64,([^"]+)"', data["text/html"])
+    return data, words, np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"), dtype=float)[..., :3]

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import plotting
 from ..augment import turn_and_scale, warp
 from ..exercises import NOT_YET, Answer, Verdict, check, close, said_of
 
@@ -85,7 +86,12 @@ def check_warp(yours: Callable[..., Any], seed: int = 0) -> Verdict:
         if fits[0] and close(found[1], given[1]):
             return "wrong: the landmarks stay where they are"
         off = " and ".join(what for what, fit in zip(("the picture", "the landmarks"), fits) if not fit)
-        return f"wrong, in no usual way: {off}" if off else "right"
+
+        def sketch() -> str:                              # of the first face; pictures are dark under the marks
+            before, points, after, moved = (torch.as_tensor(part[0]).detach().numpy() for part in (*given[:2], *found))
+            return plotting.sketch("right: a picture and its landmarks, and yours, turned, enlarged and shifted",
+                                   [before[0] / 2 - 0.25, after[0] / 2 - 0.25], [points, None], [None, moved])
+        return f"wrong, in no usual way: {off}" if off else Verdict("right").drawn(sketch)
 
     return said_of(judge)
 

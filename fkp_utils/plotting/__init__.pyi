@@ -7,7 +7,7 @@ from .drawing import drawn_on as drawn_on
 from .faces import (
     error_details as error_details, extremes as extremes, face_grid as face_grid, face_with_options as face_with_options,
     found_in_scenes as found_in_scenes, heatmap_details as heatmap_details, heatmap_overlay as heatmap_overlay,
-    numbered_landmarks as numbered_landmarks, ranked_faces as ranked_faces, show_face as show_face, superimpose as
-    superimpose)
+    numbered_landmarks as numbered_landmarks, ranked_faces as ranked_faces, show_face as show_face, sketch as sketch,
+    superimpose as superimpose)
 from .nets import feature_maps as feature_maps, filters as filters, network as network, strongest_filters as strongest_filters
 from .photos import photo_figure as photo_figure, photo_with_points as photo_with_points, teaser as teaser

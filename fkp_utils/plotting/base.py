@@ -11,6 +11,7 @@ from typing import Any
 from matplotlib import figure, rcParams
 from matplotlib.axes import Axes
 from matplotlib.category import StrCategoryFormatter
+from matplotlib.container import BarContainer
 
 from ..marks import mark
 from ..palette import GRID, INK, SERIES, SOFT
@@ -49,18 +50,24 @@ class Figure(figure.Figure):
 
 
 def described(fig: figure.Figure) -> str:
-    """What a figure shows, in words: of pictures their number and titles, of charts title, axes and series."""
+    """What a figure shows, in words: of pictures number, titles and marks, of charts title, axes, and series or bars."""
     if fig.get_label():
         return str(fig.get_label())
     words = [fig.get_suptitle()] if fig.get_suptitle() else []
-    pictures = [ax for ax in fig.axes if ax.images]
-    if pictures:
-        words.append(", ".join([f"{len(pictures)} picture{'s' * (len(pictures) > 1)}",
-                                *(ax.get_title() for ax in pictures if ax.get_title())]))
+    if pictures := [ax for ax in fig.axes if ax.images]:
+        marks = dict.fromkeys(str(part.get_label()) for ax in pictures for part in ax.collections)
+        words.append(", ".join(filter(None, [
+            f"{len(pictures)} picture{'s' * (len(pictures) > 1)}", *(ax.get_title() for ax in pictures),
+            *(mark.lstrip("_") for mark in marks if not mark.startswith("_child"))])))             # matplotlib's own names
     for ax in (ax for ax in fig.axes if ax.axison and not ax.images):
-        series = [label for label in ax.get_legend_handles_labels()[1] if not label.startswith("_")]
+        series = {label: label for label in ax.get_legend_handles_labels()[1] if not label.startswith("_")}
+        for bars in (part for part in ax.containers if isinstance(part, BarContainer)):
+            flat, label = bars.orientation == "horizontal", str(bars.get_label())
+            named = zip(ax.get_yticklabels() if flat else ax.get_xticklabels(), bars)
+            lengths = ", ".join(f"{name.get_text()} {bar.get_width() if flat else bar.get_height():.3g}" for name, bar in named)
+            series[label] = f"{label}: {lengths}" if label in series else lengths
         axes = " over ".join(filter(None, [ax.get_ylabel(), ax.get_xlabel()]))
-        words.append(", ".join(filter(None, [ax.get_title(), axes, *series])))
+        words.append(", ".join(filter(None, [ax.get_title(), axes, *series.values()])))
     return "; ".join(filter(None, words)) or "a drawing"
 
 

@@ -4,14 +4,17 @@ Images are (h, w) uint8 or float arrays; landmarks (n, 2) in their pixels. Truth
 prediction as orange crosses, in every figure (`palette`).
 """
 
-from collections.abc import Sequence
+import io
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from PIL import Image
 
 from ..landmarks import Convention
-from ..palette import BLUE, BOX, NUMBER, PREDICTION, TRUTH
-from .base import Figure, horizontal_bars, subplots
+from ..palette import BLUE, BOX, INK, NUMBER, PREDICTION, TRUTH
+from .base import Figure, described, horizontal_bars, subplots
 
 
 def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: str = "",
@@ -19,11 +22,12 @@ def show_face(ax: Axes, image: np.ndarray, truth=None, prediction=None, title: s
     """Draw one face, uint8 or float in [-0.5, 0.5], with its landmarks into `ax`, joined by the convention's lines if given."""
     black, white = (0, 255) if image.dtype == np.uint8 else (-0.5, 0.5)
     ax.imshow(image, cmap="gray", vmin=black, vmax=white)
-    for points, colour, mark in ((truth, TRUTH, "o"), (prediction, PREDICTION, "x")):
+    for points, colour, mark, what in ((truth, TRUTH, "o", "known (dots)"), (prediction, PREDICTION, "x", "found (crosses)")):
         if points is None:
             continue
-        size, wide = (34, 2) if len(points) == 1 else (7, 1)
-        ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, marker=mark, linewidths=wide if mark == "x" else 0, zorder=3)
+        size, wide = (34, 2) if len(points) < 10 else (7, 1)
+        ax.scatter(points[:, 0], points[:, 1], s=size, c=colour, marker=mark, linewidths=wide if mark == "x" else 0, zorder=3,
+                   label=f"_{len(points)} landmark{'s' * (len(points) > 1)} {what}")          # for `described`, not for legends
         for index, closed in convention.lines if convention else ():
             path = points[[*index, index[0]] if closed else list(index)]
             ax.plot(path[:, 0], path[:, 1], color=colour, linewidth=0.8, alpha=0.75)
@@ -62,7 +66,7 @@ def numbered_landmarks(image: np.ndarray, landmarks: np.ndarray, convention: Con
     show_face(ax, image, landmarks, convention=convention)
     _number(ax, landmarks, fontsize=7.5)
     if marked is not None:
-        ax.scatter(*landmarks[marked], s=160, facecolors="none", edgecolors=PREDICTION, linewidths=2, zorder=4)
+        ax.scatter(*landmarks[marked], s=160, fc="none", edgecolors=PREDICTION, lw=2, zorder=4, label=f"_circle at {marked}")
     low, high = landmarks.min(0), landmarks.max(0)
     pad = 0.35 * (high - low).max()
     ax.set_xlim(max(low[0] - pad, -0.5), min(high[0] + pad, image.shape[1] - 0.5))
@@ -122,7 +126,20 @@ def found_in_scenes(images: Sequence[np.ndarray], heatmaps: Sequence[np.ndarray]
             scene.plot(*np.array([centre, top]).T, color=PREDICTION, linewidth=1.2)
         below.imshow(heatmaps[k], cmap="inferno", vmin=0, vmax=1)
         below.set_axis_off()
+    fig.set_label(f"{len(images)} scenes with boxes of {sum(map(len, points))} faces found, and below heatmaps of centres")
     return fig
+
+
+def sketch(caption: str, images: Iterable[np.ndarray], given: Sequence, answers: Sequence) -> str:
+    """HTML of pictures (h, w) on a ground for light and dark pages: points (n, 2) or None on each, given and answered ones."""
+    fig, file, small = face_grid([*images], given, answers), io.BytesIO(), io.BytesIO()
+    for ax, *both in zip(fig.axes, given, answers):
+        for points in (points for points in both if points is not None and len(points) > 1):
+            _number(ax, points, fontsize=11)
+    fig.savefig(file, format="png", facecolor=INK)
+    Image.open(file).quantize(32).save(small, "png", optimize=True)
+    return (f'<p>{caption}</p><img alt="{caption}; {described(fig)}" width="{80 * fig.get_figwidth():.0f}" '
+            f'src="data:image/png;base64,{b64encode(small.getvalue()).decode()}">')
 
 
 def heatmap_details(image: np.ndarray, heatmap: np.ndarray, peak: np.ndarray, mean: np.ndarray, title: str) -> Figure:

@@ -304,7 +304,8 @@ def drawn(photo: np.ndarray, faces: Sequence[Face], bold: float = 1.0) -> np.nda
 
 def draw(photo: str | Path | np.ndarray, faces: Sequence[Face]) -> "plotting.Figure":
     """A matplotlib Figure of the photo with boxes and landmarks, which is saved with as many pixels as the photo has."""
-    return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found")
+    alt = f"a photo with the boxes and landmarks of {len(faces)} face{'s' * (len(faces) > 1)}" if faces else ""
+    return plotting.photo_figure(drawn(read_photo(photo), faces), "" if faces else "no face found", alt)
 
 
 def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> tuple["plotting.Figure", str]:
@@ -332,4 +333,5 @@ def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> t
         apart, regions = nme(mine[None], other[None], run.convention)[0], region_errors(mine[None], other[None], run.convention)
         near, far = (f"{name} {regions[name]:.1f}" for name in (min(regions, key=regions.get), max(regions, key=regions.get)))
         told.append(f"{'right' if apart <= limit else 'wrong'} ({apart:.1f} %: {near} to {far})")
-    return plotting.photo_figure(together(pictures), ""), ", ".join(told)
+    alt = f"faces twice, with the net's landmarks, {', '.join(told)}, and with those of the shipped weights"
+    return plotting.photo_figure(together(pictures), "", alt), ", ".join(told)
