@@ -23,9 +23,10 @@ def peaks(maps: np.ndarray, min_confidence: float) -> list[np.ndarray]:
     those that are the same face.
     """
     found = []
+    # Lower than the confidence's logit, whatever is rounded: few places are left that need a sigmoid.
+    least = -math.inf if min_confidence <= 0 else math.log(min_confidence / max(1 - min_confidence, 0.01)) - 0.1
     for logits, *rest in maps:
-        places = np.flatnonzero(logits >= _far_below(min_confidence))            # few: the others need no sigmoid
-        row, column = np.unravel_index(places, logits.shape)
+        row, column = np.unravel_index(np.flatnonzero(logits >= least), logits.shape)
         down, right = (np.array([row, column])[:, None] + _AROUND).clip(0, np.array(logits.shape)[:, None, None] - 1)
         heat, highest = _sigmoid(logits[row, column]), _sigmoid(logits[down, right].max(0))
         kept = (heat >= min_confidence) & (heat == highest)
@@ -35,11 +36,6 @@ def peaks(maps: np.ndarray, min_confidence: float) -> list[np.ndarray]:
         side = UNIT * 2 ** size.clip(-3, 6)
         found.append(np.stack([x, y, side, np.rad2deg(np.arctan2(sin, cos)), heat], 1).astype(np.float32))
     return found
-
-
-def _far_below(confidence: float) -> float:
-    """A logit that is less than that of a confidence, from 0 to 1, whatever is rounded."""
-    return -math.inf if confidence <= 0 else math.log(confidence / max(1 - confidence, 0.01)) - 0.1
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
