@@ -1,10 +1,9 @@
 """The parts of torchvision that the project uses, importable beside any build of PyTorch.
 
-torchvision's wheel on PyPI carries operators compiled for CUDA. Beside a CPU-only PyTorch they do
-not load, and `import torchvision` then fails with "operator torchvision::nms does not exist",
-because it registers helpers for operators nobody has declared. Declaring their schemas first is
-enough: the models are plain Python. Every module of the project takes
-torchvision from here.
+torchvision's wheel on PyPI carries operators compiled for CUDA. Beside a CPU-only PyTorch they do not load, and `import
+torchvision` then fails with "operator torchvision::nms does not exist", because it registers helpers for operators nobody has
+declared. Declaring their schemas first is enough: the models are plain Python. Every module of the project takes torchvision
+from here.
 """
 
 import torch

@@ -17,8 +17,6 @@ import numpy as np
 class Convention:
     """What the landmarks of a dataset mean. A dataset carries one, and so do the weights trained on it.
 
-    Parameters
-    ----------
     name : of the convention
     flip : flip[i] is the index, in the original, of the landmark that becomes number i in the mirror image
     eye_corners : the outer eye corners, image left then right, whose distance normalises errors; None where there are none
@@ -27,10 +25,7 @@ class Convention:
     box : how dlib's detector would draw the face's box around the landmarks: its side over the geometric mean of their
         width and height, and how many sides its centre lies above theirs; None where that is not known
 
-    Raises
-    ------
-    ValueError
-        When `flip` is not its own inverse, or an index is none of a landmark.
+    ValueError when `flip` is not its own inverse, or an index is none of a landmark.
     """
 
     name: str

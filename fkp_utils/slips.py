@@ -5,7 +5,6 @@ large, as `sabotage` does for trainings.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -19,11 +18,6 @@ from .sabotage import Readings, changed, drawn, outside, with_clipped_boxes
 Slip = Callable[[Trained, IBugFaces], np.ndarray]        # -> landmarks (N, n, 2) in pixels of the photos
 
 
-def _copies(faces: IBugFaces) -> np.ndarray:
-    """Which photos are the mirrored copies of others, bool (N,)."""
-    return np.array([Path(name).stem.endswith("_mirror") for name in faces.names])
-
-
 def _clipped(run, faces):
     return faces.to_image(run.predict(with_clipped_boxes(faces)))
 
@@ -33,8 +27,8 @@ def _next_box(run, faces):
 
 
 def _not_exchanged(run, faces):
-    found, copies = faces.to_image(run.predict(faces)), _copies(faces)
-    found[copies] = found[copies][:, list(faces.convention.flip)]
+    found = faces.to_image(run.predict(faces))
+    found[faces.mirrored] = found[faces.mirrored][:, list(faces.convention.flip)]
     return found
 
 
@@ -49,7 +43,7 @@ def errors_of(landmarks: np.ndarray, truth: np.ndarray, faces: IBugFaces) -> Rea
 
     That is the median distance of the landmarks' mean from the box's centre, in the box's sides.
     """
-    over, copies = outside(faces), _copies(faces)
+    over, copies = outside(faces), faces.mirrored
     groups = {"all": np.full(len(faces), True), "crop leaves the photo": over, "crop inside": ~over, "mirrored copies": copies,
               "other photos": ~copies}
     apart = np.linalg.norm(landmarks.mean(1) - box_centres(faces.boxes), axis=1) / faces.boxes[:, 2:].max(1)

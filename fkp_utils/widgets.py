@@ -33,6 +33,7 @@ from .plotting import Figure
 from .training.loop import fit
 
 DENSITY = 2                              # pixels of a picture for each of the screen's: sharp on good screens
+PATIENCE = 0.3                           # seconds after which a panel says that it is at work
 
 
 def png(fig: Figure) -> bytes:
@@ -42,19 +43,9 @@ def png(fig: Figure) -> bytes:
     return file.getvalue()
 
 
-PATIENCE = 0.3                           # seconds after which a panel says that it is at work
-
-
-def _blank() -> Figure:
-    """In the place of a picture that there is not, or not yet, where no widget can hide it."""
-    return Figure((6, 0.3), label="no picture yet")
-
-
 class Panel(ipw.VBox):
     """Controls and a note above a picture that `draw` makes from the controls' values.
 
-    Parameters
-    ----------
     draw : called with each control's value by name; returns a Figure, or None where there is nothing to see
     controls : ipywidgets with a `value`, by the name of draw's argument
     """
@@ -83,7 +74,7 @@ class Panel(ipw.VBox):
             timer.join()
             self.busy.value = ""
         self.picture.layout.display = None if fig else "none"
-        fig = fig or _blank()
+        fig = fig or Figure((6, 0.3), label="no picture yet")            # where no widget can hide it
         self.picture.layout.width = f"{round(fig.get_figwidth() * plotting.DPI)}px"
         self.picture.value, self.told = png(fig), fig._repr_mimebundle_()[1]
 
@@ -307,9 +298,8 @@ def layer_explorer(model: nn.Module, faces: FaceDataset) -> Panel:
     def draw(layer, face):
         seen = {}
         hook = layers[layer].register_forward_hook(lambda module, inputs, output: seen.update(maps=output[0]))
-        with torch.no_grad():
+        with hook, torch.no_grad():
             model.eval()(to_float(faces.batch([face])[0]).to(next(model.parameters()).device))
-        hook.remove()
         weight = layers[layer].weight.detach().float().cpu().numpy()
         maps = seen["maps"].float().cpu().numpy()
         return plotting.feature_maps(faces.images[face], maps, weight, f"{layer}: {layers[layer]}")

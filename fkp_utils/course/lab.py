@@ -3,9 +3,8 @@
     python -m fkp_utils.course.lab [JupyterLab's own options]
 
 `make lab` calls it; the first notebook opens. Its root is the project's folder, so that links out of the notebooks lead there.
-A widget lives in its kernel: in a notebook that was saved and opened again
-JupyterLab would prefer the dead widget ("model not found") to the picture that stands beside it. So widgets are left out
-of what is saved.
+A widget lives in its kernel: in a notebook that was saved and opened again JupyterLab would prefer the dead widget ("model not
+found") to the picture that stands beside it. So widgets are left out of what is saved.
 """
 
 import os

@@ -158,13 +158,12 @@ class IBugFaces(FaceDataset):
     sizes : int (N, 2), (width, height) of the pictures in pixels
     crop : the `Crop` that made `images` and `landmarks`
 
-    Parameters
-    ----------
+    And its arguments:
+
     root : folder that holds `ibug_300W_large_face_landmark_dataset/`
-    split : "train" and "val" (nine tenths and one tenth of the training photos), "all" (both), "test"
-        and "test_parsed" (the same faces, the second without landmarks)
-    crop : how faces are cut out
-    cache : folder for the crops; written once, checked and memory-mapped afterwards
+    split : "train" and "val" (nine tenths and one tenth of the training photos), "all" (both), "test" and "test_parsed" (the
+        same faces, the second without landmarks)
+    crop : how faces are cut out; cache : folder for the crops; written once, checked and memory-mapped afterwards
 
     DatasetError for every fault of the XML, a missing or damaged picture, and an empty list.
     """

@@ -58,13 +58,10 @@ def read_asf(path: Path) -> np.ndarray:
 class IMMFaces(FaceDataset):
     """IMM faces, decoded once and kept in memory as uint8 grayscale.
 
-    Index 52 (`landmarks.NOSE_TIP_58`) is the nose tip: the middle of the lower edge of the nose,
-    between the nostrils (notebook 1 draws it on the faces).
+    Index 52 (`landmarks.NOSE_TIP_58`) is the nose tip: the middle of the lower edge of the nose, between the nostrils (notebook
+    1 draws it on the faces).
 
-    Parameters
-    ----------
-    root : folder that holds `imm_face_db/`
-    split : "train" (persons 1-32), "val" (33-40) or "all"
+    root : folder that holds `imm_face_db/`; split : "train" (persons 1-32), "val" (33-40) or "all"
     size : (height, width) to which photos and landmarks are scaled; None keeps 480x640
 
     Raises DatasetError for an empty folder, a photo without ASF or the reverse, and every fault of a file.

@@ -26,10 +26,9 @@ def free_portraits() -> dict[str, np.ndarray]:
 
 
 def personal_photos(folder: str | Path = PERSONAL) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The photos of a folder, uint8 RGB (h, w, 3) by file name, without what the project made of them, and a line for each that
-    cannot be read.
+    """The photos of a folder, uint8 RGB (h, w, 3) by file name, and a line for each that cannot be read.
 
-    Where there are fewer than three, `free_portraits` fill up.
+    Left out is what the project made of them. Where there are fewer than three, `free_portraits` fill up.
     """
     photos, faults = {}, []
     for path in sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path.suffix.lower() != ".md"

@@ -13,29 +13,12 @@ from ..landmarks import Convention
 class Net(Protocol):
     """A net that reads landmarks, or finds faces. Pictures are uint8 (b, 1, h, w), answers on the CPU."""
 
-    @property
-    def title(self) -> str:
-        """Of the net, for messages."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the pictures that it takes; a finder takes others, multiples of 64, too."""
-
-    @property
-    def crop(self) -> Crop:
-        """How a face is cut out for it."""
-
-    @property
-    def convention(self) -> Convention:
-        """What its landmarks mean."""
-
-    @property
-    def flip_offset(self) -> float:
-        """Side of the labels that it learned from, a share of the inter-ocular distance, see `augment.flip`."""
-
-    @property
-    def finds_faces(self) -> bool:
-        """Whether it finds faces, and reads no landmarks."""
+    title: str                       # of the net, for messages
+    size: tuple[int, int]            # (height, width) of the pictures that it takes; a finder also takes other multiples of 64
+    crop: Crop                       # how a face is cut out for it
+    convention: Convention           # what its landmarks mean
+    flip_offset: float               # side of the labels that it learned from, in inter-ocular distances, see `augment.flip`
+    finds_faces: bool                # whether it finds faces, and reads no landmarks
 
     def landmarks(self, images: Any) -> Any:
         """Landmarks, float32 (b, n, 2) in pixels of the images."""

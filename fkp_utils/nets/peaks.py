@@ -10,17 +10,10 @@ _AROUND = np.indices((3, 3)).reshape(2, 9, 1) - 1                # rows and colu
 
 
 def peaks(maps: np.ndarray, min_confidence: float) -> list[np.ndarray]:
-    """All faces of each picture that are so sure.
+    """All faces of each picture that are so sure; `distinct` leaves one of those that are the same face.
 
-    Parameters
-    ----------
-    maps : float32 (b, 6, h / 4, w / 4), a finder's output
-    min_confidence : from 0 to 1
-
-    Returns
-    -------
-    for each picture float32 (k, 5): centre x, y and side in pixels, roll in degrees, confidence. `distinct` leaves one of
-    those that are the same face.
+    maps : float32 (b, 6, h / 4, w / 4), a finder's output; min_confidence : from 0 to 1 -> for each picture float32 (k, 5):
+    centre x, y and side in pixels, roll in degrees, confidence
     """
     found = []
     # Lower than the confidence's logit, whatever is rounded: few places are left that need a sigmoid.

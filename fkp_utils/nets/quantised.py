@@ -50,14 +50,7 @@ def spread(maps: np.ndarray) -> np.ndarray:
 class Quantised:
     """A net from an `.onnx` file of data/weights, given by name, or of `quantise.py`; other files are a ValueError.
 
-    Attributes
-    ----------
-    title : of the net, for messages
-    size : (height, width) of the pictures that it takes; a finder takes others, multiples of 64, too
-    crop : how a face is cut out for it
-    convention : of its landmarks
-    flip_offset : side of the labels that it learned from, see `augment.flip`
-    finds_faces : whether it finds faces, and reads no landmarks
+    What it says of itself, from `title` to `finds_faces`, `nets.net.Net` explains.
     """
 
     def __init__(self, path: str | Path):

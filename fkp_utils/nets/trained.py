@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..augment import to_float
-from ..datasets import Crop, FaceDataset, registered
+from ..datasets import FaceDataset, registered
 from ..landmarks import Convention, moved_aside
 from .finder import Faces
 from .models import NETS, he_init
@@ -68,7 +68,7 @@ class Trained:
     """A trained net, its target, the convention of its landmarks, and a row of numbers for each epoch of its training.
 
     Pictures may come from any device, or be arrays; answers are on the CPU, whichever the net is on. What `predict` asks of a
-    net, `nets.quantised.Quantised` has, too.
+    net, see `nets.net.Net`, `nets.quantised.Quantised` has, too.
     """
 
     model: nn.Module
@@ -76,6 +76,10 @@ class Trained:
     recipe: Recipe
     convention: Convention
     history: Any = None                            # pd.DataFrame, see `fit`; None where a file holds the weights alone
+
+    def __post_init__(self):
+        self.title, self.size, self.crop = self.recipe.title, self.recipe.size, self.recipe.crop
+        self.flip_offset, self.finds_faces = self.recipe.augment.flip_offset, isinstance(self.target, Faces)
 
     @property
     def best_epoch(self) -> int:
@@ -90,31 +94,6 @@ class Trained:
         For scores on their dataset alone: to the eye the landmarks are then a little beside the features (`augment.flip`).
         """
         return moved_aside(landmarks, self.convention, self.flip_offset)
-
-    @property
-    def title(self) -> str:
-        """The net's name, for messages."""
-        return self.recipe.title
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) of the pictures that it takes."""
-        return self.recipe.size
-
-    @property
-    def crop(self) -> Crop:
-        """How a face is cut out for it."""
-        return self.recipe.crop
-
-    @property
-    def flip_offset(self) -> float:
-        """Side of the labels that it learned from, see `augment.flip`."""
-        return self.recipe.augment.flip_offset
-
-    @property
-    def finds_faces(self) -> bool:
-        """Whether it finds faces, and reads no landmarks."""
-        return isinstance(self.target, Faces)
 
     @property
     def heatmap_target(self) -> Heatmaps:

@@ -331,7 +331,7 @@ def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> t
     told = []
     for mine, other in zip(ours, theirs):
         apart, regions = nme(mine[None], other[None], run.convention)[0], region_errors(mine[None], other[None], run.convention)
-        near, far = (f"{name} {regions[name]:.1f}" for name in (min(regions, key=regions.get), max(regions, key=regions.get)))
+        near, far = (f"{name} {regions[name]:.1f}" for name in (pick(regions, key=regions.__getitem__) for pick in (min, max)))
         told.append(f"{'right' if apart <= limit else 'wrong'} ({apart:.1f} %: {near} to {far})")
     alt = f"faces twice, with the net's landmarks, {', '.join(told)}, and with those of the shipped weights"
     return plotting.photo_figure(together(pictures), "", alt), ", ".join(told)

@@ -39,8 +39,7 @@ WEBGPU = {ORT: {
         "dist/ort-wasm-simd-threaded.jsep.wasm": "b45970d0632383a057c27ca5b660b216f8e00c17cf8db9f6207b5e4abc839368"}}
 
 # npm package: of its archive, as the registry gives it for this version.
-INTEGRITY = {"onnxruntime-web@1.22.0":
-             "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEERZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="}
+INTEGRITY = {ORT: "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEERZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="}
 
 
 def description(run: Net) -> dict:
