@@ -243,15 +243,15 @@ def test_wrong_profile_is_a_usage_error():
 
 
 def test_table_puts_numbers_side_by_side_and_marks_the_best():
-    embedded = {"rows": [{"net": "mean", "nme": 20.0, "mae": 8.0}, {"net": "write-up", "nme": 10.0, "mae": 3.0, "epochs": 6.0}]}
+    embedded = {"rows": [{"net": "mean", "nme": 20.0, "mae": 8.0}, {"net": "write-up", "nme": 10.0, "mae": 3.0, "epochs": 6.0, "last": 1.254}]}
     real = {"rows": [{"net": "mean", "nme": 15.0}, {"net": "improved", "nme": 4.5, "epochs": 30.0}]}
     made = table(embedded, real)
     assert made["groups"] == [("Real photos", ["NME, %", "change", "epochs"]),
-                              ("Embedded faces", ["NME, %", "MAE, px", "change", "epochs"])]
+                              ("Embedded faces", ["NME, %", "MAE, px", "change", "epochs", "last / best"])]
     texts = {row["net"]: [text for text, _ in row["cells"]] for row in made["rows"]}
-    assert texts == {"mean": ["15.00", "", "", "20.00", "8.00", "", ""],
-                     "write-up": ["", "", "", "10.00", "3.00", "\u221250 %", "6"],
-                     "improved": ["4.50", "\u221270 %", "30", "", "", "", ""]}
+    assert texts == {"mean": ["15.00", "", "", "20.00", "8.00", "", "", ""],
+                     "write-up": ["", "", "", "10.00", "3.00", "\u221250 %", "6", "1.25"],
+                     "improved": ["4.50", "\u221270 %", "30", "", "", "", "", ""]}
     assert [(row["net"], text) for row in made["rows"] for text, best in row["cells"] if best] == [
         ("write-up", "10.00"), ("write-up", "3.00"), ("improved", "4.50")]
 

@@ -48,7 +48,7 @@ def table(embedded: dict | None, real: dict | None) -> dict:
     """A part's numbers, a row a net: {"groups": [(faces, column heads)], "rows": [{"net", "cells": [(text, is best)]}]}.
 
     Real photos and embedded faces side by side; last in each group, by how much the number that counts (`_MAIN`) is smaller
-    than the first row's, which looks at no picture.
+    than the first row's, which looks at no picture, and how many times the best epoch's error the last one had.
     """
     names = list(dict.fromkeys(row["net"] for report in (embedded, real) if report for row in report["rows"]))
     rows = {name: {"net": name, "cells": []} for name in names}
@@ -60,14 +60,16 @@ def table(embedded: dict | None, real: dict | None) -> dict:
         used = [key for key in _COLUMNS if any(key in row for row in report["rows"])]
         main, yardstick = _main(report["rows"]), report["rows"][0]
         best = {key: min(row[key] for row in report["rows"] if key in row) for key in used}
-        groups.append((faces, [_COLUMNS[key][0] for key in used] + ["change", "epochs"]))
+        ends = ["last / best"] * any("last" in row for row in report["rows"])
+        groups.append((faces, [_COLUMNS[key][0] for key in used] + ["change", "epochs", *ends]))
         for name, row in rows.items():
             numbers = by_name.get(name, {})
             row["cells"] += [(_COLUMNS[key][1].format(numbers[key]), numbers[key] == best[key]) if key in numbers
                              else ("", False) for key in used]
             change = 100 * (numbers[main] / yardstick[main] - 1) if main in numbers and main in yardstick else 0
             row["cells"] += [(f"{change:+.0f} %".replace("-", "\u2212") if change else "", False),
-                             (f"{numbers['epochs']:.0f}" if "epochs" in numbers else "", False)]
+                             (f"{numbers['epochs']:.0f}" if "epochs" in numbers else "", False),
+                             *[(f"{numbers['last']:.2f}" if "last" in numbers else "", False) for _ in ends]]
     return {"groups": groups, "rows": list(rows.values())}
 
 
