@@ -120,9 +120,12 @@ def test_nothing_moves_while_figures_load(page):
 def test_a_figure_opens_large_and_closes(page):
     page.goto((SITE / "index.html").as_uri())
     page.locator("a.large:visible").first.click()
-    assert page.locator("dialog[open] img").get_attribute("src").endswith(".jpg")
+    shown = page.locator("dialog[open] img")
+    assert shown.get_attribute("src").endswith(".svg")                      # in the reader's colours
+    page.wait_for_function("document.querySelector('dialog img').clientWidth > 900")
     page.keyboard.press("Escape")
     assert page.locator("dialog[open]").count() == 0
+    assert page.locator("#figure-nose_recipes figcaption a").get_attribute("href") == "nose_recipes.jpg"
 
 
 def test_pointing_at_a_landmark_shows_its_heatmap_name_and_error(page):
@@ -134,7 +137,7 @@ def test_pointing_at_a_landmark_shows_its_heatmap_name_and_error(page):
     box, (x, y) = stage.bounding_box(), numbers["faces"][3]["found"][8]
     page.mouse.move(box["x"] + x * box["width"] / 1000, box["y"] + y * box["height"] / 1000)
     said = page.locator("#explorer output")
-    expect(said).to_contain_text(f"{numbers['names'][8]}")
+    expect(said.locator("strong")).to_have_text("jaw")
     expect(said).to_contain_text(f"landmark 8: {numbers['faces'][3]['errors'][8]:.1f} %")
     shown = page.locator("#explorer .map").evaluate(
         "({ style }) => [style.opacity, style.backgroundPositionX, style.backgroundPositionY]")
@@ -167,6 +170,50 @@ def test_strips_of_four_are_two_by_two_on_a_phone(page):
 def test_the_contents_mark_where_one_is(page):
     page.goto((SITE / "index.html").as_uri() + "#part4")
     expect(page.locator("nav a[aria-current]")).to_have_text("4 Heatmaps")
+    page.locator("nav").get_by_text("Sources").click()                      # too short to come to the top
+    expect(page.locator("nav a[aria-current]")).to_have_text("Sources")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_bars_are_as_long_as_their_numbers_say(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((SITE / "index.html").as_uri())
+    groups = page.evaluate("""[...document.querySelectorAll('.bars')].map(group => [...group.querySelectorAll('dd')].map(
+        bar => [bar.querySelector('i').getBoundingClientRect().width, parseFloat(bar.textContent)]))""")
+    assert len(groups) == 7
+    for bars in groups:
+        most, of = max(bars)
+        assert [length for length, _ in bars] == pytest.approx([most * number / of for _, number in bars], rel=0.02, abs=1)
+    assert page.evaluate("""[...document.querySelectorAll('.bars dd')].every(bar => {
+        const range = document.createRange();
+        range.selectNodeContents(bar);
+        return range.getBoundingClientRect().right <= bar.getBoundingClientRect().right + 1;
+    })""")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 900, 768])
+def test_tables_fit_or_show_that_they_scroll(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((SITE / "index.html").as_uri())
+    assert page.locator(".scroll").count() == 5
+    assert page.evaluate("""[...document.querySelectorAll('.scroll')].every(place => {
+        const { overflowX, backgroundImage } = getComputedStyle(place);
+        return place.scrollWidth <= place.clientWidth || (overflowX === 'auto' && backgroundImage.includes('gradient'));
+    })""")
+    if width in (768, 1024):
+        assert page.evaluate("[...document.querySelectorAll('.scroll')].every(place => place.scrollWidth <= place.clientWidth)")
+    assert page.evaluate("document.querySelector('.stops').scrollWidth <= document.querySelector('.stops').clientWidth")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390, 360])
+def test_the_slider_stays_where_it_is(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto((SITE / "index.html").as_uri())
+    slider, places = page.locator("#walk-slider"), set()
+    for k in range(6):
+        slider.fill(str(k))
+        places.add(slider.bounding_box()["y"])
+    assert len(places) == 1
 
 
 def test_the_slider_walks_over_the_answers_of_all_nets(page):
@@ -203,7 +250,11 @@ def test_on_a_phone_tables_are_stacked_and_the_contents_go_on(page):
     page.goto((SITE / "index.html").as_uri())
     expect(page.locator("nav")).to_have_class("more")
     page.locator("nav ul").evaluate("list => { list.scrollLeft = 1000; }")
-    expect(page.locator("nav")).to_have_class("")
+    expect(page.locator("nav")).to_have_class("back")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    expect(page.locator("nav a[aria-current]")).to_have_text("Sources")
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator("nav")).to_have_class("more")
     rows = page.locator("table.stack tbody tr")
     assert rows.count() > 15
     assert page.evaluate("""[...document.querySelectorAll('table.stack')].every(table => {
@@ -229,7 +280,6 @@ def test_print_is_short_and_has_pictures_of_what_moves(page, tmp_path):
     assert [page.locator(".stills").nth(k).locator(".tile:visible").count() for k in range(3)] == [6, 3, 5]
     assert page.locator("input:visible").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.wait_for_function("""[...document.querySelectorAll('main img')].filter(image => !image.closest('details'))
         .every(image => image.complete && image.naturalWidth)""")
     content = page.pdf(format="A4")
@@ -251,6 +301,14 @@ def test_demo_from_a_file_says_what_makes_what_it_lacks(page, tmp_path):
         assert page.locator(f"#{name}").is_disabled()
     page.wait_for_function("() => view.width === 512")                  # the example is there to be seen
     expect(page.locator("#cancel")).to_have_text("load the networks")
+
+
+@pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True, ids=["without script"])
+def test_without_a_script_the_demo_shows_what_it_would_do(page):
+    page.goto((SITE / "demo.html").as_uri())
+    expect(page.locator("noscript p")).to_contain_text("needs a browser that runs scripts")
+    expect(page.locator("noscript img")).to_be_visible()
+    assert page.locator("input:visible, button:visible, canvas:visible").count() == 0
 
 
 @pytest.fixture(scope="module")
@@ -301,19 +359,26 @@ def test_a_browser_that_starts_no_worker_from_a_file_is_told_of_the_server(page,
 def test_from_a_file_notebooks_and_code_are_pages_once_these_are_made(page, tmp_path, monkeypatch):
     """All that they lead to and show is there, on this machine."""
     monkeypatch.setattr(documents, "PAGES", ("README.md", "notebooks/1_*.ipynb", "notebooks/words.md"))
-    address, buttons = (tmp_path / "index.html").as_uri(), page.locator(".buttons a")
+    address, buttons, listed = (tmp_path / "index.html").as_uri(), page.locator(".buttons a"), page.locator("#notebooks a")
     shutil.copy(SITE / "index.html", tmp_path)
     page.goto(address)
-    assert buttons.nth(2).get_attribute("href") == "../notebooks/1_nose_tip.ipynb"
+    assert listed.count() == 5 and listed.nth(0).get_attribute("href") == "../notebooks/1_nose_tip.ipynb"
+    buttons.nth(2).click()
+    expect(page.locator("#notebooks")).to_be_in_viewport()
+    expect(page.locator("#notebooks")).to_contain_text("python -m fkp_utils.course figures")
+    assert "make figures" in buttons.nth(3).get_attribute("title")
     documents.pages(tmp_path)
     page.goto(address)
-    buttons.nth(2).click()
+    expect(page.locator("#notebooks")).not_to_contain_text("make figures")
+    listed.nth(0).click()
     expect(page.locator("h1").first).to_contain_text("Part 1")
     page.locator("main").get_by_role("link", name="list of words").first.click()
     assert page.url == (tmp_path / "pages" / "notebooks" / "words.html").as_uri()
     page.goto(address)
     buttons.nth(3).click()
-    expect(page.locator("#the-code")).to_be_in_viewport(timeout=30_000)    # megabytes below
+    expect(page.locator("#the-code")).to_be_in_viewport(timeout=30_000)
+    page.locator("nav").get_by_role("link", name="Code").click()
+    expect(page.locator("#all-the-code")).to_be_in_viewport(timeout=30_000)    # megabytes below
     code = page.locator("[id='fkp_utils/morph.py'] .highlight .k").first
     expect(code).not_to_be_visible()
     assert page.evaluate("document.documentElement.scrollHeight") < 20_000                 # 200,000 where all code is shown
@@ -364,6 +429,15 @@ def test_notebooks_as_pages_have_the_readers_colours(page, papers, dark):
     corner = np.asarray(Image.open(io.BytesIO(chart.screenshot())).convert("L"))[3, 3]
     assert corner < 60 if dark else corner > 240                            # its white ground
     assert photo.evaluate("image => getComputedStyle(image).filter") == ("brightness(0.88)" if dark else "none")
+
+
+@pytest.mark.parametrize("page", [{}, {"color_scheme": "dark", "viewport": {"width": 390, "height": 800}}], indirect=True,
+                         ids=["light", "dark phone"])
+@pytest.mark.parametrize("name", ["README", "notebooks/5_kaggle", "notebooks/words"])
+def test_no_serious_accessibility_finding_in_a_paper(page, papers, name):
+    page.goto((papers / f"{name}.html").as_uri())
+    found = Axe().run(page).response["violations"]
+    assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found if v["impact"] in ("serious", "critical")] == []
 
 
 @pytest.fixture
@@ -967,13 +1041,13 @@ def test_a_landmark_is_named_at_the_pointer_and_by_keys(demo):
     box, [face] = stage.bounding_box(), demo.evaluate("window.faces")
     x, y = ((value + 0.5) * box["width"] / 512 for value in face["landmarks"][30])
     demo.mouse.move(box["x"] + x, box["y"] + y)
-    expect(tip).to_have_text(f"nose 4 (landmark 30): {face['landmarks'][30][0]:.1f}, {face['landmarks'][30][1]:.1f}")
+    expect(tip).to_have_text(f"nose, landmark 30: {face['landmarks'][30][0]:.1f}, {face['landmarks'][30][1]:.1f}")
     demo.mouse.move(box["x"] + 3, box["y"] + 3)
     expect(tip).to_be_hidden()
     stage.focus()
     demo.keyboard.press("ArrowRight")
     demo.keyboard.press("ArrowRight")
-    expect(tip).to_contain_text("jaw 2 (landmark 1)")
+    expect(tip).to_contain_text("jaw, landmark 1:")
 
 
 def test_a_face_is_enlarged_and_the_whole_picture_comes_back(demo):

@@ -365,6 +365,11 @@ def test_committed_page_has_every_file_it_names_and_no_other():
     numbers = re.findall(r"<b>Figure (\d\.\d+)\.", text)
     assert numbers == [f"{part}.{k}" for part in range(1, 6) for k in range(1, 1 + sum(n[0] == str(part) for n in numbers))]
     assert not re.search(r"(src|href)=\"https?:", (site / "index.html").read_text())
+    assert not re.search(r"\d (%|px)(?!\w)", text), "a line may end before the unit"
+    assert "<h4" not in text, "a heading that skips a level"
+    assert text.index("a student's solution") < text.index("<b>write-up's</b>")
+    assert text.count(", on embedded faces.</b>") >= 15              # each figure of what a part's own trainings answer
+    assert "# The code\n" in (PROJECT / "README.md").read_text() and "../README.md#the-code" in page.links
 
 
 def test_committed_figures_show_embedded_faces_only():
@@ -420,8 +425,8 @@ def test_the_server_shows_notebooks_as_pages_and_code_as_text_and_nothing_else_o
         assert kind.startswith("text/html") and "jp-Notebook" in page and not re.search(r'<script[^>]*src="https?:', page)
         kind, page = get("README.md")
         assert kind.startswith("text/html") and 'id="landmarks-on-your-own-photo"' in page
-        assert 'id="the-code"' in page and 'id="fkp_utils/morph.py"' in page
-        assert "\nmorph → predict\n" in page and "flowchart" not in page[:page.index("the-code\">")]
+        assert 'id="the-code"' in page and 'id="all-the-code"' in page and 'id="fkp_utils/morph.py"' in page
+        assert "\nmorph → predict\n" in page and "flowchart" not in page[:page.index("id=\"all-the-code\">")]
         links = set(re.findall(r'(?:href|src)="([^"#:<]+)["#]', page))
         assert {"website/teaser.jpg", "notebooks/teachers.md", "data/weights/README.md"} < links
         assert [link for link in links if not isinstance(get(link)[0], str)] == []
@@ -437,7 +442,7 @@ def test_formulas_of_a_page_are_mathml_and_a_dollar_of_code_stays(tmp_path, monk
     (tmp_path / "text.md").write_text(
         "Of $n > 3$ faces\n\n$$\\hat x = \\sum_{y} \\frac{x}{2}$$\n\nit costs `$5 and $6`, and\n\n```\necho $HOME $PATH\n```\n")
     page = documents.as_page(tmp_path / "text.md")
-    body = page[page.index("<main>"):page.index('id="the-code"')]
+    body = page[page.index("<main>"):page.index('id="all-the-code"')]
     inline, block = re.findall(r"<math.*?</math>", body, re.DOTALL)
     assert 'display="inline"' in inline and "".join(re.findall(r">([^<>]+)<", inline)) in ("n&#x0003E;3", "n&gt;3")
     assert 'display="block"' in block and block.count("<mfrac>") == 1 and "<mover" in block

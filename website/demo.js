@@ -184,7 +184,7 @@ function point(what) {
   tip.hidden = !face;
   if (face) {
     const [x, y] = face.landmarks[what.point], [times, right, down] = placed().map(value => value / window.devicePixelRatio);
-    tip.textContent = `${about.names[what.point]} (landmark ${what.point}): ${x.toFixed(1)}, ${y.toFixed(1)}`;
+    tip.textContent = `${about.names[what.point].replace(/ \d+$/, "")}, landmark ${what.point}: ${x.toFixed(1)}, ${y.toFixed(1)}`;
     const [left, top] = [(x + 0.5) * times + right, (y + 0.5) * times + down];
     tip.style.left = `${Math.max(0, Math.min(left + 12, stage.clientWidth - tip.offsetWidth))}px`;
     tip.style.top = `${top > tip.offsetHeight + 14 ? top - tip.offsetHeight - 10 : top + 14}px`;

@@ -46,7 +46,7 @@ const jobs = {
     try {
       if (base.startsWith("file:")) importScripts(`${base}vendor/from_disk.js`);
       importScripts(`${base}vendor/${script}`);
-    } catch { throw new Error("Libraries are missing: give the command make site once; it fetches them"); }
+    } catch { throw new Error("Libraries are missing: give the command make site once, or without make python -m fkp_utils.course site; it fetches them"); }
     const [settings, runtime, ...nets] = await fetched(["landmarks.json", `vendor/${wasm}`, "landmarks.onnx", "finder.onnx"], base, share => tell({ share }));
     about = JSON.parse(decoded(settings));
     Object.assign(ort.env.wasm, { wasmPaths: self.fromDisk ? { mjs: await moduleFromDisk(base) } : `${base}vendor/`, wasmBinary: runtime.buffer,

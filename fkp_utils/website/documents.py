@@ -29,9 +29,15 @@ math[display=block] { display: block math; padding: .3em 0 }
 .jp-RenderedHTMLCommon .highlight { margin-bottom: 1em }
 :root { --jp-mirror-editor-comment-color: #2f6f6f; --jp-mirror-editor-operator-color: #8a1fd0;
   --jp-mirror-editor-number-color: #070 }
+.jp-RenderedHTMLCommon :is(p, li, td) a:any-link { text-decoration: underline }
+.jp-InputPrompt, .jp-OutputPrompt { color: var(--jp-content-font-color1) !important; opacity: .75 !important }
 @media (max-width: 600px) { .jp-InputPrompt, .jp-OutputPrompt { display: none }
   .jp-RenderedHTMLCommon tr { background: none !important } .jp-RenderedHTMLCommon :is(th, td) { min-width: 5.5em } }
 @media print { .jp-RenderedHTMLCommon pre, pre { white-space: pre-wrap !important; overflow-wrap: anywhere !important } }"""
+# What scrolls can be scrolled by keys, too.
+_KEYS = """<script>addEventListener("load", () => {
+  for (const one of document.querySelectorAll("pre, table, math, .highlight, .jp-InputArea-editor"))
+    if (one.scrollWidth > one.clientWidth) one.tabIndex = 0; })</script></head>"""
 _DARK = ":root { --jp-mirror-editor-comment-color: #7fb5b5; --jp-mirror-editor-operator-color: #cf8dff }"
 _GRAPH = re.compile(r"```mermaid\n\w+ \w+(.*?)```", re.DOTALL)
 _WORD = re.compile(r"(<mi>(?:cos|sin|log|max|exp|Var)</mi>)(?=<m[ins])")              # a function's name, and what follows it
@@ -66,7 +72,7 @@ def _style() -> str:
     environment = _exporter().environment
     dark, _, _ = environment.loader.get_source(environment, "static/theme-dark.css")
     pictures = (LAB_STYLE / "custom.css").read_text(encoding="utf-8").replace('[data-jp-theme-light="false"] ', "")
-    return f"<style>{_NARROW}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures}\n{_DARK} }}</style></head>"
+    return f"<style>{_NARROW}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures}\n{_DARK} }}</style>{_KEYS}"
 
 
 @functools.cache
@@ -83,11 +89,11 @@ def _as_page(source: Path, changed: float) -> str:
     page = _exporter().from_notebook_node(notebook)[0].replace("</head>", _style(), 1)
     page = re.sub(r'(<h\d id="|href="#)[^"]*', lambda found: found[0].lower(), page)       # as links in Markdown have them
     up = "../" * (len(source.relative_to(PROJECT).parts) - 1)
-    beside = {"The website": "website/index.html", "README": "README.md", "Code": "README.md#the-code",
+    beside = {"The website": "website/index.html", "README": "README.md", "Code": "README.md#all-the-code",
               **{path.stem.replace("_", " "): f"notebooks/{path.name}" for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))},
               "Words": "notebooks/words.md", "For teachers": "notebooks/teachers.md"}
-    bar = "&nbsp; ".join(f'<a href="{up}{place}">{name}</a>' for name, place in beside.items())
-    return page.replace("<main>", f"{_BOX}{bar}</div><main>", 1).replace("</main>", f"{'' if up else _code()}</main>", 1)
+    bar = _BOX + "&nbsp; ".join(f'<a href="{up}{place}">{name}</a>' for name, place in beside.items())
+    return page.replace("<main>", f"<nav>{bar}</div></nav><main>", 1).replace("</main>", f"{'' if up else _code()}</main>", 1)
 
 
 def _code() -> str:
@@ -97,7 +103,7 @@ def _code() -> str:
             for path in sorted(PACKAGE.rglob("*.py")) if (text := path.read_text(encoding="utf-8"))}
     listed = "".join(f'<details><summary>{name}</summary><div id="{name}">{text}</div></details>'
                      for name, text in code.items())                    # a link to what is inside a closed one opens it
-    return f'{_BOX}<h2 id="the-code">The code</h2>{listed}</div>'
+    return f'{_BOX}<h2 id="all-the-code">All the code</h2>{listed}</div>'
 
 
 def as_page(source: Path) -> str:

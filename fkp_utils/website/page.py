@@ -28,6 +28,7 @@ PARTS = {1: "nose tip", 2: "58 landmarks", 3: "ResNet-18", 4: "heatmaps", 5: "co
 _COLUMNS = {"mse": ("MSE", "{:.6f}"), "pixels": ("px of 640x480", "{:.1f}"), "nme": ("NME, %", "{:.2f}"),
             "mae": ("MAE, px", "{:.2f}")}
 _VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|px)(?!\w))")              # a line ends neither before % nor before px
 _MAIN = ("nme", "pixels", "mae")         # of these, the first that a table has is the one that counts
 _BARS = {"nme": ("%", "Mean distance in percent of that between the outer eye corners"),
          "pixels": ("px", "Mean distance in pixels of 640 by 480"), "mae": ("px", "Mean absolute error of x and y, in pixels")}
@@ -216,7 +217,7 @@ def render(site: Path) -> Path:
         drawings={path.stem for path in site.glob("*.svg")}, palette=palette,
         headline=headline(measured), first=next(iter(reports.values()), None),
         numbers=f"{{{numbers}}}")
-    write_text(site / "index.html", page)
+    write_text(site / "index.html", _UNIT.sub("\u00a0", page))
     return site / "index.html"
 
 
