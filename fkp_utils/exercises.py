@@ -67,6 +67,9 @@ class Verdict(str):
     def __repr__(self) -> str:
         return str(self)
 
+    def __reduce__(self):
+        return Verdict, (str(self),)                      # without its picture, which may be of a function in a notebook
+
     def drawn(self, sketch: Callable[..., str], *shown: Any) -> "Verdict":
         """The same with a picture, HTML that `sketch(*shown)` makes where it is shown, not before."""
         self._repr_html_ = partial(sketch, *shown)

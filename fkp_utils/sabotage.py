@@ -252,7 +252,7 @@ def hand_over(recipe: Recipe, train: FaceDataset, val: FaceDataset, faults: tupl
 
 def diagnosed(said: object, fault: str, among: tuple[str, ...]) -> str:
     """Right, or which probe speaks against what is said of a training with this fault."""
-    if not isinstance(said, str) or not said.strip("."):
+    if not isinstance(said, str) or not said.strip(" ."):
         return "not yet: put the name of a fault in place of the dots"
     said = said.strip().lower()
     if said not in FAULTS:

@@ -26,16 +26,22 @@ def _next_box(run, faces):
     return changed(faces, boxes=np.roll(faces.boxes, -1, 0)).to_image(run.predict(faces))
 
 
+def _half(faces: IBugFaces) -> tuple[str, np.ndarray]:
+    """Photos whose answers may be others' mirrored ones, bool (N,), and their name: mirrored copies, or every second photo."""
+    copies = faces.mirrored
+    return ("mirrored copies", copies) if copies.any() else ("every second photo", np.arange(len(faces)) % 2 == 1)
+
+
 def _not_exchanged(run, faces):
-    found = faces.to_image(run.predict(faces))
-    found[faces.mirrored] = found[faces.mirrored][:, list(faces.convention.flip)]
+    found, (_, half) = faces.to_image(run.predict(faces)), _half(faces)
+    found[half] = found[half][:, list(faces.convention.flip)]
     return found
 
 
 SLIPS: dict[str, tuple[Slip, str]] = {                   # what was done, and what `errors_of` then shows
     "clipped boxes": (_clipped, "faces whose crop leaves the photo are far worse than the others"),
-    "the next face's box": (_next_box, "landmarks lie farther from their boxes than those of the mean shape"),
-    "left and right not exchanged": (_not_exchanged, "mirrored copies are far worse than the other photos")}
+    "the next face's box": (_next_box, "landmarks lie farther from their boxes than they should"),
+    "left and right not exchanged": (_not_exchanged, "mirrored copies, or every second photo, are far worse than the others")}
 
 
 def errors_of(landmarks: np.ndarray, truth: np.ndarray, faces: IBugFaces) -> Readings:
@@ -43,9 +49,9 @@ def errors_of(landmarks: np.ndarray, truth: np.ndarray, faces: IBugFaces) -> Rea
 
     That is the median distance of the landmarks' mean from the box's centre, in the box's sides.
     """
-    over, copies = outside(faces), faces.mirrored
-    groups = {"all": np.full(len(faces), True), "crop leaves the photo": over, "crop inside": ~over, "mirrored copies": copies,
-              "other photos": ~copies}
+    over, (name, half) = outside(faces), _half(faces)
+    groups = {"all": np.full(len(faces), True), "crop leaves the photo": over, "crop inside": ~over, name: half,
+              "other photos": ~half}
     apart = np.linalg.norm(landmarks.mean(1) - box_centres(faces.boxes), axis=1) / faces.boxes[:, 2:].max(1)
     return Readings({name: float(mae(landmarks[some], truth[some])) for name, some in groups.items() if some.any()}
                     | {"from the box, in sides": float(np.median(apart))})
@@ -57,12 +63,13 @@ def hand_over(run: Trained, faces: IBugFaces, seed: int = 0) -> np.ndarray:
 
 
 def check_slip(yours: Callable[[int], object], seed: int = 0) -> Verdict:
-    """your_slip(seed) -> the name of the slip that `hand_over` draws by this seed."""
+    """your_slip(seed) -> the name of the slip, in any case of letters, that `hand_over` draws by this seed."""
     def told() -> str:
         said, slip = yours(seed), drawn(tuple(SLIPS), seed)
-        if not isinstance(said, str) or not said.strip("."):
-            return "not yet: put the name of a slip in place of the dots"
+        if not isinstance(said, str) or not said.strip(" ."):
+            return "not yet: put the name of a mistake in place of the dots"
+        said = said.strip().lower().replace("\u2019", "'")
         if said not in SLIPS:
-            return f"there is no such slip; there are: {', '.join(SLIPS)}"
-        return "right" if said == slip else f"no: with {said}, {SLIPS[said][1]}. Do they?"
+            return f"there is no such mistake; there are: {', '.join(SLIPS)}"
+        return "right" if said == slip else f"no: with {said}, {SLIPS[said][1]}. Is that so?"
     return said_of(told)

@@ -138,7 +138,7 @@ class Interrupted(asyncio.CancelledError):
     """An interrupted kernel's: the cell fails, so that those below do not run, and IPython shows its message alone."""
 
     def _render_traceback_(self) -> list[str]:
-        return []
+        return [f"Interrupted: {self}"]
 
 
 class LiveTraining(Panel):

@@ -28,7 +28,7 @@ with redirect_stderr(StringIO()):                         # nbgrader takes a war
     print(verdict)
     assert verdict.startswith("right"), verdict
     ### BEGIN HIDDEN TESTS
-    for other in (1, 2):
+    for other in (0, 1, 2):
         verdict = {}
         assert verdict.startswith("right"), verdict
     ### END HIDDEN TESTS'''
