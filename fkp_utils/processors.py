@@ -1,7 +1,6 @@
 """Which processors there are, and how many this process may use: `taskset`, a scheduler or a container may allow fewer."""
 
 import math
-import os
 import platform
 import re
 from contextlib import suppress
@@ -21,8 +20,6 @@ def kind(told: Path = Path("/proc/cpuinfo")) -> str:
 
 def allowed() -> set[int]:
     """Numbers of the processors that the process may run on; all of them where the system cannot tell."""
-    if hasattr(os, "sched_getaffinity"):                      # a hundredth of psutil's time, and `predict` asks for each look
-        return os.sched_getaffinity(0)
     process = psutil.Process()
     return set(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else set(range(psutil.cpu_count() or 1))
 

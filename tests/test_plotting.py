@@ -61,7 +61,7 @@ def test_a_figure_in_a_notebook_says_in_words_what_it_shows():
     (FIGURES["by view"], "mean error (px), a 2, b 3.5, c 6.5"),
     (lambda: plotting.region_bars({"net": {"jaw": 3.0, "eyes": 1.25}, "other": {"jaw": 4.0, "eyes": 12.345}}),
      "NME, %, net: jaw 3, eyes 1.25, other: jaw 4, eyes 12.3"),
-    (FIGURES["ablation"], "all, change of the validation NME in points (reference: 5.00 %), worse 1, better -0.5"),
+    (FIGURES["ablation"], "all, points of validation NME from the reference's 5.00 %: left is better, worse 1, better -0.5"),
     (FIGURES["error details"],
      "1 picture, 58 landmarks known (dots), 58 landmarks found (crosses); NME, %, jaw 3, eyes 1"),
     (FIGURES["numbered"], "1 picture, 58 landmarks known (dots), circle at 52"),
