@@ -250,11 +250,15 @@ def hand_over(recipe: Recipe, train: FaceDataset, val: FaceDataset, faults: tupl
     return Patient(recipe, train, val, drawn(faults, seed), checkpoints)
 
 
+def named(said: object) -> str:
+    """The name that an answer says, as it would stand in a table; "" where nothing is said yet."""
+    return said.strip().lower().replace("\u2019", "'") if isinstance(said, str) and said.strip(" .") else ""
+
+
 def diagnosed(said: object, fault: str, among: tuple[str, ...]) -> str:
     """Right, or which probe speaks against what is said of a training with this fault."""
-    if not isinstance(said, str) or not said.strip(" ."):
+    if not (said := named(said)):
         return "not yet: put the name of a fault in place of the dots"
-    said = said.strip().lower()
     if said not in FAULTS:
         return f"no such fault; there are: {', '.join(among)}"
     if said == fault:

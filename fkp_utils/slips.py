@@ -13,7 +13,7 @@ from .exercises import Verdict, said_of
 from .landmarks import box_centres
 from .metrics import mae
 from .nets.trained import Trained
-from .sabotage import Readings, changed, drawn, outside, with_clipped_boxes
+from .sabotage import Readings, changed, drawn, named, outside, with_clipped_boxes
 
 Slip = Callable[[Trained, IBugFaces], np.ndarray]        # -> landmarks (N, n, 2) in pixels of the photos
 
@@ -65,10 +65,9 @@ def hand_over(run: Trained, faces: IBugFaces, seed: int = 0) -> np.ndarray:
 def check_slip(yours: Callable[[int], object], seed: int = 0) -> Verdict:
     """your_slip(seed) -> the name of the slip, in any case of letters, that `hand_over` draws by this seed."""
     def told() -> str:
-        said, slip = yours(seed), drawn(tuple(SLIPS), seed)
-        if not isinstance(said, str) or not said.strip(" ."):
+        said, slip = named(yours(seed)), drawn(tuple(SLIPS), seed)
+        if not said:
             return "not yet: put the name of a mistake in place of the dots"
-        said = said.strip().lower().replace("\u2019", "'")
         if said not in SLIPS:
             return f"there is no such mistake; there are: {', '.join(SLIPS)}"
         return "right" if said == slip else f"no: with {said}, {SLIPS[said][1]}. Is that so?"

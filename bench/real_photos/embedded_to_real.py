@@ -124,7 +124,7 @@ def together(folders: list[Path], split: str, crop: Crop) -> IBugFaces:
 
 
 def start_of(weights: Path | None) -> str:
-    """What a net starts from, in the table's words: shipped weights by their name, others are `imagenet.py`'s or named."""
+    """What a net starts from, in the table's words: shipped weights by their name, others are `imagenet.py`'s."""
     return "none" if weights is None else weights.stem if weights.name in SHIPPED else "ImageNet"
 
 

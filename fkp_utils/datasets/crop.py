@@ -70,8 +70,8 @@ class Crop:
         """The square whose corner's pixel edge is at (x, y) + 0.5, `size` pixels of `scale` wide: uint8 (size, size)."""
         (first, last, columns, left, right), (top, bottom, rows, upper, lower) = (
             _visible(start + 0.5, scale, length, size) for start, length in ((x, picture.width), (y, picture.height)))
-        inside = np.asarray(picture.crop((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)))
-        pixels = Image.fromarray(inside[rows[:, None] - rows.min(), columns - columns.min()])
+        inside = np.asarray(picture.crop((columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)))
+        pixels = Image.fromarray(inside[rows[:, None] - rows[0], columns - columns[0]])
         seen = pixels.resize((last - first, bottom - top), Image.Resampling.BILINEAR, box=(left, upper, right, lower))
         return np.pad(np.asarray(seen), ((top, size - bottom), (first, size - last)), "edge")
 

@@ -329,8 +329,8 @@ def compared(photo: str | Path | np.ndarray, run: Net, limit: float = 10.0) -> t
     pictures = [drawn(part, [replace(face, box=face.box - [*low, 0, 0], landmarks=face.landmarks - low) for face in faces],
                       bold=2) for faces in (own, shipped)]
     told = []
-    for mine, other in zip(ours, theirs):
-        apart, regions = nme(mine[None], other[None], run.convention)[0], region_errors(mine[None], other[None], run.convention)
+    for mine, other, apart in zip(ours, theirs, nme(ours, theirs, run.convention)):
+        regions = region_errors(mine[None], other[None], run.convention)
         near, far = (f"{name} {regions[name]:.1f}" for name in (pick(regions, key=regions.__getitem__) for pick in (min, max)))
         told.append(f"{'right' if apart <= limit else 'wrong'} ({apart:.1f} %: {near} to {far})")
     alt = f"faces twice, with the net's landmarks, {', '.join(told)}, and with those of the shipped weights"
