@@ -329,8 +329,7 @@ def disk(libraries, tmp_path_factory):
 
 def test_from_a_file_the_demo_finds_what_python_finds(page, disk, tmp_path):
     Image.fromarray(data.astronaut()).save(tmp_path / "astronaut.png")
-    page.goto((disk / "index.html").as_uri())
-    page.get_by_role("link", name="Your photo").click()
+    page.goto((disk / "demo.html").as_uri())
     expect(page.locator("#status")).to_contain_text("the example: 1 face in", timeout=60_000)
     page.set_input_files("#photo", tmp_path / "astronaut.png")
     expect(page.locator("#status")).to_contain_text("astronaut.png: 1 face in", timeout=60_000)
@@ -345,6 +344,44 @@ def test_from_a_file_the_demo_finds_what_python_finds(page, disk, tmp_path):
         assert saved.size == (512, 512)
     page.locator("#group").click()
     expect(page.locator("#status")).to_contain_text("group.jpg: 6 faces in", timeout=60_000)
+
+
+@pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 800}}, {"viewport": {"width": 390, "height": 844}}], indirect=True, ids=["desk", "phone"])
+def test_the_first_page_reads_a_photo_in_place_of_its_face(page, disk):
+    """All of the photo is seen; no sentence speaks of the face that was there, until the slider brings it back."""
+    page.goto((disk / "index.html").as_uri())
+    hero, demo, error = page.locator("#hero"), page.frame_locator("#hero iframe"), page.locator("#walk output")
+    expect(error).to_contain_text("on this face")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("link", name="Your photo").click()
+    chooser.value.set_files(SITE / "samples" / "group.jpg")              # while the networks are loaded: the example is not read
+    expect(demo.locator("#status")).to_contain_text("group.jpg: 6 faces in", timeout=60_000)
+    outer, inner = hero.bounding_box(), demo.locator("#view").bounding_box()
+    assert inner["height"] == pytest.approx(384 / 576 * inner["width"], rel=0.01) and inner["width"] > 0.8 * outer["width"]
+    assert outer["y"] < inner["y"] and inner["y"] + inner["height"] < outer["y"] + outer["height"] + 1
+    expect(error).to_be_hidden()
+    expect(page.get_by_text("The face is generated, and")).to_be_hidden()
+    assert not Axe().run(page).response["violations"]
+    page.locator("#walk input").press("ArrowLeft")
+    expect(hero.locator("iframe")).to_have_count(0)
+    expect(error).to_contain_text("on this face")
+    expect(hero.locator("img")).to_be_visible()
+
+
+def test_a_photo_dropped_on_the_first_pages_face_or_pasted_is_read_there(page, disk):
+    page.goto((disk / "index.html").as_uri())
+    demo = page.frame_locator("#hero iframe")
+    hand = """(way, name) => {
+        const files = new DataTransfer();
+        files.items.add(new File(["no picture"], name, { type: "image/png" }));
+        if (way === "paste") dispatchEvent(new ClipboardEvent("paste", { clipboardData: files }));
+        else document.querySelector("#hero").dispatchEvent(new DragEvent("drop", { dataTransfer: files, cancelable: true }));
+    }"""
+    for way, name in (("drop", "dropped.png"), ("paste", "pasted.png")):
+        page.evaluate(f"([way, name]) => ({hand})(way, name)", [way, name])
+        expect(demo.locator("#status")).to_have_text(f"{name} is not a picture that this browser can read", timeout=60_000)
+    page.get_by_role("button", name="Back to the generated face").click()
+    expect(page.locator("#hero iframe")).to_have_count(0)
 
 
 @pytest.mark.parametrize("broken", ["constructor() { throw new Error('not from a file'); }",
@@ -555,17 +592,14 @@ def filming(webcam, served):
     return webcam
 
 
-def test_the_first_pages_camera_button_films_at_once(webcam, served):
-    if not (SITE / "vendor" / "ort.wasm.min.js").exists():
-        pytest.skip("the demo's libraries are not here (make site fetches them)")
+def test_an_address_that_ends_with_camera_films_at_once(webcam, served, libraries):
     webcam.goto(f"{served}/demo.html#camera")
     expect(webcam.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
     expect(webcam.locator("#camera")).to_have_text("stop the camera")
 
 
 def test_the_camera_films_on_a_page_from_a_file(webcam, disk):
-    webcam.goto((disk / "index.html").as_uri())
-    webcam.get_by_role("link", name="Camera", exact=True).click()
+    webcam.goto((disk / "demo.html").as_uri() + "#camera")
     expect(webcam.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
     webcam.locator("#camera").click()
     expect(webcam.locator("#status")).to_have_text("the camera is off")
@@ -573,6 +607,21 @@ def test_the_camera_films_on_a_page_from_a_file(webcam, disk):
         webcam.locator("#png").click()
     with Image.open(download.value.path()) as saved:
         assert saved.size == (640, 480)
+
+
+@pytest.mark.parametrize("where", ["file", "server"])
+def test_the_first_page_films_in_place_of_its_face(webcam, disk, served, where):
+    webcam.goto((disk / "index.html").as_uri() if where == "file" else f"{served}/index.html")
+    webcam.get_by_role("link", name="Camera", exact=True).click()
+    demo = webcam.frame_locator("#hero iframe")
+    expect(demo.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
+    [frame] = [frame for frame in webcam.frames if frame.url.endswith("demo.html")]
+    assert frame.evaluate("crossOriginIsolated") == (where == "server")      # threads, as in a window of its own
+    webcam.evaluate("document.querySelector('#hero iframe').contentWindow.postMessage({ camera: true }, '*')")
+    webcam.wait_for_timeout(1000)                                            # what films goes on
+    expect(demo.locator("#status")).to_contain_text("1 face, ")
+    webcam.locator("#walk input").press("ArrowLeft")
+    expect(webcam.locator("#hero iframe")).to_have_count(0)
 
 
 def test_demo_follows_the_face_before_the_camera(filming, tmp_path):

@@ -7,6 +7,7 @@ const view = byId("view"), pen = view.getContext("2d", { willReadFrequently: tru
 const tell = text => { byId("status").textContent = text; };
 const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 let engine = null, camera = null, shown = 0;     // camera: { stream, video }; shown: number of the picture that was asked for last
+let ready = false, wanted = location.hash === "#camera" ? film : () => photo("example.jpeg", "the example");   // what comes first
 let result = { name: "", width: 1, height: 1, faces: [], maps: [] }, pointed = null, zoomed = null;   // zoomed: { face, rect, bitmap }
 
 // ------------------------------------------------------------------ the worker
@@ -384,8 +385,22 @@ function save(blob, kind) {
 }
 
 function take(file) {
-  if (file) photo(file, file.name || "the picture");
+  if (file) want(() => photo(file, file.name || "the picture"));
 }
+
+// A photo or the camera: at once, or when the networks are loaded.
+function want(job) {
+  if (ready) job(); else wanted = job;
+}
+
+// The first page shows this one in place of its picture, and hands over what was chosen there: { photo } or { camera }.
+const within = parent !== window;
+document.documentElement.classList.toggle("within", within);
+addEventListener("message", ({ source, data }) => {
+  if (!within || source !== parent) return;
+  take(data.photo);
+  if (data.camera && !camera) want(film);
+});
 
 function connect() {
   byId("photo").addEventListener("change", ({ target }) => {
@@ -426,7 +441,8 @@ function connect() {
 
 const WORKING = ["photo", "camera", ...[...document.querySelectorAll(".sample")].map(button => button.id)];
 
-// Loads the networks, then reads the example, or films where the page's address ends with #camera: the browser asks first.
+// Loads the networks, then does what is wanted: the example, or the camera where the page's address ends with #camera, if nothing
+// else came meanwhile.
 async function load() {
   progress("loading the networks", undefined, () => engine?.stop());
   try {
@@ -441,7 +457,8 @@ async function load() {
   progress(null);
   for (const id of WORKING) byId(id).disabled = false;
   document.querySelector(".tools").removeAttribute("title");
-  await (location.hash === "#camera" ? film() : photo("example.jpeg", "the example"));
+  ready = true;
+  await wanted();
 }
 
 async function start() {
