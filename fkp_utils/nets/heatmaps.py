@@ -25,18 +25,21 @@ def gaussian_heatmaps(landmarks: torch.Tensor, size: tuple[int, int], sigma: flo
     reach : how many pixels outside of the picture a landmark may lie; of one further outside: all zeros; of an unknown one
         (NaN): NaN
     """
-    h, w = size
     steps = torch.arange(-(KERNEL // 2), KERNEL // 2 + 1, device=landmarks.device, dtype=landmarks.dtype)
     total = torch.exp(-steps**2 / (2 * sigma**2)).sum()
+    peak = scale if scale is not None else 1 / total**2
+    inside = inside_picture(landmarks, size, reach).to(landmarks.dtype) * peak
+    column, row = gaussian_profiles(landmarks, size, sigma)
+    return (column * inside[..., None])[..., :, None] * row[..., None, :]
 
+
+def gaussian_profiles(landmarks: torch.Tensor, size: tuple[int, int], sigma: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """The column (b, n, h) and the row (b, n, w) whose product is a heatmap of `size` (h, w) with a peak of one."""
     def profile(centre, length):
         distance = torch.arange(length, device=landmarks.device, dtype=landmarks.dtype) - centre[..., None]
         return torch.exp(-distance**2 / (2 * sigma**2)) * (distance.abs() < KERNEL / 2)
 
-    x, y = landmarks[..., 0], landmarks[..., 1]
-    peak = scale if scale is not None else 1 / total**2
-    inside = inside_picture(landmarks, size, reach).to(landmarks.dtype) * peak
-    return (profile(y, h) * inside[..., None])[..., :, None] * profile(x, w)[..., None, :]
+    return profile(landmarks[..., 1], size[0]), profile(landmarks[..., 0], size[1])
 
 
 def inside_picture(landmarks: torch.Tensor, size: tuple[int, int], reach: float = 0.0) -> torch.Tensor:
@@ -78,10 +81,14 @@ def soft_argmax(logits: torch.Tensor) -> torch.Tensor:
 
     Equal logits everywhere give the picture's centre.
     """
-    probability = logits.flatten(2).softmax(-1).unflatten(2, logits.shape[-2:])
-    h, w = logits.shape[-2:]
-    x = (probability.sum(-2) * torch.arange(w, device=logits.device)).sum(-1)
-    y = (probability.sum(-1) * torch.arange(h, device=logits.device)).sum(-1)
+    return mean_position(logits.flatten(2).softmax(-1).unflatten(2, logits.shape[-2:]))
+
+
+def mean_position(probability: torch.Tensor) -> torch.Tensor:
+    """Mean position under maps (b, n, h, w) whose pixels add up to one -> (b, n, 2)."""
+    h, w = probability.shape[-2:]
+    x = (probability.sum(-2) * torch.arange(w, device=probability.device)).sum(-1)
+    y = (probability.sum(-1) * torch.arange(h, device=probability.device)).sum(-1)
     return torch.stack([x, y], -1)
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from ..metrics import mean_shape
 from .finder import Faces
-from .heatmaps import border, gaussian_heatmaps, inside_picture, soft_argmax, unbiased, weighted_mean
+from .heatmaps import border, gaussian_heatmaps, gaussian_profiles, inside_picture, mean_position, soft_argmax, unbiased, weighted_mean
 from .recipe import Recipe
 
 
@@ -111,6 +111,9 @@ class Heatmaps(_Landmarks):
     def _on_grid(self, landmarks: torch.Tensor) -> torch.Tensor:
         return (landmarks + 0.5) / self.stride - 0.5
 
+    def _in_picture(self, means: torch.Tensor, sigma: float) -> torch.Tensor:
+        return (unbiased(means, self.grid, sigma) + 0.5) * self.stride - 0.5
+
     def encode(self, landmarks: torch.Tensor) -> torch.Tensor:
         """(b, n, 2) pixels -> (b, n, h / stride, w / stride)."""
         return gaussian_heatmaps(self._on_grid(landmarks), self.grid, self.sigma, self.scale, self.reach)
@@ -118,10 +121,8 @@ class Heatmaps(_Landmarks):
     def decode(self, output: torch.Tensor) -> torch.Tensor:
         """(b, n, h / stride, w / stride) -> (b, n, 2) pixels."""
         if self.loss_name == "cross_entropy":
-            points = unbiased(soft_argmax(output), self.grid, self.sigma)
-        else:
-            points = unbiased(weighted_mean(output), self.grid, self.sigma / 2)       # the fourth power halves sigma
-        return (points + 0.5) * self.stride - 0.5
+            return self._in_picture(soft_argmax(output), self.sigma)
+        return self._in_picture(weighted_mean(output), self.sigma / 2)                # the fourth power halves sigma
 
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
         """What the net says, as maps to look at: probabilities for `cross_entropy`, else the output itself."""
@@ -134,15 +135,18 @@ class Heatmaps(_Landmarks):
         """
         mask = known(landmarks)
         landmarks = landmarks.where(mask[..., None], 0)          # some number: a NaN would reach the gradient
-        target = self.encode(landmarks)
         if self.loss_name != "cross_entropy":
             mask = mask[..., None, None]
-            return MAP_LOSSES[self.loss_name](output.where(mask, 0), target.where(mask, 0))
-        mask = mask & inside_picture(self._on_grid(landmarks), self.grid, self.reach)
-        share = target / target.sum((-2, -1), keepdim=True).clamp(min=1e-12)
-        losses = -(share.flatten(2) * output.flatten(2).log_softmax(-1)).sum(-1)
+            return MAP_LOSSES[self.loss_name](output.where(mask, 0), self.encode(landmarks).where(mask, 0))
+        places = self._on_grid(landmarks)
+        mask = mask & inside_picture(places, self.grid, self.reach)
+        # Maps are the most of a training's memory: neither the target is drawn, which is a column times a row, nor a second softmax.
+        log_share = output.flatten(2).log_softmax(-1).unflatten(2, self.grid)
+        column, row = (profile / profile.sum(-1, keepdim=True).clamp(min=1e-12)
+                       for profile in gaussian_profiles(places, self.grid, self.sigma))
+        losses = -((log_share @ row[..., None])[..., 0] * column).sum(-1)
         if self.l1_weight:
-            distance = (self.decode(output) - landmarks).abs().sum(-1)
+            distance = (self._in_picture(mean_position(log_share.exp()), self.sigma) - landmarks).abs().sum(-1)
             losses = losses + self.l1_weight * distance * (100 / self.size[1])
         return losses.where(mask, 0).mean()
 
