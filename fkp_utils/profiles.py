@@ -90,7 +90,7 @@ QUICK = {
     "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=12, batch=16, ema=0.98, augment=_MIRRORED),
     # With the write-up's boxes a few minutes are too short to leave the all-zero answer.
     "unet": replace(_unet, size=(96, 96), epochs=6, batch=4, width=8, margin=1.4, box_shift=0.1),
-    # Small pictures: in the same time it sees more of them, which helps it more than their size does.
+    # With 96 px, 6 epochs take as long and end at an NME of 7.8 %, not 5.6, on the embedded validation faces.
     "unet_improved": replace(FULL["unet_improved"], size=(64, 64), epochs=16, batch=8, lr=2e-3, width=8, sigma=1.5, ema=0.98,
                              augment=_MIRRORED),
     "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, width=64, ema=0.98, augment=_MIRRORED),

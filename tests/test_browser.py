@@ -375,13 +375,47 @@ def test_a_photo_dropped_on_the_first_pages_face_or_pasted_is_read_there(page, d
         const files = new DataTransfer();
         files.items.add(new File(["no picture"], name, { type: "image/png" }));
         if (way === "paste") dispatchEvent(new ClipboardEvent("paste", { clipboardData: files }));
-        else document.querySelector("#hero").dispatchEvent(new DragEvent("drop", { dataTransfer: files, cancelable: true }));
+        else document.querySelector("h1").dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
     }"""
-    for way, name in (("drop", "dropped.png"), ("paste", "pasted.png")):
+    for way, name in (("drop", "dropped.png"), ("paste", "pasted.png")):               # anywhere on the page
         page.evaluate(f"([way, name]) => ({hand})(way, name)", [way, name])
         expect(demo.locator("#status")).to_have_text(f"{name} is not a picture that this browser can read", timeout=60_000)
+    page.emulate_media(media="print")                                   # which has no frame, but the face that was there
+    expect(page.locator("#hero img")).to_be_visible()
+    expect(page.locator("#walk output")).to_contain_text("on this face")
+    page.emulate_media(media="screen")
     page.get_by_role("button", name="Back to the generated face").click()
     expect(page.locator("#hero iframe")).to_have_count(0)
+    expect(page.locator("#walk input")).to_be_focused()
+
+
+def test_who_chooses_no_photo_sees_the_first_pages_face_as_before(page, disk):
+    page.goto((disk / "index.html").as_uri())
+    page.evaluate("HTMLInputElement.prototype.click = function () { window.chooser = this; }")
+    page.get_by_role("link", name="Your photo").click()
+    expect(page.locator("#hero iframe")).to_have_count(1)
+    page.evaluate("chooser.dispatchEvent(new Event('cancel'))")
+    expect(page.locator("#hero iframe")).to_have_count(0)
+    page.get_by_role("link", name="Camera", exact=True).click()
+    page.get_by_role("link", name="Your photo").click()
+    page.evaluate("chooser.dispatchEvent(new Event('cancel'))")
+    expect(page.locator("#hero iframe")).to_have_count(1)               # the camera was there before
+
+
+def test_a_photo_that_is_chosen_after_loading_was_cancelled_is_read(page, disk):
+    page.add_init_script("const start = Worker.prototype.postMessage;"
+                         "Worker.prototype.postMessage = function (...all) { if (!window.held) start.apply(this, all); };"
+                         "window.held = true;")                        # the first worker is told nothing
+    page.goto((disk / "demo.html").as_uri())
+    page.locator("#cancel").click()
+    expect(page.locator("#status")).to_have_text("cancelled: the networks are not loaded")
+    page.evaluate("""() => {
+        window.held = false;
+        const files = new DataTransfer();
+        files.items.add(new File(["no picture"], "late.png", { type: "image/png" }));
+        document.dispatchEvent(new DragEvent("drop", { dataTransfer: files, cancelable: true }));
+    }""")
+    expect(page.locator("#status")).to_have_text("late.png is not a picture that this browser can read", timeout=60_000)
 
 
 @pytest.mark.parametrize("broken", ["constructor() { throw new Error('not from a file'); }",
@@ -615,7 +649,7 @@ def test_the_first_page_films_in_place_of_its_face(webcam, disk, served, where):
     webcam.get_by_role("link", name="Camera", exact=True).click()
     demo = webcam.frame_locator("#hero iframe")
     expect(demo.locator("#status")).to_contain_text("1 face, ", timeout=60_000)
-    [frame] = [frame for frame in webcam.frames if frame.url.endswith("demo.html")]
+    [frame] = [frame for frame in webcam.frames if frame.url.endswith("demo.html?within")]
     assert frame.evaluate("crossOriginIsolated") == (where == "server")      # threads, as in a window of its own
     webcam.evaluate("document.querySelector('#hero iframe').contentWindow.postMessage({ camera: true }, '*')")
     webcam.wait_for_timeout(1000)                                            # what films goes on

@@ -57,6 +57,21 @@ def test_losses_of_one_error(name, error, expected):
     assert COORDINATE_LOSSES[name](torch.full((3, 4), -error), torch.zeros(3, 4)).item() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("stride, number", [(1, torch.float32), (4, torch.float32), (4, torch.float64)])
+def test_cross_entropy_is_pytorchs_with_the_drawn_gaussian(stride, number):
+    """Of a picture wider than high; landmarks inside, on an edge, outside by less than two sigmas, far outside, unknown."""
+    target = Heatmaps((48, 80), "cross_entropy", sigma=1.5, stride=stride)
+    landmarks = torch.tensor([[[30.2, 11.7], [-0.5, 20.0], [81.0, 47.9], [150.0, 20.0], [NAN, 3.0]]])
+    logits = 3 * torch.randn(1, 5, 48 // stride, 80 // stride, generator=torch.Generator().manual_seed(0), dtype=number)
+    y, x = np.mgrid[:48 // stride, :80 // stride]
+    expected = 0
+    for k, (u, v) in enumerate((landmarks[0, :3].numpy() + 0.5) / stride - 0.5):
+        drawn = np.exp(-((x - u)**2 + (y - v)**2) / (2 * 1.5**2)) * (abs(x - u) < 7.5) * (abs(y - v) < 7.5)
+        expected += torch.nn.functional.cross_entropy(logits[:, k].flatten(1), torch.from_numpy(drawn / drawn.sum()).flatten()[None]
+                                                      .to(number)).item()
+    assert target.loss(logits, landmarks).item() == pytest.approx(expected / 5, rel=1e-5)
+
+
 def test_the_mean_of_a_cut_off_gaussian():
     """Sigma 1, centre -0.5: pixels 0 to 4 weigh exp(-0.125), exp(-1.125), exp(-3.125), exp(-6.125), exp(-10.125)."""
     weights = np.exp([-0.125, -1.125, -3.125, -6.125, -10.125])

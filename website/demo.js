@@ -7,7 +7,7 @@ const view = byId("view"), pen = view.getContext("2d", { willReadFrequently: tru
 const tell = text => { byId("status").textContent = text; };
 const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 let engine = null, camera = null, shown = 0;     // camera: { stream, video }; shown: number of the picture that was asked for last
-let ready = false, wanted = location.hash === "#camera" ? film : () => photo("example.jpeg", "the example");   // what comes first
+let networks = "loading", wanted = location.hash === "#camera" ? film : () => photo("example.jpeg", "the example");   // what comes first
 let result = { name: "", width: 1, height: 1, faces: [], maps: [] }, pointed = null, zoomed = null;   // zoomed: { face, rect, bitmap }
 
 // ------------------------------------------------------------------ the worker
@@ -388,18 +388,20 @@ function take(file) {
   if (file) want(() => photo(file, file.name || "the picture"));
 }
 
-// A photo or the camera: at once, or when the networks are loaded.
+// A photo or the camera: at once, or when the networks are there. Whoever asks after loading was cancelled, or failed, wants it again.
 function want(job) {
-  if (ready) job(); else wanted = job;
+  if (networks === "there") return job();
+  wanted = job;
+  if (networks === "missing") load();
 }
 
-// The first page shows this one in place of its picture, and hands over what was chosen there: { photo } or { camera }.
-const within = parent !== window;
+// The first page shows this page in place of its picture, and hands over what was chosen there: { photo } or { camera }.
+const within = parent !== window && location.search === "?within";
 document.documentElement.classList.toggle("within", within);
 addEventListener("message", ({ source, data }) => {
   if (!within || source !== parent) return;
-  take(data.photo);
-  if (data.camera && !camera) want(film);
+  take(data?.photo);
+  if (data?.camera && !camera) want(film);
 });
 
 function connect() {
@@ -444,10 +446,12 @@ const WORKING = ["photo", "camera", ...[...document.querySelectorAll(".sample")]
 // Loads the networks, then does what is wanted: the example, or the camera where the page's address ends with #camera, if nothing
 // else came meanwhile.
 async function load() {
+  networks = "loading";
   progress("loading the networks", undefined, () => engine?.stop());
   try {
     engine = await loaded();
   } catch (error) {
+    networks = "missing";
     progress(null);
     tell(error.message === "cancelled" ? "cancelled: the networks are not loaded" : `the networks cannot be loaded: ${error.message}`);
     const again = byId("cancel");
@@ -457,14 +461,14 @@ async function load() {
   progress(null);
   for (const id of WORKING) byId(id).disabled = false;
   document.querySelector(".tools").removeAttribute("title");
-  ready = true;
+  networks = "there";
   await wanted();
 }
 
 async function start() {
   const example = new Image();
   example.src = "example.jpeg";
-  await example.decode().then(() => show(example, example.naturalWidth, example.naturalHeight), () => {});
+  if (!within) await example.decode().then(() => show(example, example.naturalWidth, example.naturalHeight), () => {});
   connect();
   await load();
 }

@@ -65,8 +65,9 @@ def main() -> None:
                 chromium.close()
     for http in servers.values():
         http.shutdown()
+    alone = {row["the camera sees"]: row["frames a second"] for row in rows if row["threads"] == 1}
     for row in rows:
-        row["ratio"] = f"{row['frames a second'] / rows[0]['frames a second']:.2f}"
+        row["ratio"] = f"{row['frames a second'] / alone[row['the camera sees']]:.2f}"
     publish("camera", "The demo's camera", rows, f"Chromium, the last of {SECONDS} seconds.")
 
 

@@ -111,7 +111,8 @@ class Heatmaps(_Landmarks):
     def _on_grid(self, landmarks: torch.Tensor) -> torch.Tensor:
         return (landmarks + 0.5) / self.stride - 0.5
 
-    def _in_picture(self, means: torch.Tensor, sigma: float) -> torch.Tensor:
+    def _to_picture(self, means: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Means (b, n, 2) of Gaussians on the grid -> their centres in pixels of the picture."""
         return (unbiased(means, self.grid, sigma) + 0.5) * self.stride - 0.5
 
     def encode(self, landmarks: torch.Tensor) -> torch.Tensor:
@@ -121,8 +122,8 @@ class Heatmaps(_Landmarks):
     def decode(self, output: torch.Tensor) -> torch.Tensor:
         """(b, n, h / stride, w / stride) -> (b, n, 2) pixels."""
         if self.loss_name == "cross_entropy":
-            return self._in_picture(soft_argmax(output), self.sigma)
-        return self._in_picture(weighted_mean(output), self.sigma / 2)                # the fourth power halves sigma
+            return self._to_picture(soft_argmax(output), self.sigma)
+        return self._to_picture(weighted_mean(output), self.sigma / 2)                # the fourth power halves sigma
 
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
         """What the net says, as maps to look at: probabilities for `cross_entropy`, else the output itself."""
@@ -140,13 +141,13 @@ class Heatmaps(_Landmarks):
             return MAP_LOSSES[self.loss_name](output.where(mask, 0), self.encode(landmarks).where(mask, 0))
         places = self._on_grid(landmarks)
         mask = mask & inside_picture(places, self.grid, self.reach)
-        # Maps are the most of a training's memory: neither the target is drawn, which is a column times a row, nor a second softmax.
+        # Maps take most of a training's time here. So the target, a column times a row, is not drawn, and there is one softmax.
         log_share = output.flatten(2).log_softmax(-1).unflatten(2, self.grid)
         column, row = (profile / profile.sum(-1, keepdim=True).clamp(min=1e-12)
                        for profile in gaussian_profiles(places, self.grid, self.sigma))
-        losses = -((log_share @ row[..., None])[..., 0] * column).sum(-1)
+        losses = -((log_share @ row[..., None].to(log_share))[..., 0] * column).sum(-1)
         if self.l1_weight:
-            distance = (self._in_picture(mean_position(log_share.exp()), self.sigma) - landmarks).abs().sum(-1)
+            distance = (self._to_picture(mean_position(log_share.exp()), self.sigma) - landmarks).abs().sum(-1)
             losses = losses + self.l1_weight * distance * (100 / self.size[1])
         return losses.where(mask, 0).mean()
 
