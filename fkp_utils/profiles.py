@@ -93,7 +93,8 @@ QUICK = {
     # With 96 px, 6 epochs take as long and end at an NME of 7.8 %, not 5.6, on the embedded validation faces.
     "unet_improved": replace(FULL["unet_improved"], size=(64, 64), epochs=16, batch=8, lr=2e-3, width=8, sigma=1.5, ema=0.98,
                              augment=_MIRRORED),
-    "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, width=64, ema=0.98, augment=_MIRRORED),
+    "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=8, batch=8, lr=2e-3, width=64, sigma=0.7, ema=0.98,
+                       augment=_MIRRORED),
     # Scenes differ enough; with random changes on top of that, half as many faces are found after these few steps.
     "finder": replace(FULL["finder"], size=(128, 128), epochs=10, batch=8, lr=5e-3, width=24, ema=0.97, limit=600,
                       augment=Augment(flip=0.5)),
