@@ -346,7 +346,8 @@ def test_from_a_file_the_demo_finds_what_python_finds(page, disk, tmp_path):
     expect(page.locator("#status")).to_contain_text("group.jpg: 6 faces in", timeout=60_000)
 
 
-@pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 800}}, {"viewport": {"width": 390, "height": 844}}], indirect=True, ids=["desk", "phone"])
+@pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 800}}, {"viewport": {"width": 390, "height": 844}}],
+                         indirect=True, ids=["desk", "phone"])
 def test_the_first_page_reads_a_photo_in_place_of_its_face(page, disk):
     """All of the photo is seen; no sentence speaks of the face that was there, until the slider brings it back."""
     page.goto((disk / "index.html").as_uri())
@@ -354,7 +355,7 @@ def test_the_first_page_reads_a_photo_in_place_of_its_face(page, disk):
     expect(error).to_contain_text("on this face")
     with page.expect_file_chooser() as chooser:
         page.get_by_role("link", name="Your photo").click()
-    chooser.value.set_files(SITE / "samples" / "group.jpg")              # while the networks are loaded: the example is not read
+    chooser.value.set_files(SITE / "samples" / "group.jpg")              # while the networks load: the example is not read
     expect(demo.locator("#status")).to_contain_text("group.jpg: 6 faces in", timeout=60_000)
     outer, inner = hero.bounding_box(), demo.locator("#view").bounding_box()
     assert inner["height"] == pytest.approx(384 / 576 * inner["width"], rel=0.01) and inner["width"] > 0.8 * outer["width"]
@@ -375,7 +376,8 @@ def test_a_photo_dropped_on_the_first_pages_face_or_pasted_is_read_there(page, d
         const files = new DataTransfer();
         files.items.add(new File(["no picture"], name, { type: "image/png" }));
         if (way === "paste") dispatchEvent(new ClipboardEvent("paste", { clipboardData: files }));
-        else document.querySelector("h1").dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+        else document.querySelector("h1").dispatchEvent(new DragEvent("drop",
+            { dataTransfer: files, bubbles: true, cancelable: true }));
     }"""
     for way, name in (("drop", "dropped.png"), ("paste", "pasted.png")):               # anywhere on the page
         page.evaluate(f"([way, name]) => ({hand})(way, name)", [way, name])

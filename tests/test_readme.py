@@ -1,5 +1,6 @@
 """What the README says is so: its commands run, its drawing is the code's, its links lead somewhere."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from skimage import data
 from test_project import LAYERS, PACKAGE, PROJECT, imports
 
 from fkp_utils.datasets.personal import free_portraits
+from fkp_utils.folders import WEIGHTS
 from fkp_utils.nets.shipped import SHIPPED
 
 TEXT = (PROJECT / "README.md").read_text()
@@ -92,6 +94,12 @@ def test_commands_run(command, desk, embedded):
 def test_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert Path(PROJECT, link).exists(), link
+
+
+def test_the_weights_card_has_the_checksums_of_the_files():
+    told = re.findall(r"^([0-9a-f]{64})  (\S+)$", (WEIGHTS / "README.md").read_text(), re.M)
+    assert {name: digest for digest, name in told} == SHIPPED
+    assert {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in WEIGHTS.glob("*.[os]*")} == SHIPPED
 
 
 def test_the_picture_of_a_widget_is_what_notebook_3_keeps():

@@ -67,8 +67,8 @@ def test_cross_entropy_is_pytorchs_with_the_drawn_gaussian(stride, number):
     expected = 0
     for k, (u, v) in enumerate((landmarks[0, :3].numpy() + 0.5) / stride - 0.5):
         drawn = np.exp(-((x - u)**2 + (y - v)**2) / (2 * 1.5**2)) * (abs(x - u) < 7.5) * (abs(y - v) < 7.5)
-        expected += torch.nn.functional.cross_entropy(logits[:, k].flatten(1), torch.from_numpy(drawn / drawn.sum()).flatten()[None]
-                                                      .to(number)).item()
+        share = torch.from_numpy(drawn / drawn.sum()).flatten()[None].to(number)
+        expected += torch.nn.functional.cross_entropy(logits[:, k].flatten(1), share).item()
     assert target.loss(logits, landmarks).item() == pytest.approx(expected / 5, rel=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Frames a second of the demo's camera in Chromium, with the threads that `make serve` allows and with one, with a face and without.
+"""Frames a second of the demo's camera in Chromium: with the threads of `make serve` and with one, with a face and without.
 
     PYTHONPATH=. python bench/speed/camera.py
 
@@ -27,7 +27,7 @@ SECONDS = 15
 
 
 def fake_camera(folder: Path, picture: np.ndarray | None = None) -> list[str]:
-    """Chromium's flags for a camera that shows a picture (default: the astronaut), 640x480: frame.jpg in `folder`, again and again."""
+    """Chromium's flags for a camera that shows a picture (default: the astronaut), 640x480: frame.jpg in `folder`."""
     frame, film = folder / "frame.jpg", folder / "film.mjpeg"
     Image.fromarray(data.astronaut()[:384] if picture is None else picture).resize((640, 480)).save(frame, quality=92)
     film.write_bytes(frame.read_bytes() * 5)
@@ -60,7 +60,8 @@ def main() -> None:
                 for way, http in servers.items():
                     page = chromium.new_context(permissions=["camera"]).new_page()
                     rate = frames_a_second(page, f"http://127.0.0.1:{http.server_port}", seen)
-                    rows.append({"the camera sees": seen, "way": way, "threads": page.evaluate("engine.threads"), "frames a second": rate})
+                    rows.append({"the camera sees": seen, "way": way, "threads": page.evaluate("engine.threads"),
+                                 "frames a second": rate})
                     page.close()
                 chromium.close()
     for http in servers.values():

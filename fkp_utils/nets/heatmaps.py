@@ -18,23 +18,20 @@ def gaussian_heatmaps(landmarks: torch.Tensor, size: tuple[int, int], sigma: flo
                       scale: float | None = None, reach: float = 0.0) -> torch.Tensor:
     """One heatmap a landmark: float (b, n, 2), (x, y) pixels -> float (b, n, h, w) of `size` (h, w).
 
-    A Gaussian is the product of a column and a row, so that nothing is convolved.
-
     sigma : of the Gaussian, in pixels; the kernel ends 7.5 pixels from the landmark
     scale : height of the peak; None for that of a kernel whose weights add up to one
     reach : how many pixels outside of the picture a landmark may lie; of one further outside: all zeros; of an unknown one
         (NaN): NaN
     """
     steps = torch.arange(-(KERNEL // 2), KERNEL // 2 + 1, device=landmarks.device, dtype=landmarks.dtype)
-    total = torch.exp(-steps**2 / (2 * sigma**2)).sum()
-    peak = scale if scale is not None else 1 / total**2
+    peak = scale if scale is not None else 1 / torch.exp(-steps**2 / (2 * sigma**2)).sum()**2
     inside = inside_picture(landmarks, size, reach).to(landmarks.dtype) * peak
     column, row = gaussian_profiles(landmarks, size, sigma)
     return (column * inside[..., None])[..., :, None] * row[..., None, :]
 
 
 def gaussian_profiles(landmarks: torch.Tensor, size: tuple[int, int], sigma: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """The column (b, n, h) and the row (b, n, w) whose product is a heatmap of `size` (h, w) with a peak of one."""
+    """The column (b, n, h) and the row (b, n, w) whose product is a heatmap with a peak of one: nothing is convolved."""
     def profile(centre, length):
         distance = torch.arange(length, device=landmarks.device, dtype=landmarks.dtype) - centre[..., None]
         return torch.exp(-distance**2 / (2 * sigma**2)) * (distance.abs() < KERNEL / 2)

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 
 from ..metrics import mean_shape
+from . import heatmaps
 from .finder import Faces
-from .heatmaps import border, gaussian_heatmaps, gaussian_profiles, inside_picture, mean_position, soft_argmax, unbiased, weighted_mean
 from .recipe import Recipe
 
 
@@ -101,7 +101,7 @@ class Heatmaps(_Landmarks):
     @property
     def reach(self) -> float:
         """How far outside of the picture a landmark may lie, in pixels of the heatmap."""
-        return border(self.sigma) if self.loss_name == "cross_entropy" else 0.0
+        return heatmaps.border(self.sigma) if self.loss_name == "cross_entropy" else 0.0
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -113,17 +113,17 @@ class Heatmaps(_Landmarks):
 
     def _to_picture(self, means: torch.Tensor, sigma: float) -> torch.Tensor:
         """Means (b, n, 2) of Gaussians on the grid -> their centres in pixels of the picture."""
-        return (unbiased(means, self.grid, sigma) + 0.5) * self.stride - 0.5
+        return (heatmaps.unbiased(means, self.grid, sigma) + 0.5) * self.stride - 0.5
 
     def encode(self, landmarks: torch.Tensor) -> torch.Tensor:
         """(b, n, 2) pixels -> (b, n, h / stride, w / stride)."""
-        return gaussian_heatmaps(self._on_grid(landmarks), self.grid, self.sigma, self.scale, self.reach)
+        return heatmaps.gaussian_heatmaps(self._on_grid(landmarks), self.grid, self.sigma, self.scale, self.reach)
 
     def decode(self, output: torch.Tensor) -> torch.Tensor:
         """(b, n, h / stride, w / stride) -> (b, n, 2) pixels."""
         if self.loss_name == "cross_entropy":
-            return self._to_picture(soft_argmax(output), self.sigma)
-        return self._to_picture(weighted_mean(output), self.sigma / 2)                # the fourth power halves sigma
+            return self._to_picture(heatmaps.soft_argmax(output), self.sigma)
+        return self._to_picture(heatmaps.weighted_mean(output), self.sigma / 2)                # the fourth power halves sigma
 
     def heatmaps(self, output: torch.Tensor) -> torch.Tensor:
         """What the net says, as maps to look at: probabilities for `cross_entropy`, else the output itself."""
@@ -140,14 +140,14 @@ class Heatmaps(_Landmarks):
             mask = mask[..., None, None]
             return MAP_LOSSES[self.loss_name](output.where(mask, 0), self.encode(landmarks).where(mask, 0))
         places = self._on_grid(landmarks)
-        mask = mask & inside_picture(places, self.grid, self.reach)
+        mask = mask & heatmaps.inside_picture(places, self.grid, self.reach)
         # Maps take most of a training's time here. So the target, a column times a row, is not drawn, and there is one softmax.
         log_share = output.flatten(2).log_softmax(-1).unflatten(2, self.grid)
         column, row = (profile / profile.sum(-1, keepdim=True).clamp(min=1e-12)
-                       for profile in gaussian_profiles(places, self.grid, self.sigma))
+                       for profile in heatmaps.gaussian_profiles(places, self.grid, self.sigma))
         losses = -((log_share @ row[..., None].to(log_share))[..., 0] * column).sum(-1)
         if self.l1_weight:
-            distance = (self._to_picture(mean_position(log_share.exp()), self.sigma) - landmarks).abs().sum(-1)
+            distance = (self._to_picture(heatmaps.mean_position(log_share.exp()), self.sigma) - landmarks).abs().sum(-1)
             losses = losses + self.l1_weight * distance * (100 / self.size[1])
         return losses.where(mask, 0).mean()
 

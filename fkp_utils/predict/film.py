@@ -14,18 +14,8 @@ from ..nets.net import Net
 from ..nets.peaks import distinct, same_face
 from ..nets.quantised import Quantised
 from .faces import (
-    MIN_CONFIDENCE,
-    SECOND_LOOK_SHIFT,
-    Face,
-    boxed_anew,
-    boxes_of,
-    default_net,
-    implied_boxes,
-    landmarks_of,
-    lie_on,
-    look,
-    one_way,
-)
+    MIN_CONFIDENCE, SECOND_LOOK_SHIFT, Face, boxed_anew, boxes_of, default_net, implied_boxes, landmarks_of, lie_on,
+    look, one_way)
 
 SEARCH_EVERY = 10                            # pictures after which new faces are looked for
 # In inter-ocular distances. Nearly all real faces in about the right box have less, and no crop half beside a face or turned by
