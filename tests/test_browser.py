@@ -369,7 +369,7 @@ def test_the_first_page_reads_a_photo_in_place_of_its_face(page, disk):
     expect(hero.locator("img")).to_be_visible()
 
 
-def test_a_photo_dropped_on_the_first_pages_face_or_pasted_is_read_there(page, disk):
+def test_a_photo_dropped_on_the_first_page_or_pasted_is_read_in_its_place(page, disk):
     page.goto((disk / "index.html").as_uri())
     demo = page.frame_locator("#hero iframe")
     hand = """(way, name) => {

@@ -465,11 +465,16 @@ async function load() {
   await wanted();
 }
 
-async function start() {
+// It is there to be seen while the networks load.
+async function showExample() {
   const example = new Image();
   example.src = "example.jpeg";
-  if (!within) await example.decode().then(() => show(example, example.naturalWidth, example.naturalHeight), () => {});
+  await example.decode().then(() => show(example, example.naturalWidth, example.naturalHeight), () => {});
+}
+
+async function start() {
   connect();
+  if (!within) await showExample();
   await load();
 }
 

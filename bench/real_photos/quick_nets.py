@@ -1,16 +1,16 @@
 """How the nets that `make figures` trains, on generated faces, read real people.
 
-    python bench/real_photos/quick_nets.py FOLDER_WITH_REAL_DATA [--checkpoints FOLDER]
+    python bench/real_photos/quick_nets.py FOLDER_WITH_REAL_DATA
 
-Takes the finished trainings of Parts 3 to 5 from where `make figures` leaves them, or trains what is not there, and scores them
-on the 221 validation photos, none of which they have seen. Writes bench/real_photos/quick_nets.md. A minute, else a quarter of
-an hour.
+Trains the nets of Parts 3 to 5 as `make figures` does, which keeps none of them, and scores them on the 221 validation photos.
+Writes bench/real_photos/quick_nets.md. What is finished is taken from build/checkpoints. Ten minutes on two cores.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+from embedded_to_real import REGIONS
 from finder import table
 
 from fkp_utils.datasets import IBugFaces
@@ -41,13 +41,12 @@ def row(name: str, found: np.ndarray, unseen: np.ndarray, val: IBugFaces, real: 
     errors = [nme(points, faces.landmarks, faces.convention) for points, faces in ((found, val), (unseen, real))]
     regions = region_errors(unseen, real.landmarks, real.convention)
     return [name, *(f"{each.mean():.2f}" for each in errors), f"{np.median(errors[1]):.2f}",
-            *(f"{each:.1f}" for each in regions.values())]
+            *(f"{regions[region]:.1f}" for region in REGIONS)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("real", type=Path)
-    parser.add_argument("--checkpoints", type=Path, default=BUILD / "quick-embedded" / "checkpoints")
     options = parser.parse_args()
     rows = []
     for name in NETS:
@@ -57,10 +56,9 @@ def main() -> None:
         if not rows:
             shape = mean_shape(train.landmarks)[None]
             rows.append(row("Mean shape in the box", *(shape.repeat(len(faces), 0) for faces in (val, real)), val, real))
-        run = fit(new_model(chosen), train, val, chosen, options.checkpoints)
+        run = fit(new_model(chosen), train, val, chosen, BUILD / "checkpoints")
         rows.append(row(chosen.title, run.predict(val), run.predict(real), val, real))
-    regions = region_errors(real.landmarks, real.landmarks, real.convention)
-    write_text(RESULTS, ABOUT.format(rows=table(["net", "embedded", "real photos", "median", *regions], rows)))
+    write_text(RESULTS, ABOUT.format(rows=table(["net", "embedded", "real photos", "median", *REGIONS], rows)))
     print(RESULTS.read_text(encoding="utf-8"))
 
 

@@ -141,7 +141,7 @@ class Heatmaps(_Landmarks):
             return MAP_LOSSES[self.loss_name](output.where(mask, 0), self.encode(landmarks).where(mask, 0))
         places = self._on_grid(landmarks)
         mask = mask & heatmaps.inside_picture(places, self.grid, self.reach)
-        # Maps take most of a training's time here. So the target, a column times a row, is not drawn, and there is one softmax.
+        # Maps are large: the target, a column times a row, is not drawn, and one softmax serves both parts.
         log_share = output.flatten(2).log_softmax(-1).unflatten(2, self.grid)
         column, row = (profile / profile.sum(-1, keepdim=True).clamp(min=1e-12)
                        for profile in heatmaps.gaussian_profiles(places, self.grid, self.sigma))

@@ -13,9 +13,8 @@ from ..landmarks import box_centres
 from ..nets.net import Net
 from ..nets.peaks import distinct, same_face
 from ..nets.quantised import Quantised
-from .faces import (
-    MIN_CONFIDENCE, SECOND_LOOK_SHIFT, Face, boxed_anew, boxes_of, default_net, implied_boxes, landmarks_of, lie_on,
-    look, one_way)
+from . import faces as stills
+from .faces import MIN_CONFIDENCE, SECOND_LOOK_SHIFT, Face
 
 SEARCH_EVERY = 10                            # pictures after which new faces are looked for
 # In inter-ocular distances. Nearly all real faces in about the right box have less, and no crop half beside a face or turned by
@@ -46,7 +45,7 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     """
     if search_every < 1:
         raise ValueError(f"search_every is {search_every}: at least 1 picture")
-    run = run or default_net(fast)
+    run = run or stills.default_net(fast)
     faces, shape = list[Face](), None
     for number, picture in enumerate(pictures):
         array = read_photo(picture)
@@ -62,35 +61,35 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
 
 def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) -> list[Face]:
     """The faces of the picture before where they are now, in the boxes that their landmarks imply."""
-    rows = boxes_of(faces, "faces")
-    here = lie_on(rows, array)
+    rows = stills.boxes_of(faces, "faces")
+    here = stills.lie_on(rows, array)
     seen, rows = [face for face, stays in zip(faces, here) if stays], rows[here]
     unsure = np.arange(len(seen))
     if seen and one_look and isinstance(run, Quantised):
         grey, boxes, rolls = Image.fromarray(array).convert("L"), rows[:, :4], rows[:, 4]
-        points, spread = look([grey] * len(seen), boxes, rolls, run, one_way)
+        points, spread = stills.look([grey] * len(seen), boxes, rolls, run, stills.one_way)
         seen = [replace(face, landmarks=found) for face, found in zip(seen, points)]
-        *_, moved = implied_boxes(points, boxes, rolls, run.convention)
+        *_, moved = stills.implied_boxes(points, boxes, rolls, run.convention)
         unsure = np.flatnonzero(~((spread < SURE_SPREAD) & (moved <= SECOND_LOOK_SHIFT)))       # NaN is unsure, too
     if len(unsure):
-        for k, face in zip(unsure, landmarks_of([array], rows[unsure], run)[0]):
+        for k, face in zip(unsure, stills.landmarks_of([array], rows[unsure], run)[0]):
             seen[k] = face
-    return [boxed_anew(face) for face in seen]
+    return [stills.boxed_anew(face) for face in seen]
 
 
 def _once(faces: list[Face]) -> list[Face]:
     """The faces without those that are an earlier one: two boxes may end at the same face, after a cut or from a detector."""
     order = np.arange(len(faces))
-    kept = distinct(np.c_[_places(boxes_of(faces, "faces")), order, -order])     # the earlier counts as the surer one
+    kept = distinct(np.c_[_places(stills.boxes_of(faces, "faces")), order, -order])     # the earlier counts as the surer one
     return [faces[int(k)] for k in kept[:, 3]]
 
 
 def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
     """The picture's faces that are none of the known ones."""
     def elsewhere(photo: np.ndarray) -> np.ndarray:
-        found, places = find_faces(photo, fast=fast), _places(boxes_of(known, "faces"))
+        found, places = find_faces(photo, fast=fast), _places(stills.boxes_of(known, "faces"))
         return found[[not same_face(places, place).any() for place in _places(found)]]
-    return landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
+    return stills.landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
 
 
 def _places(boxes: np.ndarray) -> np.ndarray:
