@@ -869,21 +869,19 @@ def _group(path, names):
     sheet.save(path)
 
 
-def test_the_page_answers_while_a_photo_of_many_faces_is_read(demo, tmp_path):
+def test_the_page_answers_while_a_photo_of_many_faces_is_read(demo, browser, tmp_path):
+    """Its own thread has no task of a twentieth of the worker's, in processor time: what else is busy does not change that."""
     _group(tmp_path / "many.png", [f"face_{k:04}.jpg" for k in (8, 14, 51, 63, 72, 74, 77, 93, 102, 146, 234)])
-    demo.evaluate("""() => {
-        let before = performance.now();
-        window.gap = 0;
-        setInterval(() => { const now = performance.now(); window.gap = Math.max(window.gap, now - before); before = now; }, 5);
-    }""")
-    for _ in range(3):                                                 # other processes may hold a processor, too
-        demo.evaluate("window.gap = 0")
-        demo.set_input_files("#photo", tmp_path / "many.png")
-        expect(demo.locator("#status")).to_contain_text("many.png: 11 faces in", timeout=120_000)
-        if (gap := demo.evaluate("window.gap")) <= 100:
-            break
-        demo.evaluate("tell('')")
-    assert gap <= 100, f"{gap} ms without an answer"
+    browser.start_tracing(page=demo, categories=["toplevel"])
+    demo.set_input_files("#photo", tmp_path / "many.png")
+    expect(demo.locator("#status")).to_contain_text("many.png: 11 faces in", timeout=120_000)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    threads = {(event["pid"], event["tid"]): event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    tasks = {"CrRendererMain": [], "DedicatedWorker thread": []}                      # microseconds
+    for event in events:
+        if event["name"] == "ThreadControllerImpl::RunTask":
+            tasks.setdefault(threads[event["pid"], event["tid"]], []).append(event.get("tdur", 0))
+    assert 0 < max(tasks["CrRendererMain"]) < sum(tasks["DedicatedWorker thread"]) / 20
 
 
 SAID = """() => {
