@@ -195,7 +195,7 @@ def test_bars_are_as_long_as_their_numbers_say(page, width):
 def test_tables_fit_or_show_that_they_scroll(page, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.goto((SITE / "index.html").as_uri())
-    assert page.locator(".scroll").count() == 5
+    assert page.locator(".scroll:visible").count() == 5
     assert page.evaluate("""[...document.querySelectorAll('.scroll')].every(place => {
         const { overflowX, backgroundImage } = getComputedStyle(place);
         return place.scrollWidth <= place.clientWidth || (overflowX === 'auto' && backgroundImage.includes('gradient'));
@@ -245,6 +245,20 @@ def test_the_page_is_a_third_as_long_as_it_was(page):
     assert page.evaluate("document.documentElement.scrollHeight") <= 26_280 / 3
 
 
+def test_each_part_is_one_screen_with_one_figure_and_one_table(page):
+    """1440 by 960: what a laptop's browser shows of a page."""
+    page.set_viewport_size({"width": 1440, "height": 960})
+    page.goto((SITE / "index.html").as_uri())
+    for k in range(1, 6):
+        part = page.locator(f"#part{k}")
+        assert part.bounding_box()["height"] <= 960
+        assert part.locator("table:visible").count() == 1
+        assert part.locator("figure:visible, .explorer:visible").count() == 1
+    page.locator("#part5 > details > summary").click()                   # the stages that led to the net that is shipped
+    rows = page.locator("#part5 details table tbody tr")
+    assert rows.count() == len(json.loads((PROJECT / "data" / "measured" / "part5.json").read_text())["rows"])
+
+
 @pytest.mark.parametrize("page", [{"viewport": {"width": 390, "height": 800}}], indirect=True, ids=["phone"])
 def test_on_a_phone_tables_are_stacked_and_the_contents_go_on(page):
     page.goto((SITE / "index.html").as_uri())
@@ -284,7 +298,7 @@ def test_print_is_short_and_has_pictures_of_what_moves(page, tmp_path):
         .every(image => image.complete && image.naturalWidth)""")
     content = page.pdf(format="A4")
     pictures = {"hero", "face_pair_writeup", "face_pair_improved", "resnet_pair_writeup", "resnet_pair_improved",
-                "explorer_faces", "teaser", "archit_heatmap", "morph"}
+                "explorer_faces", "morph"}
     assert len(re.findall(rb"/Subtype\s*/Image", content)) >= len(pictures)
     assert 1 < len(re.findall(rb"/Type\s*/Page\b", content)) <= 12
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,14 +92,17 @@ def test_a_page_from_a_file_is_handed_all_that_it_asks_for(tmp_path):
     site = tmp_path / "site"
     shutil.copytree(PROJECT / "website", site, ignore=shutil.ignore_patterns("*.svg", "vendor", "pages", "results", "screens"))
     (site / "vendor").mkdir()
-    for name in ("ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"):
-        (site / "vendor" / name).write_bytes(bytes(range(256)))
+    for name in demo.LIBRARIES[demo.ORT]:
+        (site / "vendor" / Path(name).name).write_bytes(bytes(range(256)))
     demo.from_disk(site)
     written = (site / "vendor" / "from_disk.js").read_text()
     handed = json.loads(re.fullmatch(r"self\.fromDisk = (.*);\n", written)[1])
-    asked = {*re.findall(r'data-src="([^"]+)"', (site / "demo.html").read_text()), "example.jpeg",
+    program = re.search(r"(?s)function program.*?\n}", (site / "demo.js").read_text())[0]
+    asked = {*re.findall(r'"((?:vendor/)?[\w.]+\.js)"', program),
+             *re.findall(r'data-src="([^"]+)"', (site / "demo.html").read_text()), "example.jpeg",
              *re.findall(r'"([\w/.-]+\.(?:json|onnx|mjs))"', (site / "demo.worker.js").read_text())}
-    assert len(asked) >= 9 and asked <= handed.keys() and "vendor/ort-wasm-simd-threaded.wasm" in handed
+    asked -= {"vendor/from_disk.js"}
+    assert len(asked) >= 13 and asked <= handed.keys() and "vendor/ort-wasm-simd-threaded.wasm" in handed
     assert all(base64.b64decode(text) == (site / name).read_bytes() for name, text in handed.items())
 
 

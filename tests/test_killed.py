@@ -58,10 +58,10 @@ def run(job, *arguments, killed_after=None) -> bool:
     return process.exitcode == 0
 
 
-def _train(folder, result):
+def _train(folder, result, recipe=RECIPE):
     torch.set_num_threads(1)
     train, val = ToyFaces(24), ToyFaces(6, seed=1)
-    torch.save(fit(new_model(RECIPE), train, val, RECIPE, folder, progress=False).model.state_dict(), result)
+    torch.save(fit(new_model(recipe), train, val, recipe, folder, progress=False).model.state_dict(), result)
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +104,21 @@ def test_a_checkpoint_cut_at_any_byte_is_noticed_and_the_one_before_used(uninter
         assert len(store.load()["history"]) == RECIPE.epochs - 1, cut
 
 
-def test_a_second_run_of_the_same_training_is_refused_with_the_firsts_process(tmp_path):
-    first = CONTEXT.Process(target=_train, args=(tmp_path / "run", tmp_path / "w.pt"))
+def test_a_second_run_of_the_same_training_waits_for_the_first_and_takes_its_result(tmp_path, capfd):
+    longer, trained = replace(RECIPE, epochs=60), []
+    first = CONTEXT.Process(target=_train, args=(tmp_path / "run", tmp_path / "w.pt", longer))
     first.start()
     try:
         while not list((tmp_path / "run").glob(".*.holder")):
             time.sleep(0.01)
-        with pytest.raises(BusyError, match=f"process {first.pid} of"):
-            fit(new_model(RECIPE), ToyFaces(24), ToyFaces(6, seed=1), RECIPE, tmp_path / "run", progress=False)
+        train, val = ToyFaces(24), ToyFaces(6, seed=1)
+        run = fit(new_model(longer), train, val, longer, tmp_path / "run", trained.append, progress=False)
     finally:
         first.join()
-    assert first.exitcode == 0
+    assert first.exitcode == 0 and not trained, "nothing was trained twice"
+    assert f"waiting for process {first.pid} of" in capfd.readouterr().err
+    weights = torch.load(tmp_path / "w.pt", weights_only=True)
+    assert all(torch.equal(value, weights[name]) for name, value in run.model.state_dict().items())
 
 
 def _files(folder):

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import nbformat
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -29,7 +30,7 @@ from fkp_utils.plotting.base import subplots
 from fkp_utils.plotting.faces import show_face
 from fkp_utils.website import demo, documents, progress, run_notebooks, serve
 from fkp_utils.website.explorer import explorer
-from fkp_utils.website.page import claim, commands, epochs, kind_of, labelled, numbering, panels, relative_errors, render, table
+from fkp_utils.website.page import claim, commands, kind_of, labelled, numbering, panels, relative_errors, render, table
 from fkp_utils.website.report import Report, read_report
 from fkp_utils.website.run_notebooks import make_figures, publish, run_notebook
 
@@ -134,19 +135,23 @@ def test_every_printed_number_is_compared_where_the_arithmetic_is_the_same(proje
 def test_a_run_begins_with_a_plan_and_ends_with_what_is_ready(project, old_site, monkeypatch, capfd):
     """No warning, a notebook's name while it runs, and no list of differences where there are none."""
     monkeypatch.setattr(run_notebooks, "data_root", lambda data: project)
-    monkeypatch.setattr(progress, "SECONDS", {"1_good": 40, "2_good": 80})
+    monkeypatch.setattr(progress, "SECONDS", {"1_good": 40, "2_good": 80, "3_larger_dataset": 40})
     monkeypatch.setattr(progress, "pace", lambda: 1.5 * progress.PACE)
-    notebooks = [_notebook(project / f"{k}_good.ipynb", f"print('MSE 0.25')  # {k}", WRITES.replace("conv1", f"conv{k}"),
-                           f"{FINISHES.replace('part1', f'part{k}')}\nNone") for k in (1, 2)]
+    notebooks = [_notebook(project / f"{name}.ipynb", f"print('MSE 0.25')  # {k}", WRITES.replace("conv1", f"conv{k}"),
+                           f"{FINISHES.replace('part1', f'part{k}')}\nNone")
+                 for k, name in enumerate(("1_good", "2_good", "3_larger_dataset"), 1)]
     for path in notebooks:
         _with_output(path, "MSE 0.25\n", run_notebooks.arithmetic())
     (old_site / "nose_conv1.jpg").unlink()
     assert make_figures("quick", None, old_site, notebooks) == []
     said = capfd.readouterr()
     lines = said.out.splitlines()
-    assert lines[:4] == ["the plan: 2 notebooks and the page that shows their figures, about 3 min on this machine",
-                         "  1. 1_good, about 60 s", "  2. 2_good, about 2 min", "1 of 2: 1_good.ipynb runs"]
-    assert re.fullmatch(r"1_good.ipynb: 1 figure in \d+ s; as stored", lines[4]) and said.err == ""
+    assert lines[:4] == ["the plan: 3 notebooks, two at a time, and the page with their figures, about 2 min on this machine",
+                         "  1. 1_good, about 60 s", "  2. 2_good, about 2 min", "  3. 3_larger_dataset, about 60 s"]
+    assert {lines[4][:-8], lines[5][:-8]} <= {"1_good.ipynb runs", "3_larger_dataset.ipynb runs"} and said.err == ""
+    assert [line[-7:] for line in lines if " runs, " in line] == [" 1 of 3", " 2 of 3", " 3 of 3"]
+    for name in ("1_good", "2_good", "3_larger_dataset"):
+        assert len([line for line in lines if re.fullmatch(rf"{name}.ipynb: 1 figure in \d+ s; as stored", line)]) == 1
     page = (old_site / "index.html").resolve().as_uri()
     assert lines[-2:] == ["all numbers and figures as stored", f"the page is ready: {page}"]
 
@@ -154,7 +159,7 @@ def test_a_run_begins_with_a_plan_and_ends_with_what_is_ready(project, old_site,
 def test_where_no_time_is_known_the_plan_names_none(monkeypatch):
     monkeypatch.setattr(progress, "pace", lambda: pytest.fail("measured"))
     assert progress.plan(progress.expected(["1_a"], known=False)) == (
-        "the plan: 1 notebook and the page that shows their figures\n  1. 1_a")
+        "the plan: 1 notebook, two at a time, and the page with their figures\n  1. 1_a")
 
 
 def test_the_plan_follows_the_machine_and_knows_every_notebook(monkeypatch):
@@ -170,11 +175,41 @@ def test_a_notebook_that_runs_is_told_of_in_lines_or_by_a_bar(monkeypatch, termi
     written = type("Stream", (io.StringIO,), {"isatty": lambda self: terminal})()
     monkeypatch.setattr(progress.sys, "stderr", written)
     monkeypatch.setattr(progress.sys, "stdout", written)
-    with progress.Progress("1_a", 45, every=0.05) as told:
-        told.at(3, 12)
+    with progress.Progress({"1_a": 45, "2_b": 30, "3_c": 15}, every=0.05) as told:
+        told.at("1_a", 3, 12)
+        told.at("2_b", 1, 10)
+        time.sleep(1)
+        told.ended("1_a", "1_a is through")
+        told.at("3_c", 1, 10)
         time.sleep(1)
     text = written.getvalue()
-    assert text.count("1_a") > 2 and "of about 45 s, cell 3 of 12" in text and ("|" in text) == terminal == ("\r" in text)
+    assert "0 s of about 45 s, 1_a at cell 3 of 12, 2_b at cell 1 of 10" in text and ("|" in text) == terminal == ("\r" in text)
+    assert "1 s of about 45 s, 2_b at cell 1 of 10, 3_c at cell 1 of 10" in text.split("1_a is through")[1]
+    assert [line for line in re.split("[\r\n]", text) if " runs" in line or "through" in line] == [
+        "1_a.ipynb runs, 1 of 3", "2_b.ipynb runs, 2 of 3", "1_a is through", "3_c.ipynb runs, 3 of 3"]
+
+
+def test_notebooks_take_together_what_two_at_a_time_take():
+    assert progress.whole([10.0, 20.0, 90.0, 80.0, 40.0]) == 120 and progress.whole([10.0, 90.0]) == 90
+    assert progress.whole([10.0, None]) is None
+
+
+@pytest.mark.training
+def test_two_notebooks_run_at_a_time_and_the_failure_of_one_ends_the_other(project, old_site, embedded):
+    """Each waits until the other has begun; then one fails, and neither the other nor a third comes to the site."""
+    meet = "import time\nfrom pathlib import Path\nhere = Path({here!r})\nPath(here, {mine!r}).touch()\n" \
+           "while not Path(here, {other!r}).exists():\n    time.sleep(0.05)\n"
+    begun = {k: meet.format(here=str(project), mine=f"begun{k}", other=f"begun{3 - k}") for k in (1, 2)}
+    notebooks = [_notebook(project / "1_bad.ipynb", begun[1] + "1 / 0", FINISHES),
+                 _notebook(project / "2_slow.ipynb", begun[2] + "time.sleep(600)\nPath(here, 'late').touch()", FINISHES),
+                 _notebook(project / "3_third.ipynb", WRITES, FINISHES.replace("part1", "part3"))]
+    before, start = _content(old_site), time.monotonic()
+    with pytest.raises(RuntimeError, match=r"1_bad.ipynb, cell 2: .*division by zero"):
+        make_figures("smoke", str(embedded), old_site, notebooks)
+    assert time.monotonic() - start < 300                                # it did not wait for the one that sleeps
+    assert _content(old_site) == before and {path.name for path in project.glob("begun*")} == {"begun1", "begun2"}
+    assert not (project / "late").exists()
+    assert not [process for process in psutil.Process().children() if "ipykernel_launcher" in process.cmdline()]
 
 
 def test_what_comes_next_says_how_the_demo_gets_what_it_lacks(tmp_path, monkeypatch):
@@ -200,7 +235,7 @@ def test_stored_outputs_are_those_of_the_run(project, old_site, monkeypatch):
 @pytest.mark.training
 def test_notebook_that_never_finishes_its_report_is_named(tmp_path):
     with pytest.raises(RuntimeError, match=r"report\.finish"):
-        run_notebook(_notebook(tmp_path / "1_short.ipynb", WRITES), tmp_path / "work", {})
+        run_notebook(_notebook(tmp_path / "1_short.ipynb", WRITES), tmp_path / "work", {}, lambda cell, cells: None)
 
 
 def test_a_figure_of_photos_is_an_svg_without_white_whose_pictures_have_the_pixels_of_good_screens(tmp_path):
@@ -301,8 +336,6 @@ def test_cells_know_their_columns_and_figures_their_numbers():
         ("embedded", "Embedded faces: NME, %", True), ("embedded", "epochs", False), ("real", "Real photos: NME, %", True)]
     number = numbering()
     assert [number(1), number(1), number(2), number(1)] == ["1.1", "1.2", "2.1", "1.3"]
-    record = {"rows": [{"net": "Part 4, improved", "epochs": 6.0}]}
-    assert epochs(record, "improved") == "6" and epochs(record, "write-up") == ""
 
 
 def test_the_explorers_numbers_are_the_nets():

@@ -15,11 +15,21 @@ let result = { name: "", width: 1, height: 1, faces: [], maps: [] }, pointed = n
 const unstarted = why => base.startsWith("file:") ? "this browser starts no worker from a file. Give the command make serve, then open http://localhost:8000/demo.html"
                                                   : why || "the worker cannot be started";
 
+// What the worker runs. Opened from a file, a page may read no other, and its worker may not even run one; but a page may run
+// vendor/from_disk.js, which has all of them as text (see demo.py).
+async function program() {
+  const files = ["faces.js", "marks.js", "demo.worker.js"];
+  if (!base.startsWith("file:")) return [`importScripts(${files.map(name => JSON.stringify(base + name))})`];
+  if (!self.fromDisk) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
+    src: "vendor/from_disk.js", onload: done, onerror: done })));
+  if (!self.fromDisk?.[files[0]]) throw new Error(MISSING);                // not made yet, or by an earlier version
+  return [...files, "vendor/ort.wasm.min.js"].flatMap(name => [Uint8Array.from(atob(fromDisk[name]), letter => letter.charCodeAt()), "\n"]);
+}
+
 // A worker with the networks. It is started from a blob, so that it inherits the page's rule against other machines.
 class Engine {
-  constructor(backend) {
-    const files = ["faces.js", "marks.js", "demo.worker.js"].map(name => JSON.stringify(base + name));
-    const url = URL.createObjectURL(new Blob([`importScripts(${files})`], { type: "text/javascript" }));
+  constructor(backend, code) {
+    const url = URL.createObjectURL(new Blob(code, { type: "text/javascript" }));
     Object.assign(this, { backend, asked: new Map(), last: 0 });
     try { this.worker = new Worker(url); } catch (error) { throw new Error(unstarted(error.message)); }
     this.worker.onmessage = ({ data: { id, step, error, done } }) => {
@@ -64,10 +74,12 @@ async function hasGpu() {
 
 // A worker whose networks are loaded: on the GPU where ten looks at a face are faster there than with WebAssembly. What is faster
 // is measured once. A GPU that cannot be used, or files for it that are missing, are no error. A page from a file has none for it.
-async function loaded() {
+async function loaded(isOver) {
   const load = async backend => {
-    const what = engine = new Engine(backend);
-    const told = await what.ask("load", { base, backend }, ({ share }) => progress(`networks ${Math.round(100 * share)} %`, share));
+    const code = await program();
+    if (isOver()) throw new Error("cancelled");                             // before there was a worker to hear of it
+    const what = engine = new Engine(backend, code);
+    const told = await what.ask("load", { base, backend, disk: self.fromDisk }, ({ share }) => progress(`networks ${Math.round(100 * share)} %`, share));
     about = told.about;
     return Object.assign(what, { threads: told.threads });
   };
@@ -447,9 +459,10 @@ const WORKING = ["photo", "camera", ...[...document.querySelectorAll(".sample")]
 // else came meanwhile.
 async function load() {
   networks = "loading";
-  progress("loading the networks", undefined, () => engine?.stop());
+  let over = false;
+  progress("loading the networks", undefined, () => { over = true; engine?.stop(); });
   try {
-    engine = await loaded();
+    engine = await loaded(() => over);
   } catch (error) {
     networks = "missing";
     progress(null);

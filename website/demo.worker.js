@@ -6,8 +6,8 @@ const LONGEST = 1600;                            // pixels of the copy that is s
 let site = "", photo = null, follower = null, after = Promise.resolve();    // site: its address
 const cancelled = new Set();
 
-// Files of the site as bytes; `tell(share)` from 0 to 1 while they come. A page that was opened from a file may fetch nothing, but
-// run scripts: vendor/from_disk.js has the files as text (see demo.py).
+// Files of the site as bytes; `tell(share)` from 0 to 1 while they come. A page that was opened from a file may fetch nothing, and
+// hands over what vendor/from_disk.js has as text.
 async function fetched(names, base, tell = () => {}) {
   if (self.fromDisk) return names.map(name => {
     const text = atob(fromDisk[name]), bytes = new Uint8Array(text.length);
@@ -39,14 +39,13 @@ async function moduleFromDisk(base) {
 
 const jobs = {
   // The runtime and both networks; how many threads run them, and what the page has to know of them.
-  async load({ base, backend }, tell) {
-    site = base;
+  async load({ base, backend, disk }, tell) {
+    [site, self.fromDisk] = [base, disk];
     const [script, wasm] = backend === "webgpu" ? ["ort.webgpu.min.js", "ort-wasm-simd-threaded.jsep.wasm"]
                                                 : ["ort.wasm.min.js", "ort-wasm-simd-threaded.wasm"];
     try {
-      if (base.startsWith("file:")) importScripts(`${base}vendor/from_disk.js`);
-      importScripts(`${base}vendor/${script}`);
-    } catch { throw new Error("Libraries are missing: give the command make site once, or without make python -m fkp_utils.course site; it fetches them"); }
+      if (!disk) importScripts(`${base}vendor/${script}`);
+    } catch { throw new Error(MISSING); }
     const [settings, runtime, ...nets] = await fetched(["landmarks.json", `vendor/${wasm}`, "landmarks.onnx", "finder.onnx"], base, share => tell({ share }));
     about = JSON.parse(decoded(settings));
     Object.assign(ort.env.wasm, { wasmPaths: self.fromDisk ? { mjs: await moduleFromDisk(base) } : `${base}vendor/`, wasmBinary: runtime.buffer,

@@ -163,9 +163,10 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
 
     The result's history has columns epoch, lr, train_loss, val_loss, val_error (mean distance in pixels), seconds.
 
-    After Ctrl-C (KeyboardInterrupt), call again with the same arguments to go on after the last whole epoch.
-    FloatingPointError when the training loss is no longer a number; BusyError when another process is at the same training,
-    with the same folder of checkpoints; OSError when a checkpoint cannot be written: the one before it is whole.
+    After Ctrl-C (KeyboardInterrupt), call again with the same arguments to go on after the last whole epoch. Where another
+    process is at the same training, with the same folder of checkpoints, its end is waited for.
+    FloatingPointError when the training loss is no longer a number; OSError when a checkpoint cannot be written: the one before
+    it is whole.
     """
     keep_freed_memory()
     first = distributed.rank() == 0
@@ -225,8 +226,8 @@ class Checkpoints:
         self.previous = self.last and self.last.with_suffix(".previous.pt")
 
     def held(self) -> contextlib.AbstractContextManager:
-        """A lock on this training; BusyError where another process holds it."""
-        return locked(self.last) if self.last and distributed.rank() == 0 else contextlib.nullcontext()
+        """A lock on this training, waited for where another process holds it."""
+        return locked(self.last, wait=True) if self.last and distributed.rank() == 0 else contextlib.nullcontext()
 
     def save(self, state: dict) -> None:
         """Write a state, whole or not at all; OSError, with the file's name, when the disk does not take it."""

@@ -79,10 +79,10 @@ def vendor(folder: Path, libraries: dict[str, dict[str, str]] | None = None) -> 
 
 
 def from_disk(site: Path) -> None:
-    """Write vendor/from_disk.js, all that the demo's worker fetches: a page from a file may run scripts, but not fetch."""
-    names = ["landmarks.json", "landmarks.onnx", "finder.onnx", "example.jpeg",
+    """Write vendor/from_disk.js, all that the demo's worker runs and fetches: a page from a file may run scripts, no more."""
+    names = ["faces.js", "marks.js", "demo.worker.js", "landmarks.json", "landmarks.onnx", "finder.onnx", "example.jpeg",
              *(f"samples/{path.name}" for path in sorted((site / "samples").glob("*.jpg"))),
-             *(f"vendor/{Path(name).name}" for name in LIBRARIES[ORT] if not name.endswith(".min.js"))]
+             *(f"vendor/{Path(name).name}" for name in LIBRARIES[ORT])]
     packed = {name: base64.b64encode((site / name).read_bytes()).decode() for name in names}
     write_text(site / "vendor" / "from_disk.js", f"self.fromDisk = {json.dumps(packed)};\n")
 

@@ -1,26 +1,23 @@
 """One face, read by every part's net: what the page's first screen walks through.
 
-    python -m fkp_utils.website.hero --checkpoints FOLDER [--profile quick] [--site website]
-
 The answers come from finished trainings in a folder of checkpoints, on the embedded faces; nothing is trained. A part whose
 training is not there keeps the answer that is stored in `results/hero.json`, so that parts can be made one by one.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from .. import command, predict
+from .. import predict
 from ..datasets import IMMFaces
 from ..datasets.imm import FOLDER
 from ..files import replacing, write_json
-from ..folders import CHECKPOINTS, EMBEDDED, WEBSITE
+from ..folders import EMBEDDED
 from ..landmarks import IBUG_68, IMM_58, NOSE_TIP_58
 from ..metrics import mean_shape
 from ..nets.trained import Trained, new_model
-from ..profiles import PROFILES, recipe
+from ..profiles import recipe
 from ..train import faces_for
 from ..training.loop import finished
 from .report import read_report
@@ -110,20 +107,3 @@ def strokes(stage: dict) -> dict[str, str]:
 def dots(points: list[list[int]]) -> str:
     """Points as an SVG path of strokes without length, which round ends make dots of."""
     return "".join(f"M{x} {y}h0" for x, y in points)
-
-
-def main() -> int:
-    """Command line; 0 when the files are written."""
-    parser = command.parser("website.hero", __doc__, "--checkpoints build/checkpoints")
-    parser.add_argument("--checkpoints", metavar="FOLDER", type=Path, default=CHECKPOINTS, help="folder of finished trainings")
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="quick", help="of the trainings (default: %(default)s)")
-    parser.add_argument("--site", metavar="FOLDER", type=Path, default=WEBSITE, help="where the files go (default: website/)")
-    options = parser.parse_args()
-
-    def job() -> None:
-        print("read anew by:", ", ".join(make(options.checkpoints, options.profile, options.site)) or "no net")
-    return command.run("hero", job)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -33,13 +33,6 @@ _MAIN = ("nme", "pixels", "mae")         # of these, the first that a table has 
 _BARS = {"nme": ("%", "Mean distance in percent of that between the outer eye corners"),
          "pixels": ("px", "Mean distance in pixels of 640 by 480"), "mae": ("px", "Mean absolute error of x and y, in pixels")}
 _SHIPPED = "Weights that come with the project"
-_HERO = {                                # what the first screen says of each stage; {} for the pixels that the net sees
-    "mean": "Mean of the training faces: looks at no picture.",
-    "nose": "NoseNet sees the whole picture, {} pixels, and answers with one point.",
-    "face": "FaceNet sees the whole picture, {} pixels, and answers with 58 points.",
-    "resnet": "ResNet-18 sees the face alone, {} pixels, and answers with 68 points.",
-    "heatmaps": "U-Net sees the face alone, {} pixels, and answers with a heatmap for each of 68 points.",
-    "shipped": "The net that comes with the course, trained on real photos."}
 
 
 def _main(rows: list[dict]) -> str:
@@ -138,18 +131,6 @@ def numbering() -> Callable[[int], str]:
     return lambda part: f"{part}.{next(counts[part])}"
 
 
-def epochs(report: dict, recipe: str) -> str:
-    """How many epochs a part's net with `recipe` in its name was trained; "" where the record does not say."""
-    return next((f"{row['epochs']:.0f}" for row in report["rows"] if recipe in row["net"] and "epochs" in row), "")
-
-
-def told(hero: dict) -> list[dict[str, str]]:
-    """What the first screen's script says of each stage: {"key", "title", "error", "said"}."""
-    return [{"key": key, "title": STAGES[key], "error": f"{stage['error']:.1f}",
-             "said": _HERO[key].format(" by ".join(map(str, stage.get("pixels", []))))}
-            for key, stage in hero["stages"].items()]
-
-
 def headline(measured: dict[int, dict]) -> dict[str, float]:
     """NME on real photos: mean shape, the write-up's ResNet-18 as repeated here, shipped net, twice; and how many photos."""
     rows = {row["net"]: row["nme"] for part in (3, 5) if part in measured for row in measured[part]["rows"] if "nme" in row}
@@ -175,10 +156,8 @@ def figure_sizes(site: Path) -> dict[str, tuple[int, int]]:
 def panels(path: Path) -> list[dict]:
     """Where the pictures of a strip lie between white margins: {"ratio", "width", "left", "top"}, or the whole as one.
 
-    A strip with titles is a whole: they would be cut off.
-
-    As CSS shows the figure in a frame of one of them: the frame's width to height, and the figure's width and place in percent
-    of the frame's sides.
+    A strip with titles is a whole: they would be cut off. As CSS shows the figure in a frame of one of them: the frame's width
+    to height, and the figure's width and place in percent of the frame's sides.
     """
     with Image.open(path) as image:
         white = np.asarray(image.convert("L")) > 245
@@ -207,16 +186,15 @@ def render(site: Path) -> Path:
     environment = Environment(loader=FileSystemLoader(PACKAGE / "website" / "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals |= {"table": table, "commands": commands, "claim": claim, "kind_of": kind_of, "labelled": labelled,
-                            "epochs": epochs, "number": numbering(), "strokes": strokes, "dots": dots,
+                            "strokes": strokes, "dots": dots, "number": numbering(),
                             "panels": lambda name: panels(site / f"{name}.jpg")}
     explorer = json.loads(reports.get(4, {}).get("numbers", {}).get("explorer", "{}"))
     numbers = ",".join(f"{name}:{line}" for report in reports.values() for name, line in report.get("numbers", {}).items())
     page = environment.get_template("index.html.j2").render(
         reports=reports, measured=measured, sizes=figure_sizes(site), overview=overview, hero=hero,
-        stage_names=STAGES, hero_told=json.dumps(told(hero)) if hero else "[]", explored=explorer.get("faces", []),
+        stage_names=STAGES, explored=explorer.get("faces", []),
         drawings={path.stem for path in site.glob("*.svg")}, palette=palette,
-        headline=headline(measured), first=next(iter(reports.values()), None),
-        numbers=f"{{{numbers}}}")
+        headline=headline(measured), first=next(iter(reports.values()), None), numbers=f"{{{numbers}}}")
     write_text(site / "index.html", _UNIT.sub("\u00a0", page))
     return site / "index.html"
 

@@ -12,7 +12,8 @@ from tqdm import tqdm
 from ..command import counted
 from ..nets.trained import default_device, has_bf16
 
-# Seconds of the notebooks in profile quick, on two cores on which `pace` takes PACE.
+AT_ONCE = 2                          # notebooks
+# Seconds of the notebooks in profile quick, beside another, on a core on which `pace` takes PACE.
 SECONDS = {"1_nose_tip": 49, "2_full_face": 74, "3_larger_dataset": 158, "4_heatmaps": 230, "5_kaggle": 66}
 PACE = 0.075
 TRIES, PATIENCE = 12, 2.0           # times, and seconds, after which `pace` has measured enough
@@ -47,44 +48,58 @@ def expected(names: Iterable[str], known: bool) -> dict[str, float | None]:
     return {name: scale * SECONDS[name] if scale and name in SECONDS else None for name in names}
 
 
+def whole(seconds: Iterable[float | None]) -> float | None:
+    """Seconds of notebooks `AT_ONCE` at a time, where those of each are known, and neither of two waits for long."""
+    times = [each or 0.0 for each in seconds]
+    return max(*times, sum(times) / AT_ONCE) if all(times) else None
+
+
 def plan(seconds: dict[str, float | None]) -> str:
     """The steps of a run and about how long each takes here, one a line."""
-    times = [each for each in seconds.values() if each is not None]
-    whole = f", about {words(sum(times))} on this machine" if len(times) == len(seconds) else ""
+    about = f", about {words(together)} on this machine" if (together := whole(seconds.values())) else ""
     steps = [f"  {number}. {name}" + (f", about {words(each)}" if each is not None else "")
              for number, (name, each) in enumerate(seconds.items(), 1)]
-    return "\n".join([f"the plan: {counted(len(steps), 'notebook')} and the page that shows their figures{whole}", *steps])
+    return "\n".join([f"the plan: {counted(len(steps), 'notebook')}, two at a time, and the page with their figures{about}",
+                      *steps])
 
 
 class Progress:
-    """Says in a thread how far a notebook of this title is, until the block ends.
+    """Says in a thread how far notebooks are, until the block ends.
 
-    seconds : that it is expected to take, or None; then the bar follows its cells
+    seconds : that each is expected to take, or None; then the bar follows their cells
     every : seconds between two lines where no terminal is
     """
 
-    def __init__(self, title: str, seconds: float | None, every: float = 60):
-        self.title, self.seconds, self.every = title, seconds, every
-        self.cell = self.cells = 0
-        self._end, self._start = threading.Event(), time.perf_counter()
+    def __init__(self, seconds: dict[str, float | None], every: float = 60):
+        self.names, self.seconds, self.every = list(seconds), whole(seconds.values()), every
+        self._at: dict[str, tuple[int, int]] = {}
+        self._done, self._end, self._start = 0, threading.Event(), time.perf_counter()
         self._thread = threading.Thread(target=self._tell, daemon=True)
 
-    def at(self, cell: int, cells: int) -> None:
-        """The notebook has come to this cell, counted from 1."""
-        self.cell, self.cells = cell, cells
+    def at(self, name: str, cell: int, cells: int) -> None:
+        """A notebook has come to this cell, counted from 1."""
+        if name not in self._at:
+            tqdm.write(f"{name}.ipynb runs, {len(self._at) + self._done + 1} of {len(self.names)}")
+        self._at = {**self._at, name: (cell, cells)}
+
+    def ended(self, name: str, words: str) -> None:
+        """A notebook is through: what is said of it."""
+        self._at, self._done = {other: at for other, at in self._at.items() if other != name}, self._done + 1
+        tqdm.write(words)
 
     def _state(self) -> str:
         about = f" of about {words(self.seconds)}" if self.seconds else ""
-        return f"{time.perf_counter() - self._start:.0f} s{about}, cell {self.cell} of {self.cells}"
+        return ", ".join([f"{time.perf_counter() - self._start:.0f} s{about}",
+                          *(f"{name} at cell {cell} of {cells}" for name, (cell, cells) in self._at.items())])
 
     def _tell(self) -> None:
         if not sys.stderr.isatty():
             while not self._end.wait(self.every):
-                print(f"{self.title}: {self._state()}", flush=True)
+                print(self._state(), flush=True)
             return
-        with tqdm(total=1, desc=self.title, bar_format="{desc} |{bar:30}| {postfix}", leave=False) as bar:
+        with tqdm(total=1, bar_format="|{bar:20}| {postfix}", leave=False) as bar:
             while not self._end.wait(0.2):
-                done = self.cell / max(self.cells, 1)
+                done = (self._done + sum(cell / cells for cell, cells in self._at.values())) / len(self.names)
                 bar.n = min(0.99, (time.perf_counter() - self._start) / self.seconds if self.seconds else done)
                 bar.set_postfix_str(self._state())
 

@@ -2,8 +2,9 @@
 
     python -m fkp_utils.website.run_notebooks [--profile quick|full] [--data FOLDER] [--site FOLDER] [NOTEBOOK...]
 
-It says first what it will do and about how long that takes here. A notebook writes into a folder of its own; its figures
-move to the site only once it has run to the end. A failure leaves the site as it was and names notebook and cell.
+It says first what it will do and about how long that takes here. Two notebooks run at a time, with half of the processors each:
+small nets are trained sooner side by side than one after the other. A notebook writes into a folder of its own, and its figures
+move to the site only once it has run to the end. A failure ends all that run, and names notebook and cell.
 
 What the notebooks print is compared with the outputs stored in them, where these were made with the same profile, the
 embedded faces and the same arithmetic: then every number must be the same.
@@ -15,10 +16,15 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Callable, Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import papermill
+import psutil
 import torch
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -34,21 +40,21 @@ from ..profiles import PROFILES
 from . import hero
 from .documents import pages
 from .page import render
-from .progress import Progress, expected, plan
+from .progress import AT_ONCE, SECONDS, Progress, expected, plan
 
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
 
 class _Engine(NBClientEngine):
-    """Papermill's, which tells `progress` of each cell that begins."""
+    """Papermill's, which says when a cell begins."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, progress=None, **how):
-        """As papermill calls it, with a `Progress`."""
+    def execute_managed_notebook(cls, nb_man, kernel_name, at=None, **how):
+        """As papermill calls it, with what is called with a cell's number, from 1, and how many there are."""
         start = nb_man.cell_start
 
         def told(cell, cell_index=None, **more):
-            progress.at(cell_index + 1, len(nb_man.nb.cells))
+            at(cell_index + 1, len(nb_man.nb.cells))
             return start(cell, cell_index, **more)
         nb_man.cell_start = told
         return super().execute_managed_notebook(nb_man, kernel_name, **how)
@@ -58,26 +64,38 @@ papermill_engines.register("told", _Engine)
 logging.getLogger("papermill").setLevel(logging.ERROR)
 
 
-def run_notebook(notebook: Path, work: Path, parameters: dict, seconds: float | None = None) -> Path:
-    """Execute one notebook, expected to take so many seconds; return the folder with what it made.
+def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int, int], None]) -> tuple[Path, float]:
+    """Execute one notebook; return the folder with what it made, and the seconds that took.
+
+    at : called when a cell begins, with its number, from 1, and how many there are
 
     RuntimeError names notebook, failing cell and its error.
     """
+    start = time.perf_counter()
     out = work / notebook.stem
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     try:
-        with Progress(notebook.stem, seconds) as progress:
-            papermill.execute_notebook(notebook, work / notebook.name, {**parameters, "OUT": str(out)}, cwd=notebook.parent,
-                                       kernel_name="python3", progress_bar=False, coalesce_streams=True, engine_name="told",
-                                       progress=progress, extra_arguments=["--IPKernelApp.log_level=50"])
+        papermill.execute_notebook(notebook.absolute(), work / notebook.name, {**parameters, "OUT": str(out)},
+                                   kernel_name="python3", progress_bar=False, coalesce_streams=True, engine_name="told", at=at,
+                                   extra_arguments=["--IPKernelApp.log_level=50"])
     except PapermillExecutionError as error:
         # Papermill adds one cell, the injected parameters, before the one that failed.
         raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
                            f"(the executed notebook is {work / notebook.name})") from None
     if not list(out.glob("part*.json")):
         raise RuntimeError(f"{notebook.name}: ended without report.finish()")
-    return out
+    return out, time.perf_counter() - start
+
+
+def _end(runs: Collection[Future]) -> None:
+    """End what runs of the notebooks: each hears that its kernel died."""
+    while not all(run.cancel() or run.done() for run in runs):
+        for process in psutil.Process().children():
+            with suppress(psutil.Error):
+                if "ipykernel_launcher" in process.cmdline():
+                    process.kill()
+        time.sleep(0.1)
 
 
 def arithmetic() -> str:
@@ -107,6 +125,15 @@ def differences(executed: Path, notebook: Path) -> list[str]:
             old, new = next(((a, b) for a, b in pairs if a != b), (stored, found.get(cell.id)))
             lines.append(f"{notebook.name}, cell {number}: prints {new!r}, stored is {old!r}")
     return lines
+
+
+def compared(executed: Path, notebook: Path, changed: list[str]) -> tuple[list[str] | None, str]:
+    """A line for each difference from what is stored, or None where that was made in another way; and the words for it."""
+    stored = nbformat.read(notebook, 4).metadata.get("arithmetic")
+    if stored != arithmetic():
+        return None, f"; not compared: stored outputs are of {stored}, this is {arithmetic()}" if stored else ""
+    lines = differences(executed, notebook) + changed
+    return lines, f"; {command.counted(len(lines), 'difference')} from what is stored" if lines else "; as stored"
 
 
 def store_outputs(executed: Path, notebook: Path) -> None:
@@ -144,39 +171,39 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
     """
     work = BUILD / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     # Threads that follow what else is busy would change the last digits.
-    os.environ.setdefault("OMP_NUM_THREADS", str(usable()))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable() // AT_ONCE)))
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     # The kernels would say that a debugger may miss breakpoints in Python's own modules.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    unequal, compared = [], 0
+    unequal: list[list[str] | None] = []                    # None: not compared
     seconds = expected([notebook.stem for notebook in notebooks], profile == STORED_PROFILE and not data)
     print(plan(seconds), flush=True)
     parameters = {"PROFILE": profile, "DATA": str(data_root(data)), "CHECKPOINTS": str(work / "checkpoints")}
-    for number, notebook in enumerate(notebooks, 1):
-        start = time.perf_counter()
-        print(f"{number} of {len(notebooks)}: {notebook.name} runs", flush=True)
-        made = run_notebook(notebook, work, parameters, seconds[notebook.stem])
-        count, changed = publish(made, site)
-        stored = nbformat.read(notebook, 4).metadata.get("arithmetic")
-        told = ""
-        if store:
-            store_outputs(work / notebook.name, notebook)
-        elif profile == STORED_PROFILE and not data and stored:
-            if stored == arithmetic():
-                unequal += (lines := differences(work / notebook.name, notebook) + changed)
-                told = f"; {command.counted(len(lines), 'difference')} from what is stored" if lines else "; as stored"
-                compared += 1
-            else:
-                told = f"; not compared: stored outputs are of {stored}, this is {arithmetic()}"
-        took = time.perf_counter() - start
-        print(f"{notebook.name}: {command.counted(count, 'figure')} in {took:.0f} s{told}", flush=True)
+    with Progress(seconds) as progress, ThreadPoolExecutor(min(AT_ONCE, usable())) as pool:
+        left = {pool.submit(run_notebook, notebook, work, parameters, partial(progress.at, notebook.stem)): notebook
+                for notebook in sorted(notebooks, key=lambda notebook: -SECONDS.get(notebook.stem, 0))}     # the longest first
+        try:
+            while left:
+                for run in wait(left, 1, FIRST_COMPLETED).done:
+                    (made, took), notebook = run.result(), left.pop(run)
+                    count, changed = publish(made, site)
+                    lines, told = None, ""
+                    if store:
+                        store_outputs(work / notebook.name, notebook)
+                    elif profile == STORED_PROFILE and not data:
+                        lines, told = compared(work / notebook.name, notebook, changed)
+                    unequal.append(lines)
+                    progress.ended(notebook.stem, f"{notebook.name}: {command.counted(count, 'figure')} in {took:.0f} s{told}")
+        finally:
+            _end(left)
     if not data:                                            # a face that everybody may see, read by the nets just trained
         hero.make(work / "checkpoints", profile, site)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
     page = render(site).resolve()
-    if compared == len(notebooks) and not unequal:
+    if not any(line is None or line for line in unequal):
         print("all numbers and figures as stored")
     print(f"the page is ready: {page.as_uri()}", flush=True)
-    return unequal
+    return [line for lines in unequal if lines for line in lines]
 
 
 def what_next(site: Path) -> str:
