@@ -1003,6 +1003,28 @@ def test_a_film_without_a_face_looks_everywhere_at_a_part_of_the_cost(demo):
     assert pixels <= 2.5 * 256 * 192, "less than the four quarters at each frame"
 
 
+@pytest.mark.parametrize("sure, read", [(0.4, [0, 10, 20]), (0.6, [*range(25)])])
+def test_where_no_face_was_read_an_unsure_finder_has_none_read_for_ten_frames(demo, sure, read):
+    """A finder that sees one place in every view, and a landmark net whose answers to a crop and its mirror image disagree."""
+    asked = demo.evaluate("""async sure => {
+        window.ort = { Tensor: class { constructor(type, data, dims) { Object.assign(this, { data, dims }); } } };
+        finder = { run: async ({ images: { dims: [, , H, W] } }) => {
+            const [rows, columns] = [H / 4, W / 4], data = new Float32Array(6 * rows * columns).fill(-9);
+            for (let c = 1; c < 6; c++) data.fill(c === 4 ? 1 : 0, c * rows * columns, (c + 1) * rows * columns);
+            data[(rows >> 1) * columns + (columns >> 1)] = logit(sure);
+            return { maps: { data, dims: [1, 6, rows, columns] } };
+        } };
+        const follower = new Follower(), frames = new Set();
+        const nowhere = { landmarks: { data: new Float32Array(4 * about.flip.length) } };
+        net = { run: async () => { frames.add(follower.frame); return nowhere; } };
+        const picture = pictureOf(Object.assign(document.createElement("canvas"), { width: 640, height: 480 }));
+        follower.searches = () => [[256, 0]];
+        for (let k = 0; k < 25; k++) await follower.next(picture, k / 10);
+        return [...frames];
+    }""", sure)
+    assert asked == read
+
+
 def test_the_one_euro_filter_by_hand(demo):
     """At a step of 1 / (2 pi) s a cutoff of 1 Hz halves what is new: 0, 1, 1 becomes 0, 0.5, 0.75."""
     run = """([minCutoff, beta, values, step, unit]) => {

@@ -185,11 +185,12 @@ def test_every_target_of_make_is_a_python_command_and_the_other_way_round():
     assert all((PROJECT / "bench" / "speed" / f"{name}.py").is_file() for name in __main__.BENCHES)
 
 
-def test_unit_tests_take_a_thread_each_and_notebooks_all(monkeypatch):
+def test_tests_take_a_thread_each(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     options = __main__._parser().parse_args(["test"])
     unit, notebooks = __main__.jobs(options)
-    assert [__main__.settings(options, job)["OMP_NUM_THREADS"] for job in (unit, notebooks)] == ["1", "2"]
+    assert [__main__.settings(options, job)["OMP_NUM_THREADS"] for job in (unit, notebooks, ["-m", "other"])] == ["1", "1", "2"]
+    assert (unit[-1], notebooks[-1]) == ("tests", "notebooks") and int(unit[unit.index("-n") + 1]) == os.cpu_count() + 1
     assert __main__.jobs(__main__._parser().parse_args(["check"])) == [[*unit, "-m", "not training and not browser"]]
 
 

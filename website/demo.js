@@ -349,25 +349,30 @@ async function film() {
 }
 
 // Frames are mirrored as they are taken: one sees oneself as in a mirror, the last one stays as it was seen, and what is saved is
-// what is shown. A frame is shown when its faces are known.
+// what is shown. A frame is shown when its faces are known, while the worker is at the next one. Of a camera that is switched off the
+// frame that the worker has is the last.
 async function follow(mine) {
-  const { video } = mine, times = [], frame = document.createElement("canvas"), brush = frame.getContext("2d");
-  for (let first = true; camera === mine; first = false) {
-    const number = ++shown, maps = drawing().show.heatmaps;
+  const { video } = mine, times = [], canvases = [0, 1].map(() => document.createElement("canvas"));
+  const take = async () => {
+    const number = ++shown, maps = drawing().show.heatmaps, frame = canvases[number % 2], brush = frame.getContext("2d");
     [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
     brush.setTransform(-1, 0, 0, 1, frame.width, 0);
     brush.drawImage(video, 0, 0);
     const bitmap = await createImageBitmap(frame);
-    const faces = await engine.ask("frame", { bitmap, seconds: performance.now() / 1000, first, maps }, undefined, [bitmap]);
+    const job = { bitmap, seconds: performance.now() / 1000, first: !times.length, maps };
+    return { number, frame, faces: await engine.ask("frame", job, undefined, [bitmap]) };
+  };
+  for (let next = take(); next;) {
+    const { number, frame, faces } = await next;
     if (number !== shown || (camera && camera !== mine)) break;    // a photo, or another camera, has taken the frame's place
+    times.push(performance.now());
+    next = camera && take();
     show(frame, frame.width, frame.height);
     finish({ name: "camera", mirrored: true }, faces, faces.map(face => face.maps));
     if (!camera) break;
-    times.push(performance.now());
     if (times.length > 20) times.shift();
     const rate = times.length > 1 ? 1000 * (times.length - 1) / (times.at(-1) - times[0]) : 0;
     tell(`${many(faces.length, "face")}, ${rate.toFixed(0)} frames a second`);
-    await new Promise(requestAnimationFrame);
   }
 }
 

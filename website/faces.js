@@ -240,9 +240,10 @@ class OneEuro {
 }
 
 // The faces of a film, frame by frame. Each is looked at where the frame before had it; new ones are searched for in turns, a
-// part of the searches each frame, so that a film without a face is as quick as one with a face.
+// part of the searches each frame, and where the finder is unsure and no face was read, none is read in the next frames: so that a
+// film without a face is as quick as one with a face.
 class Follower {
-  constructor() { Object.assign(this, { faces: [], frame: 0 }); }
+  constructor() { Object.assign(this, { faces: [], frame: 0, rejected: [] }); }        // rejected: places, each until a frame
 
   // Searches of this frame. Upright faces are looked for in each, turned ones and small ones in some.
   searches({ width, height }) {
@@ -259,10 +260,13 @@ class Follower {
       const confidence = judged ? answer.confidence : face.confidence, next = { ...boxAround(answer.landmarks), ...answer, confidence, filter: face.filter };
       if (confidence >= about.min_confidence && !now.some(other => same(next, other))) now.push(next);
     }
+    this.rejected = this.rejected.filter(({ until }) => until > this.frame);
+    const known = place => now.some(other => same(place, other)) || (place.sure < logit(about.finder.sure) && this.rejected.some(other => same(place, other)));
     for (const place of searches.length ? await findFaces(picture, searches) : []) {
-      if (now.some(other => same(place, other))) continue;
+      if (known(place)) continue;
       const face = await read(picture.grey, place);
-      if (face.confidence >= about.min_confidence && !now.some(other => same(face, other))) now.push({ ...face, filter: new OneEuro(1, 5) });
+      if (face.confidence < about.min_confidence) this.rejected.push({ ...place, until: this.frame + 10 });
+      else if (!now.some(other => same(face, other))) now.push({ ...face, filter: new OneEuro(1, 5) });
     }
     [this.faces, this.frame] = [now, this.frame + 1];
     return now.map(({ filter, ...face }) => steadied(face, filter, seconds));

@@ -2,14 +2,16 @@
 
     python bench/real_photos/quick_nets.py FOLDER_WITH_REAL_DATA
 
-Trains the nets of Parts 3 to 5 as `make figures` does, which keeps none of them, and scores them on the 221 validation photos.
-Writes bench/real_photos/quick_nets.md. What is finished is taken from build/checkpoints. Ten minutes on two cores.
+Trains the nets of Parts 3 to 5 as `make figures` does, which keeps none of them: with half as many threads as processors.
+Scores them on the 221 validation photos, and writes bench/real_photos/quick_nets.md. What is finished is taken from build/checkpoints.
+Fifteen minutes on two cores.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import torch
 from embedded_to_real import REGIONS
 from finder import table
 
@@ -18,8 +20,10 @@ from fkp_utils.files import write_text
 from fkp_utils.folders import BUILD, EMBEDDED
 from fkp_utils.metrics import mean_shape, nme, region_errors
 from fkp_utils.nets.trained import new_model
+from fkp_utils.processors import usable
 from fkp_utils.profiles import recipe
 from fkp_utils.training.loop import fit
+from fkp_utils.website.progress import AT_ONCE
 
 RESULTS = Path(__file__).with_suffix(".md")
 ABOUT = """# The nets of `make figures` on real people
@@ -49,6 +53,7 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     options = parser.parse_args()
     rows = []
+    torch.set_num_threads(max(1, usable() // AT_ONCE))
     for name in NETS:
         chosen = recipe("quick", name)
         train, val = (IBugFaces(EMBEDDED, split, crop=chosen.crop) for split in ("train", "val"))

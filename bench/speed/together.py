@@ -3,7 +3,8 @@
     python bench/speed/together.py
 
 Each process loads its data, waits for the others and starts with them. With `threads.py` deciding how many threads each
-takes, and with as many threads as there are processors in each (`OMP_NUM_THREADS`). Minutes; needs an idle machine.
+takes, with as many threads as there are processors in each (`OMP_NUM_THREADS`), and with half of them, as `make figures` runs
+two notebooks at a time. Minutes; needs an idle machine.
 """
 
 import argparse
@@ -68,8 +69,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.job:
         return job(options.job)
-    cores = str(os.cpu_count())
-    ways = {"decided by threads.py": {}, f"{cores} threads each": {"OMP_NUM_THREADS": cores}}
+    cores, half = str(os.cpu_count()), str(max(1, os.cpu_count() // 2))
+    ways = {"decided by threads.py": {}, f"{cores} threads each": {"OMP_NUM_THREADS": cores},
+            f"{half} each": {"OMP_NUM_THREADS": half}}
     rows = []
     for what in ("training", "reading"):
         alone = min(filter(None, (together(what, 1, ways[f"{cores} threads each"]) for _ in range(2))))

@@ -38,13 +38,14 @@ BENCHES = ("epoch", "step", "memory", "baseline", "heatmaps", "predict", "photos
 
 def jobs(options: argparse.Namespace) -> list[list[str]]:
     """What a target runs in the environment: arguments of Python, in order."""
-    tests = ["-m", "pytest", "-q", "-n", "logical", "--dist", "loadfile", "--no-loadscope-reorder", "tests"]
+    workers = str((os.cpu_count() or 1) + 1)                   # tests wait for browsers, kernels and processes of their own
+    tests = ["-m", "pytest", "-q", "-n", workers, "--dist", "loadfile", "--no-loadscope-reorder", "tests"]
     data = ["--data", options.data] if getattr(options, "data", None) else []
     return {
         "figures": lambda: [["-m", "fkp_utils.website.run_notebooks", "--profile", options.profile, *data,
                              *["--check"] * options.check]],
         "notebooks": lambda: [["-m", "fkp_utils.website.run_notebooks", "--store"]],
-        "test": lambda: [tests, ["-m", "pytest", "-q", "notebooks"]],
+        "test": lambda: [tests, [*tests[:-1], "notebooks"]],
         "check": lambda: [[*tests, "-m", "not training and not browser"]],
         "bench": lambda: [[str(Path("bench", "speed", f"{name}.py"))] for name in BENCHES],
         "lab": lambda: [["-m", "fkp_utils.course.lab", *["--allow-root"] * options.allow_root]],
@@ -59,7 +60,7 @@ def jobs(options: argparse.Namespace) -> list[list[str]]:
 def settings(options: argparse.Namespace, job: Sequence[str]) -> dict[str, str]:
     """The environment variables of one of a target's jobs."""
     # One thread each: more would wait for those of the other processes.
-    one = {"OMP_NUM_THREADS": "1"} if "tests" in job else {}
+    one = {"OMP_NUM_THREADS": "1"} if "pytest" in job else {}
     terms = {"ACCEPT_TERMS": "1"} if getattr(options, "accept_terms", False) else {}
     return {**os.environ, "PYTHONPATH": str(PROJECT), **one, **terms}
 

@@ -14,8 +14,8 @@ from ..nets.trained import default_device, has_bf16
 
 AT_ONCE = 2                          # notebooks
 # Seconds of the notebooks in profile quick, beside another, on a core on which `pace` takes PACE.
-SECONDS = {"1_nose_tip": 49, "2_full_face": 74, "3_larger_dataset": 158, "4_heatmaps": 230, "5_kaggle": 66}
-PACE = 0.075
+SECONDS = {"1_nose_tip": 71, "2_full_face": 300, "3_larger_dataset": 562, "4_heatmaps": 616, "5_kaggle": 255}
+PACE = 0.27
 TRIES, PATIENCE = 12, 2.0           # times, and seconds, after which `pace` has measured enough
 
 

@@ -3,8 +3,8 @@
     python -m fkp_utils.website.run_notebooks [--profile quick|full] [--data FOLDER] [--site FOLDER] [NOTEBOOK...]
 
 It says first what it will do and about how long that takes here. Two notebooks run at a time, with half of the processors each:
-small nets are trained sooner side by side than one after the other. A notebook writes into a folder of its own, and its figures
-move to the site only once it has run to the end. A failure ends all that run, and names notebook and cell.
+while one imports, draws or takes steps too small for threads, the other computes. A notebook writes into a folder of its own,
+and its figures move to the site only once it has run to the end. A failure ends all that run, and names notebook and cell.
 
 What the notebooks print is compared with the outputs stored in them, where these were made with the same profile, the
 embedded faces and the same arithmetic: then every number must be the same.
