@@ -2,8 +2,7 @@
 
 torchvision's wheel on PyPI carries operators compiled for CUDA. Beside a CPU-only PyTorch they do not load, and `import
 torchvision` then fails with "operator torchvision::nms does not exist", because it registers helpers for operators nobody has
-declared. Declaring their schemas first is enough: the models are plain Python. Every module of the project takes torchvision
-from here.
+declared. Declaring their schemas first is enough: the models are plain Python. Every module takes torchvision from here.
 """
 
 import torch

@@ -94,10 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line: predict every test face with trained weights, write and check the submission."""
     parser = command.parser("kaggle", "Writes a submission with trained weights.", "--out submission.csv",
                             "--data data --weights mine.safetensors")
-    parser.add_argument("--data", metavar="FOLDER",
-                        help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
-    parser.add_argument("--weights", metavar="FILE", default=WEIGHTS,
-                        help="a .safetensors file of this project (default: %(default)s)")
+    parser.add_argument("--data", metavar="FOLDER", help="folder of the datasets (default: $FKP_DATA, or the embedded faces)")
+    parser.add_argument("--weights", metavar="FILE", default=WEIGHTS, help="a net's .safetensors file (default: %(default)s)")
     parser.add_argument("--out", metavar="FILE", type=command.writable, default="submission.csv",
                         help="the submission (default: %(default)s)")
     parser.add_argument("--labels-side", action="store_true", help="move the landmarks to the side of what they mark where "

@@ -146,8 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="the result: a .gif, .webp or .mp4, with --mean a .jpg or .png")
     parser.add_argument("--frames", metavar="N", type=int, default=25,
                         help="pictures from the first face to the second (default: %(default)s)")
-    parser.add_argument("--size", metavar="N", type=int, default=360,
-                        help="the result's sides in pixels (default: %(default)s)")
+    parser.add_argument("--size", metavar="N", type=int, default=360, help="the result's side in pixels (default: %(default)s)")
     options = parser.parse_args(arguments)
     if bool(options.mean) == bool(options.photos) or (options.photos and len(options.photos) != 2):
         parser.error("give two photos, or --mean with a folder")

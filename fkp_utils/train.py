@@ -126,8 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="describe the recipes as --profile full has them, and end")
     parser.add_argument("--profile", choices=sorted(PROFILES), default="full",
                         help="how long and how large: smoke takes two epochs, to try it (default: %(default)s)")
-    parser.add_argument("--data", metavar="FOLDER",
-                        help="folder with the datasets (default: $FKP_DATA, else the embedded faces)")
+    parser.add_argument("--data", metavar="FOLDER", help="folder of the datasets (default: $FKP_DATA, or the embedded faces)")
     parser.add_argument("--start", metavar="FILE", help="weights of the same net to start from")
     parser.add_argument("--out", metavar="FILE", type=command.writable, help="write the weights here (.safetensors)")
     parser.add_argument("--record", metavar="FILE", type=command.writable,
@@ -135,8 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", metavar="N", type=command.whole(1, 10**6), help="how many, instead of the recipe's number")
     parser.add_argument("--batch", metavar="N", type=command.whole(1, 10**6),
                         help="faces a step of all processes, instead of the recipe's")
-    parser.add_argument("--seed", metavar="N", type=command.whole(0, 2**32 - 1),
-                        help="of the random numbers, instead of the recipe's")
+    parser.add_argument("--seed", metavar="N", type=command.whole(0, 2**32 - 1), help="of random numbers, for the recipe's")
     parser.add_argument("--checkpoints", metavar="FOLDER", type=Path, default=CHECKPOINTS,
                         help="where an interrupted training goes on from (default: the project's build/checkpoints)")
     options = parser.parse_args(arguments)

@@ -894,7 +894,7 @@ def test_the_page_answers_while_a_photo_of_many_faces_is_read(demo, browser, tmp
     tasks = {"CrRendererMain": [], "DedicatedWorker thread": []}                      # microseconds
     for event in events:
         if event["name"] == "ThreadControllerImpl::RunTask":
-            tasks.setdefault(threads[event["pid"], event["tid"]], []).append(event.get("tdur", 0))
+            tasks.setdefault(threads.get((event["pid"], event["tid"])), []).append(event.get("tdur", 0))
     assert 0 < max(tasks["CrRendererMain"]) < sum(tasks["DedicatedWorker thread"]) / 20
 
 

@@ -1,6 +1,7 @@
 """The first screen's face: errors by hand, answers from finished trainings, and what is kept where there are none."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 from PIL import Image
 from toy import ToyFaces
 
+from fkp_utils.files import write_json
 from fkp_utils.landmarks import IBUG_68, IMM_58, NOSE_TIP_58
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.trained import new_model
 from fkp_utils.training.loop import finished, fit
 from fkp_utils.website import hero
-from fkp_utils.website.page import told
+from fkp_utils.website.page import render
 
 
 def test_shared_places_are_mirrored_alike_and_hold_the_eye_corners():
@@ -74,9 +76,13 @@ def test_landmarks_become_paths():
     assert lines.startswith("M0 0L1 2L2 4") and lines.count("M") == len(IBUG_68.lines) and lines.count("Z") == 4
 
 
-def test_what_the_slider_says():
-    stages = {"face": {"points": [], "error": 8.57, "pixels": [180, 240]}, "shipped": {"points": [], "error": 1.49}}
-    assert told({"stages": stages}) == [
+def test_what_the_slider_says(tmp_path):
+    """Each stage's error and words, in the page's own script."""
+    stages = {"face": {"points": [[1, 2]], "error": 8.57, "pixels": [180, 240]}, "shipped": {"points": [[1, 2]], "error": 1.49}}
+    write_json(tmp_path / "results" / "hero.json", {"stages": stages, "truth": [[1, 2]]})
+    Image.new("RGB", (8, 8)).save(tmp_path / "hero.jpg")
+    [told] = re.findall(r"told = (\[.*?)\];\n", render(tmp_path).read_text(encoding="utf-8"))
+    assert json.loads(told.replace("\u00a0", " ").rstrip(", ") + "]") == [
         {"key": "face", "title": "58 landmarks", "error": "8.6",
          "said": "FaceNet sees the whole picture, 180 by 240 pixels, and answers with 58 points."},
         {"key": "shipped", "title": "shipped net", "error": "1.5",

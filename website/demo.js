@@ -20,7 +20,7 @@ const unstarted = why => base.startsWith("file:") ? "this browser starts no work
 async function program() {
   const files = ["faces.js", "marks.js", "demo.worker.js"];
   if (!base.startsWith("file:")) return [`importScripts(${files.map(name => JSON.stringify(base + name))})`];
-  if (!self.fromDisk) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
+  if (!self.fromDisk?.[files[0]]) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
     src: "vendor/from_disk.js", onload: done, onerror: done })));
   if (!self.fromDisk?.[files[0]]) throw new Error(MISSING);                // not made yet, or by an earlier version
   return [...files, "vendor/ort.wasm.min.js"].flatMap(name => [Uint8Array.from(atob(fromDisk[name]), letter => letter.charCodeAt()), "\n"]);
@@ -74,7 +74,7 @@ async function hasGpu() {
 
 // A worker whose networks are loaded: on the GPU where ten looks at a face are faster there than with WebAssembly. What is faster
 // is measured once. A GPU that cannot be used, or files for it that are missing, are no error. A page from a file has none for it.
-async function loaded(isOver) {
+async function loaded(isOver = () => false) {
   const load = async backend => {
     const code = await program();
     if (isOver()) throw new Error("cancelled");                             // before there was a worker to hear of it
@@ -162,7 +162,7 @@ function list() {
   });
   byId("whole").hidden = !zoomed;
   byId("none").hidden = items.length > 0;
-  for (const id of ["png", "json", "csv"]) byId(id).disabled = !items.length;
+  for (const id of ["png", "json", "csv"]) byId(id).disabled = !items.length || (filmed && id === "png");        // the worker has the next frame
 }
 
 // The part of the photo around a face, in the photo's proportions and inside it.
@@ -354,11 +354,14 @@ async function film() {
 async function follow(mine) {
   const { video } = mine, times = [], canvases = [0, 1].map(() => document.createElement("canvas"));
   const take = async () => {
+    // No more than the screen shows, and nothing of a page that nobody sees.
+    if (document.hidden || times.at(-1) - times.at(-2) < 16) await new Promise(requestAnimationFrame);
     const number = ++shown, maps = drawing().show.heatmaps, frame = canvases[number % 2], brush = frame.getContext("2d");
     [frame.width, frame.height] = [video.videoWidth, video.videoHeight];
     brush.setTransform(-1, 0, 0, 1, frame.width, 0);
     brush.drawImage(video, 0, 0);
     const bitmap = await createImageBitmap(frame);
+    if (number !== shown) return { number };                            // a photo came meanwhile: the worker is to keep that
     const job = { bitmap, seconds: performance.now() / 1000, first: !times.length, maps };
     return { number, frame, faces: await engine.ask("frame", job, undefined, [bitmap]) };
   };

@@ -241,7 +241,7 @@ class OneEuro {
 
 // The faces of a film, frame by frame. Each is looked at where the frame before had it; new ones are searched for in turns, a
 // part of the searches each frame, and where the finder is unsure and no face was read, none is read in the next frames: so that a
-// film without a face is as quick as one with a face.
+// film without a face is nearly as quick as one with a face.
 class Follower {
   constructor() { Object.assign(this, { faces: [], frame: 0, rejected: [] }); }        // rejected: places, each until a frame
 
@@ -261,7 +261,7 @@ class Follower {
       if (confidence >= about.min_confidence && !now.some(other => same(next, other))) now.push(next);
     }
     this.rejected = this.rejected.filter(({ until }) => until > this.frame);
-    const known = place => now.some(other => same(place, other)) || (place.sure < logit(about.finder.sure) && this.rejected.some(other => same(place, other)));
+    const known = place => now.some(other => same(place, other)) || (place.sure < logit(about.finder.sure) && this.rejected.some(other => same(place, other) && Math.abs((place.roll - other.roll + 900) % 360 - 180) < 45));
     for (const place of searches.length ? await findFaces(picture, searches) : []) {
       if (known(place)) continue;
       const face = await read(picture.grey, place);

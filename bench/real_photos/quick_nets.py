@@ -3,8 +3,8 @@
     python bench/real_photos/quick_nets.py FOLDER_WITH_REAL_DATA
 
 Trains the nets of Parts 3 to 5 as `make figures` does, which keeps none of them: with half as many threads as processors.
-Scores them on the 221 validation photos, and writes bench/real_photos/quick_nets.md. What is finished is taken from build/checkpoints.
-Fifteen minutes on two cores.
+Scores them on the 221 validation photos, and writes bench/real_photos/quick_nets.md. What is finished is taken from
+build/checkpoints. Fifteen minutes on two cores.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     options = parser.parse_args()
     rows = []
-    torch.set_num_threads(max(1, usable() // AT_ONCE))
+    torch.set_num_threads(usable() // AT_ONCE)
     for name in NETS:
         chosen = recipe("quick", name)
         train, val = (IBugFaces(EMBEDDED, split, crop=chosen.crop) for split in ("train", "val"))

@@ -16,8 +16,7 @@ class Crop:
     The square has the box's longer side times `margin`; its centre is the box's, moved down by `shift` box heights (dlib's
     boxes sit high: the landmarks' centre lies 0.1 below theirs). Where it leaves the picture the border pixels are repeated.
     Pixel centres are integers, so a box (left, top, width, height) covers x from left - 0.5 to left + width - 0.5. With a roll,
-    in degrees and clockwise on the screen, box and square are turned about the box's centre, and the face in the crop stands
-    upright.
+    in degrees and clockwise on the screen, box and square are turned about the box's centre: the face in the crop is upright.
 
     margin : how many times the box is widened; shift : share of the box's height; size : side of the result in pixels
     """

@@ -28,8 +28,7 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     """The faces of each picture of a film, in order, as they come.
 
     Where no face is left, and in one picture of `search_every`, the whole picture is searched; else each face is read in the
-    box that its last landmarks imply, and again where that was off. Faces keep their places in the list while they are
-    followed.
+    box that its last landmarks imply, and again where that was off. Faces that are followed keep their places in the list.
 
     Parameters
     ----------

@@ -103,8 +103,7 @@ class Trainer:
             on_step()
         mean = float(distributed.all_reduce(total)) / len(self.train)
         if not math.isfinite(mean):
-            raise FloatingPointError(f"{recipe.title}: the training loss is {mean} in epoch {epoch + 1}; "
-                                     "lower the learning rate")
+            raise FloatingPointError(f"{recipe.title}: the training loss is {mean} in epoch {epoch + 1}; lower the rate")
         return mean
 
     @torch.no_grad()
@@ -165,8 +164,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
 
     After Ctrl-C (KeyboardInterrupt), call again with the same arguments to go on after the last whole epoch. Where another
     process is at the same training, with the same folder of checkpoints, its end is waited for.
-    FloatingPointError when the training loss is no longer a number; OSError when a checkpoint cannot be written: the one before
-    it is whole.
+    FloatingPointError when the training loss is no longer a number; OSError when a checkpoint cannot be written: one is whole.
     """
     keep_freed_memory()
     first = distributed.rank() == 0

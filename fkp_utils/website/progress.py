@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from ..command import counted
 from ..nets.trained import default_device, has_bf16
+from ..processors import usable
 
-AT_ONCE = 2                          # notebooks
+AT_ONCE = min(2, usable())           # notebooks
 # Seconds of the notebooks in profile quick, beside another, on a core on which `pace` takes PACE.
 SECONDS = {"1_nose_tip": 71, "2_full_face": 300, "3_larger_dataset": 562, "4_heatmaps": 616, "5_kaggle": 255}
 PACE = 0.27
@@ -49,7 +50,7 @@ def expected(names: Iterable[str], known: bool) -> dict[str, float | None]:
 
 
 def whole(seconds: Iterable[float | None]) -> float | None:
-    """Seconds of notebooks `AT_ONCE` at a time, where those of each are known, and neither of two waits for long."""
+    """Seconds of all notebooks, where those of each are known, and neither of two waits for long."""
     times = [each or 0.0 for each in seconds]
     return max(*times, sum(times) / AT_ONCE) if all(times) else None
 
@@ -59,8 +60,7 @@ def plan(seconds: dict[str, float | None]) -> str:
     about = f", about {words(together)} on this machine" if (together := whole(seconds.values())) else ""
     steps = [f"  {number}. {name}" + (f", about {words(each)}" if each is not None else "")
              for number, (name, each) in enumerate(seconds.items(), 1)]
-    return "\n".join([f"the plan: {counted(len(steps), 'notebook')}, two at a time, and the page with their figures{about}",
-                      *steps])
+    return "\n".join([f"the plan: {counted(len(steps), 'notebook')} and the page that shows their figures{about}", *steps])
 
 
 class Progress:
@@ -73,19 +73,25 @@ class Progress:
     def __init__(self, seconds: dict[str, float | None], every: float = 60):
         self.names, self.seconds, self.every = list(seconds), whole(seconds.values()), every
         self._at: dict[str, tuple[int, int]] = {}
-        self._done, self._end, self._start = 0, threading.Event(), time.perf_counter()
+        self._done, self._end, self._start, self._lock = 0, threading.Event(), time.perf_counter(), threading.Lock()
         self._thread = threading.Thread(target=self._tell, daemon=True)
+
+    def _say(self, words: str) -> None:
+        tqdm.write(words)                                              # above the bar
+        sys.stdout.flush()
 
     def at(self, name: str, cell: int, cells: int) -> None:
         """A notebook has come to this cell, counted from 1."""
-        if name not in self._at:
-            tqdm.write(f"{name}.ipynb runs, {len(self._at) + self._done + 1} of {len(self.names)}")
-        self._at = {**self._at, name: (cell, cells)}
+        with self._lock:
+            if name not in self._at:
+                self._say(f"{name}.ipynb runs, {len(self._at) + self._done + 1} of {len(self.names)}")
+            self._at = {**self._at, name: (cell, cells)}
 
     def ended(self, name: str, words: str) -> None:
         """A notebook is through: what is said of it."""
-        self._at, self._done = {other: at for other, at in self._at.items() if other != name}, self._done + 1
-        tqdm.write(words)
+        with self._lock:
+            self._at, self._done = {other: at for other, at in self._at.items() if other != name}, self._done + 1
+            self._say(words)
 
     def _state(self) -> str:
         about = f" of about {words(self.seconds)}" if self.seconds else ""

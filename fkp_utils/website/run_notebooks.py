@@ -4,7 +4,7 @@
 
 It says first what it will do and about how long that takes here. Two notebooks run at a time, with half of the processors each:
 while one imports, draws or takes steps too small for threads, the other computes. A notebook writes into a folder of its own,
-and its figures move to the site only once it has run to the end. A failure ends all that run, and names notebook and cell.
+and its figures move to the site only once it has run to the end. A failure ends both, and names the notebook, and its cell.
 
 What the notebooks print is compared with the outputs stored in them, where these were made with the same profile, the
 embedded faces and the same arithmetic: then every number must be the same.
@@ -69,7 +69,7 @@ def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int
 
     at : called when a cell begins, with its number, from 1, and how many there are
 
-    RuntimeError names notebook, failing cell and its error.
+    RuntimeError names notebook, failing cell and its error, or that the kernel died: of too little memory, perhaps.
     """
     start = time.perf_counter()
     out = work / notebook.stem
@@ -83,19 +83,22 @@ def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int
         # Papermill adds one cell, the injected parameters, before the one that failed.
         raise RuntimeError(f"{notebook.name}, cell {error.cell_index}: {error.ename}: {error.evalue}\n"
                            f"(the executed notebook is {work / notebook.name})") from None
+    except RuntimeError as error:
+        raise RuntimeError(f"{notebook.name}: {error}") from None
     if not list(out.glob("part*.json")):
         raise RuntimeError(f"{notebook.name}: ended without report.finish()")
     return out, time.perf_counter() - start
 
 
 def _end(runs: Collection[Future]) -> None:
-    """End what runs of the notebooks: each hears that its kernel died."""
-    while not all(run.cancel() or run.done() for run in runs):
-        for process in psutil.Process().children():
-            with suppress(psutil.Error):
+    """End notebooks: each hears that its kernel died. A second Ctrl-C changes nothing."""
+    logging.getLogger("traitlets").setLevel(logging.CRITICAL if runs else logging.NOTSET)
+    while not all(run.done() for run in runs):
+        with suppress(psutil.Error, KeyboardInterrupt):
+            time.sleep(0.1)
+            for process in psutil.Process().children():
                 if "ipykernel_launcher" in process.cmdline():
                     process.kill()
-        time.sleep(0.1)
 
 
 def arithmetic() -> str:
@@ -171,39 +174,41 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
     """
     work = BUILD / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     # Threads that follow what else is busy would change the last digits.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, usable() // AT_ONCE)))
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(usable() // AT_ONCE)
+        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
     # The kernels would say that a debugger may miss breakpoints in Python's own modules.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    unequal: list[list[str] | None] = []                    # None: not compared
+    unequal: dict[Path, list[str] | None] = {}              # None: not compared
     seconds = expected([notebook.stem for notebook in notebooks], profile == STORED_PROFILE and not data)
     print(plan(seconds), flush=True)
     parameters = {"PROFILE": profile, "DATA": str(data_root(data)), "CHECKPOINTS": str(work / "checkpoints")}
-    with Progress(seconds) as progress, ThreadPoolExecutor(min(AT_ONCE, usable())) as pool:
-        left = {pool.submit(run_notebook, notebook, work, parameters, partial(progress.at, notebook.stem)): notebook
-                for notebook in sorted(notebooks, key=lambda notebook: -SECONDS.get(notebook.stem, 0))}     # the longest first
+    left: dict[Future, Path] = {}
+    with Progress(seconds) as progress, ThreadPoolExecutor(AT_ONCE) as pool:
         try:
+            for notebook in sorted(notebooks, key=lambda notebook: -SECONDS.get(notebook.stem, 0)):        # the longest first
+                left[pool.submit(run_notebook, notebook, work, parameters, partial(progress.at, notebook.stem))] = notebook
             while left:
                 for run in wait(left, 1, FIRST_COMPLETED).done:
                     (made, took), notebook = run.result(), left.pop(run)
                     count, changed = publish(made, site)
-                    lines, told = None, ""
+                    unequal[notebook], told = None, ""
                     if store:
                         store_outputs(work / notebook.name, notebook)
                     elif profile == STORED_PROFILE and not data:
-                        lines, told = compared(work / notebook.name, notebook, changed)
-                    unequal.append(lines)
+                        unequal[notebook], told = compared(work / notebook.name, notebook, changed)
                     progress.ended(notebook.stem, f"{notebook.name}: {command.counted(count, 'figure')} in {took:.0f} s{told}")
         finally:
+            pool.shutdown(wait=False, cancel_futures=True)
             _end(left)
     if not data:                                            # a face that everybody may see, read by the nets just trained
         hero.make(work / "checkpoints", profile, site)
     shutil.rmtree(work / "checkpoints", ignore_errors=True)     # next time, train again
     page = render(site).resolve()
-    if not any(line is None or line for line in unequal):
+    if all(lines == [] for lines in unequal.values()):
         print("all numbers and figures as stored")
     print(f"the page is ready: {page.as_uri()}", flush=True)
-    return [line for lines in unequal if lines for line in lines]
+    return [line for notebook in notebooks for line in unequal[notebook] or []]
 
 
 def what_next(site: Path) -> str:
@@ -240,6 +245,8 @@ def main() -> int:
         parser.error(f"--store is for the embedded faces and {STORED_PROFILE}: outputs in the notebooks show pictures")
     if absent := [str(path) for path in arguments.notebooks or [NOTEBOOKS] if not path.is_file()]:
         parser.error(f"no such notebook: {absent[0]}")
+    if len({notebook.stem for notebook in arguments.notebooks}) < len(arguments.notebooks):
+        parser.error("two notebooks have one name, and would write into one folder")
 
     def job() -> int:
         with locked(BUILD / "figures"):
