@@ -61,7 +61,8 @@ class _Engine(NBClientEngine):
 
 
 papermill_engines.register("told", _Engine)
-logging.getLogger("papermill").setLevel(logging.ERROR)
+for name in ("papermill", "traitlets"):                # of what they call an error they raise one, too
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int, int], None]) -> tuple[Path, float]:
@@ -92,7 +93,6 @@ def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int
 
 def _end(runs: Collection[Future]) -> None:
     """End notebooks: each hears that its kernel died. A second Ctrl-C changes nothing."""
-    logging.getLogger("traitlets").setLevel(logging.CRITICAL if runs else logging.NOTSET)
     while not all(run.done() for run in runs):
         with suppress(psutil.Error, KeyboardInterrupt):
             time.sleep(0.1)
