@@ -19,7 +19,8 @@ from toy import ToyFaces
 from fkp_utils.datasets import EMBEDDED
 
 # Those that take longest begin first, so that no worker has minutes to do when the others are done.
-LONGEST = ("test_sabotage.py", "test_browser.py", "test_killed.py", "test_train.py", "test_pieces.py", "test_readme.py")
+LONGEST = ("test_browser.py", "test_sabotaged_nets.py", "test_killed.py", "test_sabotage.py", "test_train.py", "test_pieces.py",
+           "test_readme.py")
 POSIX = re.compile(r"mkfifo|symlink_to|\"make\"|\"sh\"|/proc/|SIG(INT|KILL|TERM)|killpg|taskset|chmod|closed")
 _connect = socket.socket.connect
 
