@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", metavar="N", type=command.whole(1, 10**6), help="how many, instead of the recipe's number")
     parser.add_argument("--batch", metavar="N", type=command.whole(1, 10**6),
                         help="faces a step of all processes, instead of the recipe's")
-    parser.add_argument("--seed", metavar="N", type=command.whole(0, 2**32 - 1), help="of random numbers, for the recipe's")
+    parser.add_argument("--seed", metavar="N", type=command.whole(0, 2**32 - 1), help="random seed, in place of the recipe's")
     parser.add_argument("--checkpoints", metavar="FOLDER", type=Path, default=CHECKPOINTS,
                         help="where an interrupted training goes on from (default: the project's build/checkpoints)")
     options = parser.parse_args(arguments)

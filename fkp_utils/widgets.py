@@ -304,5 +304,5 @@ def layer_explorer(model: nn.Module, faces: FaceDataset) -> Panel:
         maps = seen["maps"].float().cpu().numpy()
         return plotting.feature_maps(faces.images[face], maps, weight, f"{layer}: {layers[layer]}")
 
-    chosen = ipw.Dropdown(options=list(layers), description="layer")
-    return Panel(draw, layer=chosen, face=_slider(0, len(faces) - 1, 0, "face"))
+    return Panel(draw, layer=ipw.Dropdown(options=list(layers), description="layer"),
+                 face=_slider(0, len(faces) - 1, 0, "face"))

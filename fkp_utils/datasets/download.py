@@ -236,7 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.datasets or list(SOURCES)
     if unknown := set(names) - set(SOURCES):
         parser.error(f"no dataset {sorted(unknown)[0]!r}; there are {', '.join(SOURCES)}")
-    return command.run("download", lambda: _download(names, options.folder), "interrupted; the same command goes on from there")
+    return command.run("download", lambda: _download(names, options.folder),
+                       "interrupted; the same command goes on where it stopped")
 
 
 def _download(names: Sequence[str], folder: Path) -> int:

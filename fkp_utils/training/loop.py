@@ -103,7 +103,7 @@ class Trainer:
             on_step()
         mean = float(distributed.all_reduce(total)) / len(self.train)
         if not math.isfinite(mean):
-            raise FloatingPointError(f"{recipe.title}: the training loss is {mean} in epoch {epoch + 1}; lower the rate")
+            raise FloatingPointError(f"{recipe.title}: the loss is {mean} in epoch {epoch + 1}; lower the learning rate")
         return mean
 
     @torch.no_grad()
@@ -163,15 +163,17 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     The result's history has columns epoch, lr, train_loss, val_loss, val_error (mean distance in pixels), seconds.
 
     After Ctrl-C (KeyboardInterrupt), call again with the same arguments to go on after the last whole epoch. Where another
-    process is at the same training, with the same folder of checkpoints, its end is waited for.
-    FloatingPointError when the training loss is no longer a number; OSError when a checkpoint cannot be written: one is whole.
+    process is at the same training, with the same folder of checkpoints, its end is waited for (by several: BusyError).
+    FloatingPointError when the training loss is no number; OSError when a checkpoint cannot be written: the last one is whole.
     """
     keep_freed_memory()
     first = distributed.rank() == 0
     train = train.first(min(len(train), recipe.limit or len(train)))
     store = Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{fingerprint(model, recipe, train, val)}")
     trainer = Trainer(model, train, val, recipe, device)
-    with store.held():
+    # Another process's end is waited for, unless others wait for this one.
+    held = locked(store.last, wait=distributed.world_size() == 1) if store.last and first else contextlib.nullcontext()
+    with held:
         history: list[dict] = []
         best: dict[str, Any] = {}
         if state := distributed.broadcast(store.load() if first else None):
@@ -222,10 +224,6 @@ class Checkpoints:
     def __init__(self, folder: str | Path | None, name: str):
         self.last = Path(folder) / f"{name}.pt" if folder else None
         self.previous = self.last and self.last.with_suffix(".previous.pt")
-
-    def held(self) -> contextlib.AbstractContextManager:
-        """A lock on this training, waited for where another process holds it."""
-        return locked(self.last, wait=True) if self.last and distributed.rank() == 0 else contextlib.nullcontext()
 
     def save(self, state: dict) -> None:
         """Write a state, whole or not at all; OSError, with the file's name, when the disk does not take it."""

@@ -10,7 +10,8 @@ from textwrap import dedent
 from ..folders import LAB_STYLE, NOTEBOOKS, PACKAGE, PROJECT
 
 # What the site's page leads to, and that to.
-PAGES = ("README.md", "notebooks/[0-9]*.ipynb", "notebooks/*.md", "bench/*.md", "bench/*/*.md", "data/**/README.md")
+PAGES = ("README.md", "notebooks/[0-9]*.ipynb", "notebooks/*.md", "bench/*.md", "bench/*/*.md", "data/README.md",
+         "data/*/README.md")
 _BOX = '<div class="jp-RenderedHTMLCommon" style="padding: .5rem 1rem">'
 # Formulas as Markdown has them, and code, in which a dollar is one.
 _FORMULA = re.compile(r"<(code|pre)\b.*?</\1>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+)\$", re.DOTALL)

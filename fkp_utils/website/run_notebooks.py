@@ -68,9 +68,7 @@ for name in ("papermill", "traitlets"):                # of what they call an er
 def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int, int], None]) -> tuple[Path, float]:
     """Execute one notebook; return the folder with what it made, and the seconds that took.
 
-    at : called when a cell begins, with its number, from 1, and how many there are
-
-    RuntimeError names notebook, failing cell and its error, or that the kernel died: of too little memory, perhaps.
+    `at` is called with each cell's number, from 1, and how many there are. RuntimeError names notebook, failing cell, error.
     """
     start = time.perf_counter()
     out = work / notebook.stem
