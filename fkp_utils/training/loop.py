@@ -103,7 +103,8 @@ class Trainer:
             on_step()
         mean = float(distributed.all_reduce(total)) / len(self.train)
         if not math.isfinite(mean):
-            raise FloatingPointError(f"{recipe.title}: the loss is {mean} in epoch {epoch + 1}; lower the learning rate")
+            raise FloatingPointError(f"{recipe.title}: the training loss is {mean} in epoch {epoch + 1}; "
+                                     "lower the learning rate")
         return mean
 
     @torch.no_grad()
