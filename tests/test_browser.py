@@ -254,7 +254,7 @@ def test_each_part_is_one_screen_with_one_figure_and_one_table(page):
         assert part.bounding_box()["height"] <= 960
         assert part.locator("table:visible").count() == 1
         assert part.locator("figure:visible, .explorer:visible").count() == 1
-    page.locator("#part5 > details > summary").click()                   # the stages that led to the net that is shipped
+    page.locator("#part5 > details > summary").click()                   # its trainings on real photos are folded
     rows = page.locator("#part5 details table tbody tr")
     assert rows.count() == len(json.loads((PROJECT / "data" / "measured" / "part5.json").read_text())["rows"])
 

@@ -11,6 +11,7 @@ import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -177,10 +178,13 @@ def test_a_notebook_that_runs_is_told_of_in_lines_or_by_a_bar(monkeypatch, termi
     written = type("Stream", (io.StringIO,), {"isatty": lambda self: terminal})()
     monkeypatch.setattr(progress.sys, "stderr", written)
     monkeypatch.setattr(progress.sys, "stdout", written)
+    clock = SimpleNamespace(now=0.0)                              # a machine that stands still changes nothing
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     with progress.Progress({"1_a": 45, "2_b": 30, "3_c": 15}, every=0.05) as told:
         told.at("1_a", 3, 12)
         told.at("2_b", 1, 10)
         time.sleep(1)
+        clock.now = 1.0
         told.ended("1_a", "1_a is through")
         told.at("3_c", 1, 10)
         time.sleep(1)
@@ -347,6 +351,12 @@ def test_cells_know_their_columns_and_figures_their_numbers():
         ("embedded", "Embedded faces: NME, %", True), ("embedded", "epochs", False), ("real", "Real photos: NME, %", True)]
     number = numbering()
     assert [number(1), number(1), number(2), number(1)] == ["1.1", "1.2", "2.1", "1.3"]
+
+
+def test_the_joined_heatmaps_say_how_long_their_net_was_trained():
+    rows = {row["net"]: row for row in read_report(PROJECT / "website" / "results" / "part4.json")["rows"]}
+    page = (PROJECT / "website" / "index.html").read_text(encoding="utf-8")
+    assert f"by this part's U-Net after {rows['Part 4, improved']['epochs']:.0f} epochs on" in page
 
 
 def test_the_explorers_numbers_are_the_nets():

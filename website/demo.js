@@ -23,7 +23,7 @@ async function program() {
   if (!self.fromDisk?.[files[0]]) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
     src: "vendor/from_disk.js", onload: done, onerror: done })));
   if (!self.fromDisk?.[files[0]]) throw new Error(MISSING);                // not made yet, or by an earlier version
-  return [...files, "vendor/ort.wasm.min.js"].flatMap(name => [Uint8Array.from(atob(fromDisk[name]), letter => letter.charCodeAt()), "\n"]);
+  return [...files, "vendor/ort.wasm.min.js"].flatMap(name => [bytesOf(fromDisk[name]), "\n"]);
 }
 
 // A worker with the networks. It is started from a blob, so that it inherits the page's rule against other machines.

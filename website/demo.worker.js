@@ -9,11 +9,7 @@ const cancelled = new Set();
 // Files of the site as bytes; `tell(share)` from 0 to 1 while they come. A page that was opened from a file may fetch nothing, and
 // hands over what vendor/from_disk.js has as text.
 async function fetched(names, base, tell = () => {}) {
-  if (self.fromDisk) return names.map(name => {
-    const text = atob(fromDisk[name]), bytes = new Uint8Array(text.length);
-    for (let k = 0; k < bytes.length; k++) bytes[k] = text.charCodeAt(k);
-    return bytes;
-  });
+  if (self.fromDisk) return names.map(name => bytesOf(fromDisk[name]));
   const answers = await Promise.all(names.map(name => fetch(base + name)));
   answers.forEach(({ ok, status }, k) => { if (!ok) throw new Error(`${names[k]}: ${status}`); });
   const total = answers.reduce((sum, { headers }) => sum + Number(headers.get("content-length")), 0);

@@ -261,9 +261,10 @@ class Follower {
       if (confidence >= about.min_confidence && !now.some(other => same(next, other))) now.push(next);
     }
     this.rejected = this.rejected.filter(({ until }) => until > this.frame);
-    const known = place => now.some(other => same(place, other)) || (place.sure < logit(about.finder.sure) && this.rejected.some(other => same(place, other) && Math.abs((place.roll - other.roll + 900) % 360 - 180) < 45));
+    const alike = (a, b) => same(a, b) && Math.abs((a.roll - b.roll + 900) % 360 - 180) < about.finder.upright;
     for (const place of searches.length ? await findFaces(picture, searches) : []) {
-      if (known(place)) continue;
+      if (now.some(other => same(place, other))) continue;
+      if (place.sure < logit(about.finder.sure) && this.rejected.some(other => alike(place, other))) continue;
       const face = await read(picture.grey, place);
       if (face.confidence < about.min_confidence) this.rejected.push({ ...place, until: this.frame + 10 });
       else if (!now.some(other => same(face, other))) now.push({ ...face, filter: new OneEuro(1, 5) });

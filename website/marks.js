@@ -1,9 +1,12 @@
-// What page and worker share: faces drawn on a canvas, and how both say that files are missing. Strokes have the width that is seen, whatever the picture's size, and a dark
-// outline, so that they can be told from light and dark skin alike.
+// What page and worker share: faces drawn on a canvas, and what both do with files. Strokes have the width that is seen, whatever
+// the picture's size, and a dark outline, so that they can be told from light and dark skin alike.
 "use strict";
 
 const OUTLINE = "rgba(0, 0, 0, .7)";
 const MISSING = "Libraries are missing: give the command make site once, or without make python -m fkp_utils.course site; it fetches them";
+
+// The bytes of a file that vendor/from_disk.js has as text.
+const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt());
 
 // at: [times, right, down], from pixels of the photo to those of the canvas; unit: pixels of the canvas in one that is seen.
 // show: which of points, lines, box, numbers, heatmaps, labels. pointed: { face, point } at the pointer, or null.

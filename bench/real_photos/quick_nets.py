@@ -20,10 +20,9 @@ from fkp_utils.files import write_text
 from fkp_utils.folders import BUILD, EMBEDDED
 from fkp_utils.metrics import mean_shape, nme, region_errors
 from fkp_utils.nets.trained import new_model
-from fkp_utils.processors import usable
 from fkp_utils.profiles import recipe
 from fkp_utils.training.loop import fit
-from fkp_utils.website.progress import AT_ONCE
+from fkp_utils.website.progress import THREADS
 
 RESULTS = Path(__file__).with_suffix(".md")
 ABOUT = """# The nets of `make figures` on real people
@@ -53,7 +52,7 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     options = parser.parse_args()
     rows = []
-    torch.set_num_threads(usable() // AT_ONCE)
+    torch.set_num_threads(THREADS)
     for name in NETS:
         chosen = recipe("quick", name)
         train, val = (IBugFaces(EMBEDDED, split, crop=chosen.crop) for split in ("train", "val"))

@@ -67,7 +67,7 @@ def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Net | 
     """For each of many files its picture, its faces and None, or what went wrong with this one, in order.
 
     Each processor decodes, searches and reads a group of up to `PHOTOS_AT_ONCE` photos by itself, which takes less time than
-    to share out every step of the nets. A net reads a group's faces together. One group a processor, and one, is in memory.
+    to share out every step of the nets. A net reads a group's faces together. One more group than processors is in memory.
     """
     run, boxes = run or default_net(fast), boxes if boxes is None or hasattr(boxes, "__len__") else list(boxes)
 

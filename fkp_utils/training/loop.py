@@ -164,7 +164,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     The result's history has columns epoch, lr, train_loss, val_loss, val_error (mean distance in pixels), seconds.
 
     After Ctrl-C (KeyboardInterrupt), call again with the same arguments to go on after the last whole epoch. Where another
-    process is at the same training, with the same folder of checkpoints, its end is waited for (by several: BusyError).
+    process is at the same training, with the same folder of checkpoints, its end is waited for; under torchrun: BusyError.
     FloatingPointError when the training loss is no number; OSError when a checkpoint cannot be written: the last one is whole.
     """
     keep_freed_memory()

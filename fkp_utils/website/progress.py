@@ -13,7 +13,8 @@ from ..command import counted
 from ..nets.trained import default_device, has_bf16
 from ..processors import usable
 
-AT_ONCE = min(2, usable())           # notebooks
+AT_ONCE = min(2, usable())           # notebooks, ...
+THREADS = usable() // AT_ONCE        # ... and of each
 # Seconds of the notebooks in profile quick, beside another, on a core on which `pace` takes PACE.
 SECONDS = {"1_nose_tip": 71, "2_full_face": 300, "3_larger_dataset": 562, "4_heatmaps": 616, "5_kaggle": 255}
 PACE = 0.27

@@ -40,7 +40,7 @@ from ..profiles import PROFILES
 from . import hero
 from .documents import pages
 from .page import render
-from .progress import AT_ONCE, SECONDS, Progress, expected, plan
+from .progress import AT_ONCE, SECONDS, THREADS, Progress, expected, plan
 
 STORED_PROFILE = "quick"             # of the outputs that the notebooks keep
 
@@ -173,8 +173,8 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
     work = BUILD / f"{profile}-{'embedded' if not data else Path(data).resolve().name}"
     # Threads that follow what else is busy would change the last digits.
     if not os.environ.get("OMP_NUM_THREADS"):
-        torch.set_num_threads(usable() // AT_ONCE)
-        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+        torch.set_num_threads(THREADS)
+        os.environ["OMP_NUM_THREADS"] = str(THREADS)
     # The kernels would say that a debugger may miss breakpoints in Python's own modules.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     unequal: dict[Path, list[str] | None] = {}              # None: not compared
@@ -187,7 +187,7 @@ def make_figures(profile: str, data: str | None, site: Path, notebooks: list[Pat
             for notebook in sorted(notebooks, key=lambda notebook: -SECONDS.get(notebook.stem, 0)):        # the longest first
                 left[pool.submit(run_notebook, notebook, work, parameters, partial(progress.at, notebook.stem))] = notebook
             while left:
-                for run in wait(left, 1, FIRST_COMPLETED).done:
+                for run in wait(left, 1, FIRST_COMPLETED).done:            # without an end Windows would hear no Ctrl-C
                     (made, took), notebook = run.result(), left.pop(run)
                     count, changed = publish(made, site)
                     unequal[notebook], told = None, ""
