@@ -811,6 +811,28 @@ def test_a_second_look_follows_where_corners_move_by_15_hundredths_of_a_side(mon
         assert pictures == ["second"] and where == pytest.approx(boxes[0]) and how == pytest.approx(turn)
 
 
+@pytest.mark.parametrize("second, further, third", [
+    (0.64, 0, True), (0.66, 0, False), (0.51, 0, True), (0.49, 0, False), (0.66, 0.3, True), (0.49, 0.3, False),
+    (0.66, 0.1, False)])
+def test_a_third_look_follows_where_the_second_is_unsure_or_moves_on_and_no_fourth(monkeypatch, second, further, third):
+    """Of a shape that lies a side from its first box, and `further` sides in the next answer. Another face is sure at once."""
+    points, seen = np.array([shape()] * 2, float), []
+    [[left, top, side, _], _], (turn, _) = upright_boxes(points, IBUG_68)
+
+    def look(pictures, boxes, rolls, run):
+        seen.append((list(pictures), boxes[:, 0].tolist()))
+        sure = np.array([[0.9, 0.6], [second], [0.6], [0.9]][len(seen) - 1])
+        return points[-len(boxes):] + [0 if len(seen) == 1 else further * side, 0], sure
+
+    monkeypatch.setattr(one_photo, "look", look)
+    boxes = np.array([[left, top, side, side], [left - side, top, side, side]])
+    faces = predict.landmarks_in_boxes(["first", "second"], boxes, Oracle(shape(), shape()), np.array([turn] * 2), 0.5)
+    assert [pictures for pictures, _ in seen] == [["first", "second"], ["second"], ["second"]][:2 + third]
+    np.testing.assert_allclose([where[-1] - left for _, where in seen], [-side, 0, further * side][:2 + third], atol=1e-6)
+    assert [face.confidence for face in faces] == [0.9, 0.6 if third else second]
+    np.testing.assert_allclose(faces[1].landmarks - points[1], np.broadcast_to([further * side, 0], (68, 2)), atol=1e-6)
+
+
 @pytest.mark.parametrize("first, unsure, turned, confidence", [
     (0.3, True, 2, 0.8), (0.3, False, 0, 0.3), (0.66, True, 0, 0.66), (0.64, True, 3, 0.8), (0.3, True, 0, 0.3)])
 def test_a_box_of_unsure_roll_is_turned_by_quarters_until_it_reads_well(monkeypatch, first, unsure, turned, confidence):

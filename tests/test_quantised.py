@@ -77,6 +77,31 @@ def test_a_net_of_ones_own_is_made_and_read_and_its_landmarks_at_the_border_are_
     assert (net.title, net.size, net.crop, net.convention) == (run.title, run.size, run.crop, run.convention)
 
 
+class Halves(nn.Module):
+    """Two layers down, the first 3x3 at every second pixel, and up to the size of the first one's answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.Conv2d(3, 3, 5, stride=2, padding=2)
+
+    def forward(self, images):
+        beside = self.first(images)
+        return torch.nn.functional.interpolate(self.second(beside), beside.shape[-2:], mode="bilinear") + 2 * beside
+
+
+@pytest.mark.training
+def test_a_net_that_reads_blocks_and_doubles_says_the_same_and_asks_for_no_size(tmp_path):
+    torch.manual_seed(0)
+    net, images, path = Halves().eval(), torch.rand(2, 1, 16, 24) - 0.5, tmp_path / "net.onnx"
+    torch.onnx.export(net, (images,), path, input_names=["images"], dynamo=True, external_data=False, verbose=False,
+                      dynamic_shapes=({0: torch.export.Dim("batch")},))
+    changed = quantise.in_blocks(quantise.with_scales(onnx.load(path)))
+    kinds = [node.op_type for node in changed.graph.node]
+    assert kinds[:2] == ["SpaceToDepth", "Conv"] and "Resize" in kinds and "Shape" not in kinds
+    answer = onnxruntime.InferenceSession(changed.SerializeToString()).run(None, {"images": images.numpy()})[0]
+    np.testing.assert_allclose(answer, net(images).detach(), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_shipped_files_are_small_and_name_no_file_of_a_machine(name):
     content = find_weights(name).read_bytes()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.utils
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -90,6 +91,44 @@ def export(run: Trained, path: Path) -> None:
                           dynamic_shapes=(dynamic,), dynamo=True, external_data=False, verbose=False)
 
 
+def with_scales(net: onnx.ModelProto) -> onnx.ModelProto:
+    """The net with what is doubled doubled by that number, not enlarged to the size of another layer's answer.
+
+    To know that size, ONNX Runtime would bring the answer, in 8 bits, into float32 and another layout. All our pyramids double.
+    """
+    net.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"))
+    for node in net.graph.node:
+        if node.op_type == "Resize":
+            del node.input[1:]
+            node.input.extend(["", "twice"])
+    # Without the layers that only told sizes, which ONNX Runtime would compute all the same.
+    used = ([value.name for value in values] for values in (net.graph.input, net.graph.output))
+    return onnx.utils.Extractor(net).extract_model(*used)
+
+
+def in_blocks(net: onnx.ModelProto) -> onnx.ModelProto:
+    """The net, in place; a first layer of 3x3 pixels about every second one reads blocks of 2x2 as four channels instead.
+
+    The same sums, with some zeros more; but a place's pixels lie together in memory, where single ones were gathered.
+    """
+    first = next(node for node in net.graph.node if node.op_type == "Conv")
+    weight = next(value for value in net.graph.initializer if value.name == first.input[1])
+    kernel = onnx.numpy_helper.to_array(weight)
+    has = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in first.attribute}
+    if kernel.shape[1:] != (1, 3, 3) or (has.get("strides"), has.get("pads")) != ([2, 2], [1, 1, 1, 1]):
+        return net
+    # Pixels -1, 0 and 1 about the first of a block, (0, 0): the last one of the block before, and both of its own.
+    blocks = np.pad(kernel, [(0, 0), (0, 0), (1, 0), (1, 0)]).reshape(len(kernel), 2, 2, 2, 2)
+    weight.CopyFrom(onnx.numpy_helper.from_array(blocks.transpose(0, 2, 4, 1, 3).reshape(-1, 4, 2, 2), weight.name))
+    net.graph.node.insert(0, onnx.helper.make_node("SpaceToDepth", [first.input[0]], ["blocks"], "blocks", blocksize=2))
+    first.input[0] = "blocks"
+    del first.attribute[:]
+    first.attribute.extend(onnx.helper.make_attribute(name, value)
+                           for name, value in {"kernel_shape": [2, 2], "pads": [1, 1, 0, 0]}.items())
+    del net.graph.value_info[:]                             # shapes, one of which is another now
+    return net
+
+
 class _Pictures(CalibrationDataReader):
     """One picture (h, w) after the other, uint8, as the net gets it."""
 
@@ -104,8 +143,9 @@ class _Pictures(CalibrationDataReader):
 def quantised(exported: Path, path: Path, pictures: np.ndarray, told: str) -> None:
     """An exported net in 8-bit integers, whole or not at all; `told` is what `about` says."""
     with tempfile.TemporaryDirectory() as folder:
-        ready, small = Path(folder) / "ready.onnx", Path(folder) / "small.onnx"
-        quant_pre_process(exported, ready, skip_symbolic_shape=True)
+        changed, ready, small = (Path(folder) / f"{name}.onnx" for name in ("changed", "ready", "small"))
+        onnx.save(in_blocks(with_scales(onnx.load(exported))), changed)
+        quant_pre_process(changed, ready, skip_symbolic_shape=True)
         nodes = onnx.load(ready).graph.node
         last = max(k for k, node in enumerate(nodes) if node.op_type == "Conv")
         quantize_static(ready, small, _Pictures(pictures), quant_format=QuantFormat.QDQ, op_types_to_quantize=TYPES,

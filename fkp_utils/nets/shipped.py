@@ -6,13 +6,13 @@ from pathlib import Path
 from ..folders import WEIGHTS as FOLDER
 
 # File name in data/weights: its SHA-256. `.onnx` are made of those of the same name, in 8-bit integers.
-SHIPPED = {"finder.onnx": "f71c0c4fd23fa11a0a289dfc18d444824d5eed42a2575133daf792957cb387f1",
+SHIPPED = {"finder.onnx": "a4d5f0ac2ab11419c738fea60fdcbf58f664529a5d41b544edae963d60a664e1",
            "finder.safetensors": "9a4a551f2e35b1a107cbabd7e22d11461364318e974f664e37f020b0224c028c",
            "free68.safetensors": "ee221fcda3a9cdc81db5c027bc2eca216fd77f90bd95cc3bfa73a3220cffe26d",
-           "ibug68.onnx": "31148dfb1aef9cc0bc2ed51210087aa0bc763b83f9be9414eb4305cbcd36967a",
-           "ibug68.safetensors": "68d9064dfef067739fead6668e56148f777ced6397a26de857c143c11af09a14",
+           "ibug68.onnx": "5ac93d38cdcbe4a0166127a9782247ef703ee77a1e4cc9cb2dbe86c509a78a5d",
+           "ibug68.safetensors": "eac9d5593006a7a28f1a2dc546c473c27923123ddce242e5bb00529ed5e511ba",
            "imm58.safetensors": "7080acab72f490f380ecc3a3c58239212eef26937355d995d3019517fa645d7b",
-           "small68.onnx": "599a4126d01d16af4ed4c0eac5563603a7931b247e4210cddbd5a92f19062dda",
+           "small68.onnx": "2169f1dafd3ed643a8f91d358197fcd2e014e2180cf4e532570a1e80ad221672",
            "small68.safetensors": "6d98db51d1bd8b8997166f33abc08b0ab3ab969a7e269726dd35266d17767d32"}
 
 

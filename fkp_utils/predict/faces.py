@@ -121,10 +121,9 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
     look gains 0.02 points of NME (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides,
-    both answers are averaged; the first one of a worse box is forgotten.
+    both answers are averaged; the first one of a worse box is forgotten. Where the second look is unsure, or moves the corners
+    as far again, a third one follows, which alone counts.
 
-    Parameters
-    ----------
     pictures : k grayscale pictures, one a box (the same one again for several faces of a photo)
     boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
     run : trained net
@@ -143,12 +142,14 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
                 found[k], sure[k], rolls[k] = points, confidence, (turn + 180) % 360 - 180
     if run.convention.box:
         better, upright, moved = implied_boxes(found, boxes, rolls, run.convention)
-        worth = (moved > second_look_shift) & (sure >= min_first_confidence)
-        again = np.flatnonzero(worth).tolist()
-        if again:
-            seen, sure[again] = look([pictures[k] for k in again], better[again], upright[again], run)
-            near = (moved[again] < AVERAGED_SHIFT)[:, None, None]
-            found[again] = np.where(near, (found[again] + seen) / 2, seen)
+        some, times = np.flatnonzero((moved > second_look_shift) & (sure >= min_first_confidence)), 0
+        while len(some) and (times := times + 1) < 3:
+            seen, sure[some] = look([pictures[int(k)] for k in some], better[some], upright[some], run)
+            near = (times == 1) & (moved[some] < AVERAGED_SHIFT)[:, None, None]
+            found[some] = np.where(near, (found[some] + seen) / 2, seen)
+            better[some], upright[some], moved[some] = implied_boxes(found[some], better[some], upright[some], run.convention)
+            doubtful = (moved[some] > second_look_shift) | (sure[some] < MIN_CONFIDENCE)
+            some = some[doubtful & (sure[some] >= min_first_confidence)]
     return [Face(box, points, float(confidence), float(roll), run.convention)
             for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
 
@@ -212,8 +213,6 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
               second_look_shift: float = SECOND_LOOK_SHIFT) -> list[Face]:
     """The faces of a photo: in the order of `boxes` where they are given, else largest first.
 
-    Parameters
-    ----------
     photo : file, or uint8 (h, w, 3) RGB, or what else `datasets.images.read_photo` takes
     boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, or other `Face`s, if known; else
         the detector looks for them
