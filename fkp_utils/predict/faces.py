@@ -120,7 +120,7 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
     """One face a box, looked at once, and again where that pays: upright, in the box implied by the first answer.
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
-    look gains 0.02 points of NME (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides,
+    look gains 0.04 points of NME (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides,
     both answers are averaged; the first one of a worse box is forgotten. Where the second look is unsure, or moves the corners
     as far again, a third one follows, which alone counts.
 
