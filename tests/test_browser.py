@@ -596,6 +596,38 @@ DROP = """([name, bytes]) => {
 }"""
 
 
+@pytest.mark.parametrize("off, second, further", [
+    (0.1, 0.9, 0), (0.17, 0.66, 0.26), (0.17, 0.66, 0.34), (1, 0.64, 0.01), (1, 0.66, 0.01), (1, 0.25, 0.3), (1, 0.64, None)])
+def test_the_demo_looks_again_where_predict_does(page, monkeypatch, off, second, further):
+    """A face `off` sides from its box; the second and the third answer lie `further` sides aside, or are a point."""
+    [face] = predict.landmarks(data.astronaut(), fast=True)
+    [[left, top, side, _]], [turn] = upright_boxes(face.landmarks[None], IBUG_68)
+    aside = np.full((68, 2), 40.0) if further is None else face.landmarks + [further * side, 0]
+    answers, sure, seen = [face.landmarks, aside, aside], [0.6, second, 0.9], []
+
+    def look(pictures, boxes, rolls, run):
+        seen.append([*boxes[0], rolls[0]])
+        return answers[len(seen) - 1][None].copy(), np.array([sure[len(seen) - 1]])
+    monkeypatch.setattr(predict.faces, "look", look)
+    [found] = predict.landmarks_in_boxes([None], np.array([[left + off * side, top, side, side]]), predict.default_net(True),
+                                         np.array([turn]), predict.faces.MIN_FIRST_CONFIDENCE)
+    page.goto("about:blank")
+    page.add_script_tag(path=SITE / "faces.js")
+    answer = page.evaluate("""async ([described, place, answers, sure]) => {
+        const seen = [];
+        about = described;
+        look = async (grey, { box, roll }) => {
+            seen.push([...box, roll]);
+            return { landmarks: answers[seen.length - 1], confidence: sure[seen.length - 1] };
+        };
+        return { ...await read(null, place), seen };
+    }""", [json.loads((SITE / "landmarks.json").read_text()), {"box": [left + off * side, top, side, side], "roll": turn},
+           [points.tolist() for points in answers], sure])
+    np.testing.assert_allclose(answer["seen"], seen, atol=1e-6)
+    np.testing.assert_allclose(answer["landmarks"], found.landmarks, atol=1e-6)
+    assert answer["confidence"] == found.confidence
+
+
 @pytest.mark.parametrize("kind", ["drop", "paste"])
 def test_a_photo_can_be_dropped_or_pasted(demo, kind):
     file = io.BytesIO()

@@ -811,26 +811,38 @@ def test_a_second_look_follows_where_corners_move_by_15_hundredths_of_a_side(mon
         assert pictures == ["second"] and where == pytest.approx(boxes[0]) and how == pytest.approx(turn)
 
 
-@pytest.mark.parametrize("second, further, third", [
-    (0.64, 0, True), (0.66, 0, False), (0.51, 0, True), (0.49, 0, False), (0.66, 0.3, True), (0.49, 0.3, False),
-    (0.66, 0.1, False)])
-def test_a_third_look_follows_where_the_second_is_unsure_or_moves_on_and_no_fourth(monkeypatch, second, further, third):
-    """Of a shape that lies a side from its first box, and `further` sides in the next answer. Another face is sure at once."""
+@pytest.mark.parametrize("shift", [0, 0.15])
+@pytest.mark.parametrize("off, second, further, third", [
+    (1, 0.64, 0.01, True), (1, 0.66, 0.01, False), (1, 0.51, 0.01, True), (1, 0.49, 0.01, False), (1, 0.66, 0.3, True),
+    (1, 0.49, 0.3, False), (1, 0.66, 0.1, False), (1, 0.64, np.nan, False), (1, 0.64, None, False),
+    # The second answer counts half: it lies 0.26 sides further, the mean of both 0.13, or 0.34 and 0.17.
+    (0.17, 0.66, 0.26, False), (0.17, 0.66, 0.34, True)])
+def test_a_third_look_follows_where_the_second_is_unsure_or_off_again(monkeypatch, off, second, further, third, shift):
+    """Of a shape `off` sides from its first box, and `further` sides in the next answers, or a point. Another is sure at once.
+
+    Whatever distance asks for a second look, a third one follows where the box is off by 0.15 sides again.
+    """
     points, seen = np.array([shape()] * 2, float), []
     [[left, top, side, _], _], (turn, _) = upright_boxes(points, IBUG_68)
 
     def look(pictures, boxes, rolls, run):
         seen.append((list(pictures), boxes[:, 0].tolist()))
         sure = np.array([[0.9, 0.6], [second], [0.6], [0.9]][len(seen) - 1])
+        if further is None and len(seen) > 1:
+            return np.full((1, 68, 2), 40.0), sure
         return points[-len(boxes):] + [0 if len(seen) == 1 else further * side, 0], sure
 
     monkeypatch.setattr(one_photo, "look", look)
-    boxes = np.array([[left, top, side, side], [left - side, top, side, side]])
-    faces = predict.landmarks_in_boxes(["first", "second"], boxes, Oracle(shape(), shape()), np.array([turn] * 2), 0.5)
+    boxes = np.array([[left, top, side, side], [left - off * side, top, side, side]])
+    faces = predict.landmarks_in_boxes(["first", "second"], boxes, Oracle(shape(), shape()), np.array([turn] * 2), 0.5, shift)
     assert [pictures for pictures, _ in seen] == [["first", "second"], ["second"], ["second"]][:2 + third]
-    np.testing.assert_allclose([where[-1] - left for _, where in seen], [-side, 0, further * side][:2 + third], atol=1e-6)
+    step = further if off == 1 else (further or 0) / 2
+    places = np.array([-off, 0, step or 0])[:2 + third] * side
+    np.testing.assert_allclose([where[-1] - left for _, where in seen], places, atol=1e-6)
     assert [face.confidence for face in faces] == [0.9, 0.6 if third else second]
-    np.testing.assert_allclose(faces[1].landmarks - points[1], np.broadcast_to([further * side, 0], (68, 2)), atol=1e-6)
+    if further is not None:
+        at = further if third else step
+        np.testing.assert_allclose(faces[1].landmarks - points[1], np.broadcast_to([at * side, 0], (68, 2)), atol=1e-6)
 
 
 @pytest.mark.parametrize("first, unsure, turned, confidence", [

@@ -122,14 +122,16 @@ function seen({ data, dims: [, n, rows, columns] }, { box, roll }) {
 }
 
 // Where the first look's landmarks ask for another box, a second look follows in that one, upright, and a third one where the
-// second is unsure, or asks for another box again (predict.landmarks_in_boxes).
+// second is unsure, or the box that is then implied is off again (predict.landmarks_in_boxes).
 async function read(grey, place) {
   let face = await look(grey, place);
   for (let times = 1; ; times++) {
     const better = boxAround(face.landmarks), from = corners(place), to = corners(better);
     const moved = from.reduce((sum, [x, y], k) => sum + Math.hypot(x - to[k][0], y - to[k][1]), 0) / 4;
-    const still = moved <= about.second_look_shift * better.box[2] && (times === 1 || face.confidence >= about.min_confidence);
-    if (times === 3 || still || face.confidence < about.min_first_confidence) return { ...better, ...face };
+    const [wide, high] = [0, 1].map(axis => face.landmarks.map(p => p[axis])).map(all => Math.max(...all) - Math.min(...all));
+    const least = times === 2 && face.confidence < about.min_confidence ? 0 : about.second_look_shift;
+    const further = wide > 1 && high > 1 && moved > least * better.box[2];                // a point or a line implies no box
+    if (times === 3 || !further || face.confidence < about.min_first_confidence) return { ...better, ...face };
     const near = times === 1 && moved < about.averaged_shift * better.box[2], before = face.landmarks, next = await look(grey, better);
     const landmarks = next.landmarks.map(([x, y], k) => !near ? [x, y] : [(x + before[k][0]) / 2, (y + before[k][1]) / 2]);
     [face, place] = [{ landmarks, confidence: next.confidence }, better];

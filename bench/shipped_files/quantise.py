@@ -115,7 +115,8 @@ def in_blocks(net: onnx.ModelProto) -> onnx.ModelProto:
     weight = next(value for value in net.graph.initializer if value.name == first.input[1])
     kernel = onnx.numpy_helper.to_array(weight)
     has = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in first.attribute}
-    if kernel.shape[1:] != (1, 3, 3) or (has.get("strides"), has.get("pads")) != ([2, 2], [1, 1, 1, 1]):
+    usual = {"strides": [2, 2], "pads": [1, 1, 1, 1], "dilations": [1, 1]}
+    if kernel.shape[1:] != (1, 3, 3) or {name: has.get(name) for name in usual} != usual:
         return net
     # Pixels -1, 0 and 1 about the first of a block, (0, 0): the last one of the block before, and both of its own.
     blocks = np.pad(kernel, [(0, 0), (0, 0), (1, 0), (1, 0)]).reshape(len(kernel), 2, 2, 2, 2)

@@ -121,8 +121,8 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
 
     A detector's boxes are less regular than those the nets were trained on. Where the first box was about right, a second
     look gains 0.04 points of NME (`bench/real_photos/finder.py`). Where its corners moved by less than `AVERAGED_SHIFT` sides,
-    both answers are averaged; the first one of a worse box is forgotten. Where the second look is unsure, or moves the corners
-    as far again, a third one follows, which alone counts.
+    both answers are averaged; the first one of a worse box is forgotten. Where the second look is unsure, or the box that is
+    then implied is off by `SECOND_LOOK_SHIFT` again, a third one follows, which alone counts.
 
     pictures : k grayscale pictures, one a box (the same one again for several faces of a photo)
     boxes : float (k, 4), (left, top, width, height) in pixels of the pictures
@@ -148,7 +148,7 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
             near = (times == 1) & (moved[some] < AVERAGED_SHIFT)[:, None, None]
             found[some] = np.where(near, (found[some] + seen) / 2, seen)
             better[some], upright[some], moved[some] = implied_boxes(found[some], better[some], upright[some], run.convention)
-            doubtful = (moved[some] > second_look_shift) | (sure[some] < MIN_CONFIDENCE)
+            doubtful = moved[some] > np.where(sure[some] < MIN_CONFIDENCE, 0, SECOND_LOOK_SHIFT)
             some = some[doubtful & (sure[some] >= min_first_confidence)]
     return [Face(box, points, float(confidence), float(roll), run.convention)
             for box, points, confidence, roll in zip(boxes, found, sure, rolls)]
@@ -271,7 +271,7 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
 
 
 def _screened(grey: Image.Image, rows: np.ndarray) -> np.ndarray:
-    """Boxes (k, 6) without those that neither the finder is sure of nor the smaller net, which asks in a third of the time."""
+    """Boxes (k, 6) without those that neither the finder is sure of nor the smaller net, which asks in half the time."""
     doubtful = np.flatnonzero(rows[:, 5] < SURE)
     if not len(doubtful):
         return rows
