@@ -156,5 +156,5 @@ def test_training_and_reading_ask(toy, monkeypatch):
     assert asked == ["step"] * 4
     run.landmarks(torch.zeros(1, 1, 60, 80, dtype=torch.uint8))
     predict.landmarks(torch.zeros(60, 80, 3, dtype=torch.uint8).numpy(), [[10, 10, 40, 40]], load_weights(predict.SMALL),
-                      second_look_shift=0)                                     # every face gets a second look
-    assert asked[4:] == ["look"] * 3
+                      second_look_shift=0)                # every face gets a second look, and a third one what is none
+    assert asked[4:] == ["look"] * 4
