@@ -50,8 +50,6 @@ def find_faces(photo: np.ndarray | Image.Image, finder: Net | None = None, min_c
                levels: Sequence[float] | None = None, fast: bool = False) -> np.ndarray:
     """All faces of a photo, largest first.
 
-    Parameters
-    ----------
     photo : uint8 (h, w, 3) RGB, or a grey PIL image
     finder : net (default: the one that comes with the project)
     min_confidence : from which on something is a face (default: `BESIDE_SURE` where another one is sure, else `LEAST`)

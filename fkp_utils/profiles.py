@@ -78,7 +78,8 @@ FULL = {
     "finder": Recipe("Finder", "FinderNet", (256, 256), epochs=16, batch=16, lr=2e-3, data="scenes", target="faces",
                      loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,
                      bf16=True, augment=Augment(rotate=12, shift=0.1, scale=0.2, flip=0.5, brightness=0.2, contrast=0.4,
-                                                gamma=0.7, noise=0.05, blur=0.1))}
+                                                gamma=0.7, noise=0.05, blur=0.1)),
+}
 
 QUICK = {
     **FULL,
@@ -98,7 +99,8 @@ QUICK = {
                        augment=_MIRRORED),
     # Scenes differ enough; with random changes on top of that, half as many faces are found after these few steps.
     "finder": replace(FULL["finder"], size=(128, 128), epochs=10, batch=8, lr=5e-3, width=24, ema=0.97, limit=600,
-                      augment=Augment(flip=0.5))}
+                      augment=Augment(flip=0.5)),
+}
 
 SMOKE = {name: replace(recipe, epochs=2, limit=24) for name, recipe in QUICK.items()}
 

@@ -42,7 +42,7 @@ def test_convolutions_that_are_separable_already_come_out_as_they_were():
 
 
 @pytest.mark.training
-def test_the_first_kernels_and_best_columns_of_others_are_nearer_than_either_alone():
+def test_others_come_out_nearer_by_their_kernels_than_without():
     torch.manual_seed(1)
     given = warmed(HeatmapLite(n_landmarks=3, features=8))
     pictures, others = torch.rand(8, 1, 64, 64) - 0.5, torch.rand(4, 1, 64, 64) - 0.5

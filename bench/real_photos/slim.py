@@ -45,23 +45,6 @@ class HeatmapSlim(HeatmapLite):
 NETS["HeatmapSlim"] = lambda width, n: HeatmapSlim(n, width)
 
 
-class _Seen:
-    """What a layer answers while this is entered."""
-
-    def __init__(self, layer: nn.Module):
-        self.layer, self.output = layer, torch.empty(0)
-
-    def _keep(self, layer, given, output):
-        self.output = output.clone()
-
-    def __enter__(self):
-        self.hook = self.layer.register_forward_hook(self._keep)
-        return self
-
-    def __exit__(self, *problem):
-        self.hook.remove()
-
-
 @torch.no_grad()
 def replaced(given: HeatmapLite, net: HeatmapLite, k: int, pictures: torch.Tensor) -> None:
     """Set the net's k-th smoothing layer so that it answers nearly as the given net's, for pictures like these."""
@@ -70,14 +53,17 @@ def replaced(given: HeatmapLite, net: HeatmapLite, k: int, pictures: torch.Tenso
     columns, sizes, kernels = torch.linalg.svd(whole.weight.transpose(0, 1).flatten(2), full_matrices=False)
     alone.weight.zero_()
     alone.weight[:, 0, 1:-1, 1:-1] = kernels[:, 0].reshape(-1, 3, 3)
-    with _Seen(whole) as wanted, _Seen(alone) as has:
-        given(pictures)
-        net(pictures)
+    seen: dict[nn.Module, torch.Tensor] = {}
+    hooks = [layer.register_forward_hook(lambda layer, inputs, answer: seen.update({layer: answer.clone()}))
+             for layer in (whole, alone)]
+    given(pictures), net(pictures)
+    for hook in hooks:
+        hook.remove()
     # Normalisation between both changes nothing on these pictures.
-    norm.running_var, norm.running_mean = torch.var_mean(has.output, (0, 2, 3))
+    norm.running_var, norm.running_mean = torch.var_mean(seen[alone], (0, 2, 3))
     norm.bias.copy_(norm.running_mean)
     norm.weight.copy_((norm.running_var + norm.eps).sqrt())
-    into, out = (seen.output.transpose(0, 1).flatten(1).T for seen in (has, wanted))
+    into, out = (seen[layer].transpose(0, 1).flatten(1).T for layer in (alone, whole))
     first = columns[..., 0] * sizes[:, :1]
     # What is to be added to these columns is as small as may be: those of a channel that is the same everywhere stay.
     added = torch.linalg.lstsq(nn.functional.pad(into, (0, 1), value=1.0), out - into @ first).solution

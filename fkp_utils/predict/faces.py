@@ -142,10 +142,12 @@ def landmarks_in_boxes(pictures: Sequence[Image.Image], boxes: np.ndarray, run: 
                 found[k], sure[k], rolls[k] = points, confidence, (turn + 180) % 360 - 180
     if run.convention.box:
         better, upright, moved = implied_boxes(found, boxes, rolls, run.convention)
-        some, times = np.flatnonzero((moved > second_look_shift) & (sure >= min_first_confidence)), 0
-        while len(some) and (times := times + 1) < 3:
+        some = np.flatnonzero((moved > second_look_shift) & (sure >= min_first_confidence))
+        for averaged_shift in (AVERAGED_SHIFT, 0.0):                 # of the second look, and of the third
+            if not len(some):
+                break
             seen, sure[some] = look([pictures[int(k)] for k in some], better[some], upright[some], run)
-            near = (times == 1) & (moved[some] < AVERAGED_SHIFT)[:, None, None]
+            near = (moved[some] < averaged_shift)[:, None, None]
             found[some] = np.where(near, (found[some] + seen) / 2, seen)
             better[some], upright[some], moved[some] = implied_boxes(found[some], better[some], upright[some], run.convention)
             doubtful = moved[some] > np.where(sure[some] < MIN_CONFIDENCE, 0, SECOND_LOOK_SHIFT)

@@ -30,8 +30,6 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     Where no face is left, and in one picture of `search_every`, the whole picture is searched; else each face is read in the
     box that its last landmarks imply, and again where that was off. Faces that are followed keep their places in the list.
 
-    Parameters
-    ----------
     pictures : each what `predict.landmarks` takes; where their size changes, faces are looked for anew
     run : net (default: the smaller one that comes with the project, or with `fast=False` the other)
     fast : as `predict.landmarks` has it; and where a net that comes with the project is sure, it does not look at the mirror

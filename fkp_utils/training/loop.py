@@ -151,8 +151,6 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
         device: torch.device | None = None) -> Trained:
     """Train `model` by `recipe` and return the state of its best epoch.
 
-    Parameters
-    ----------
     model : net whose outputs fit the recipe's target; trained in place
     train, val : faces with landmarks; of `train` the recipe's `limit` is used
     checkpoints : folder for the run's state, written after each epoch; a run found there goes on. Its file name holds a
