@@ -360,6 +360,21 @@ def test_from_a_file_the_demo_finds_what_python_finds(page, disk, tmp_path):
     expect(page.locator("#status")).to_contain_text("group.jpg: 6 faces in", timeout=60_000)
 
 
+def test_from_a_file_a_demo_of_before_an_update_says_so(page, disk, tmp_path):
+    """Files that git keeps are newer than what was made of them: nothing is read by half of the one and half of the other."""
+    site = tmp_path / "site"
+    shutil.copytree(disk, site)
+    made = (site / "vendor" / "from_disk.js").read_bytes()
+    (site / "faces.js").write_text((site / "faces.js").read_text() + "// changed\n")
+    from_disk(site)
+    (site / "vendor" / "from_disk.js").write_bytes(made)
+    page.goto((site / "demo.html").as_uri())
+    expect(page.locator("#status")).to_contain_text("made before the last update: give the command make site", timeout=60_000)
+    from_disk(site)
+    page.reload()
+    expect(page.locator("#status")).to_contain_text("the example: 1 face in", timeout=60_000)
+
+
 @pytest.mark.parametrize("page", [{"viewport": {"width": 1280, "height": 800}}, {"viewport": {"width": 390, "height": 844}}],
                          indirect=True, ids=["desk", "phone"])
 def test_the_first_page_reads_a_photo_in_place_of_its_face(page, disk):
@@ -1055,6 +1070,16 @@ def test_where_no_face_was_read_an_unsure_finder_has_none_read_for_ten_frames(de
         return [...frames];
     }""", sure)
     assert asked == read
+
+
+def test_places_that_end_at_one_face_show_it_once_as_the_surest_answer_has_it(demo):
+    """Centres 4 px apart of faces of 20 px are one, 10 px apart of 20 and 30 px one, too: half the larger side is 15."""
+    shown = demo.evaluate("""places => {
+        const face = ([x, side, confidence]) => ({ box: [x, 10, side, side], roll: 0, confidence, landmarks: [] });
+        return places.map(face).reduce(joined, []).map(({ confidence }) => confidence);
+    }""", [[10, 20, 0.8], [60, 20, 0.7], [14, 20, 0.9], [13, 20, 0.5]])
+    assert shown == [0.7, 0.9]
+    assert demo.evaluate("""same({ box: [0, 0, 20, 20], roll: 0 }, { box: [5, -5, 30, 30], roll: 0 })""")
 
 
 def test_the_one_euro_filter_by_hand(demo):

@@ -103,7 +103,23 @@ def test_a_page_from_a_file_is_handed_all_that_it_asks_for(tmp_path):
              *re.findall(r'"([\w/.-]+\.(?:json|onnx|mjs))"', (site / "demo.worker.js").read_text())}
     asked -= {"vendor/from_disk.js"}
     assert len(asked) >= 13 and asked <= handed.keys() and "vendor/ort-wasm-simd-threaded.wasm" in handed
+    assert f'const VERSION = "{handed.pop("version")}";\n' == (PROJECT / "website" / "version.js").read_text()    # as committed
     assert all(base64.b64decode(text) == (site / name).read_bytes() for name, text in handed.items())
+
+
+def test_another_version_of_any_file_of_the_demos_own_is_another(tmp_path):
+    versions = set()
+    for changed in (None, *demo.OURS):
+        site = tmp_path / str(changed)
+        for name in (*demo.OURS, "example.jpeg", *(f"vendor/{Path(name).name}" for name in demo.LIBRARIES[demo.ORT])):
+            (site / name).parent.mkdir(parents=True, exist_ok=True)
+            (site / name).write_bytes(b"a;\r\n" if name == changed else b"b;\r\n")
+        demo.from_disk(site)
+        versions.add((site / "version.js").read_text())
+        (site / "faces.js").write_bytes((site / "faces.js").read_bytes().replace(b"\r", b""))
+        demo.from_disk(site)
+        versions.add((site / "version.js").read_text())               # line ends change nothing
+    assert len(versions) == 1 + len(demo.OURS)
 
 
 def write_script(path, line):

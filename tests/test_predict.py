@@ -971,6 +971,23 @@ def test_boxes_may_be_what_callers_have(held, photo, run):
         assert [[*face.box, face.roll] for face in landmarks(photo, held[0], run)] == expected[:1]
 
 
+def test_boxes_that_end_at_one_face_give_one_the_surest(monkeypatch):
+    """Centres 3 px apart, of boxes of 20 and 22 px, are one face; given boxes are all answered for."""
+    shape = np.array([*((x, 4.0) for x in range(66)), (0.0, 0), (65, 60)])
+
+    class Net:
+        size, finds_faces, title = (64, 64), False, "net"
+
+    def read(pictures, boxes, run, rolls=None, *rest):
+        sure = {10: 0.8, 12: 0.9, 60: 0.7}
+        return [predict.Face(box, shape + box[:2], sure[int(box[0])]) for box in boxes]
+    monkeypatch.setattr(predict.faces, "landmarks_in_boxes", read)
+    boxes = np.array([[10.0, 10, 20, 20], [12, 9, 22, 22], [60, 30, 30, 30]])
+    found = predict.landmarks(np.zeros((90, 120, 3), np.uint8), run=Net(), detector=lambda picture: boxes)
+    assert [face.confidence for face in found] == [0.7, 0.9]                    # the largest first
+    assert len(predict.landmarks(np.zeros((90, 120, 3), np.uint8), boxes, Net())) == 3
+
+
 def test_what_a_detector_says_beside_faces_is_left_out(photo, run):
     """Rows that are no numbers, without a pixel, or nowhere on the photo; alone they are no face."""
     junk = [[np.nan, 0, 50, 50], [0, 0, np.inf, 50], [0, 0, 0, 0], [10, 10, -5, 20], [10, 10, 1e-9, 1e-9], [1e6, 5, 50, 50],
@@ -995,7 +1012,7 @@ def test_faces_come_largest_first_by_the_boxes_that_they_have(monkeypatch):
     """The detector's order is another one: what is answered are the boxes implied by the landmarks."""
     larger = {10: 1.0, 20: 3.0, 30: 2.0}                                 # by where the detector's box begins
     monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: [
-        predict.Face(box, larger[box[0]] * shape(), 1.0, 0.0, IBUG_68) for box in boxes])
+        predict.Face(box, larger[box[0]] * shape() + 100 * box[0], 1.0, 0.0, IBUG_68) for box in boxes])
     found = predict.landmarks(np.zeros((400, 500, 3), np.uint8), None, Oracle(0, 0),
                               lambda photo: np.array([[10, 0, 90, 90], [20, 0, 50, 50], [30, 0, 40, 40]]))
     sides = [face.box[2] for face in found]

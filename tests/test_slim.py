@@ -1,41 +1,68 @@
-"""What a slim net starts from: the answers of the net before."""
+"""What a net with separable convolutions starts from: the answers of the net with whole ones."""
 
 import sys
 
 import pytest
 import torch
 from test_project import PROJECT
+from torch import nn
 
-from fkp_utils.nets.models import HeatmapLite
+from fkp_utils.nets.models import FinderNet, HeatmapLite
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
 
-from slim import HeatmapSlim, slim
+from slim import FinderSlim, HeatmapSlim, pairs, slim
+
+NETS = {"landmarks": (lambda: HeatmapLite(3, 8), lambda: HeatmapSlim(3, 8)),
+        "finder": (lambda: FinderNet(8), lambda: FinderSlim(8))}
 
 
-def warmed(net):
+def warmed(net, layers):
     """The net after some pictures went through it, so that its batch normalisation is not the identity."""
     net.train()
     with torch.no_grad():
         for _ in range(20):
-            net(torch.rand(4, 1, 64, 32) - 0.5)
-        for norm in (layers[1] for layers in net.smooth):
-            norm.weight.uniform_(0.5, 2)
-            norm.bias.uniform_(-1, 1)
+            net(torch.rand(4, 1, 128, 64) - 0.5)
+        for parts, k in layers:
+            parts[k + 1].weight.uniform_(0.5, 2)
+            parts[k + 1].bias.uniform_(-1, 1)
     return net.eval()
 
 
-@pytest.mark.training
-def test_convolutions_that_are_separable_already_come_out_as_they_were():
-    """Weights of each input channel: one kernel times a column. Pictures that the fit has not seen, of another shape."""
-    torch.manual_seed(0)
-    given = HeatmapLite(n_landmarks=3, features=8)
+def both(kind, noise):
+    """A net with whole convolutions, whose weights are a kernel times a column a channel, and some noise; and a slim one."""
+    given, net = (make() for make in NETS[kind])
+    layers = [(parts, k) for parts, _, k in pairs(given, net)]
     with torch.no_grad():
-        for layers in given.smooth:
-            layers[0].weight.copy_(torch.einsum("oi,iyx->oiyx", torch.randn(8, 8), torch.randn(8, 3, 3)) / 5)
-    given = warmed(given)
-    net = slim(given, HeatmapSlim(n_landmarks=3, features=8), torch.rand(8, 1, 64, 64) - 0.5)
-    others = torch.rand(2, 1, 64, 96) - 0.5
+        for parts, k in layers:
+            out, into = parts[k].weight.shape[:2]
+            separable = torch.einsum("oi,iyx->oiyx", torch.randn(out, into), torch.randn(into, 3, 3))
+            parts[k].weight.copy_((separable + noise * torch.randn(out, into, 3, 3)) / into)
+    return warmed(given, layers), net
+
+
+@pytest.mark.parametrize("kind, count", [("landmarks", 3), ("finder", 5 + 2 + 4)])
+def test_all_convolutions_of_3x3_but_the_first_are_two(kind, count):
+    given, net = (make() for make in NETS[kind])
+    found = pairs(given, net)
+    assert len(found) == count
+    for layers, others, k in found:
+        (alone, _), (mixing, _) = others[k], others[k + 1]
+        assert layers[k].kernel_size == (3, 3) and mixing.kernel_size == (1, 1) and alone.groups == layers[k].in_channels
+        assert alone.stride == layers[k].stride and mixing.weight.shape[:2] == layers[k].weight.shape[:2]
+    if kind == "finder":
+        dense = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
+        assert [layer for layer in dense if layer.kernel_size != (1, 1)] == [net.stem[0]]
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("kind", NETS)
+def test_convolutions_that_are_separable_already_come_out_as_they_were(kind):
+    """Pictures that the fit has not seen, of another shape."""
+    torch.manual_seed(0)
+    given, net = both(kind, noise=0)
+    slim(given, net, torch.rand(16, 1, 128, 64) - 0.5)
+    others = torch.rand(2, 1, 64, 192) - 0.5
     with torch.no_grad():
         wanted, answer = given(others), net(others)
         assert (answer - wanted).abs().max() < 1e-3 * wanted.std()
@@ -44,13 +71,13 @@ def test_convolutions_that_are_separable_already_come_out_as_they_were():
 @pytest.mark.training
 def test_others_come_out_nearer_by_their_kernels_than_without():
     torch.manual_seed(1)
-    given = warmed(HeatmapLite(n_landmarks=3, features=8))
+    given, net = both("landmarks", noise=0.3)
     pictures, others = torch.rand(8, 1, 64, 64) - 0.5, torch.rand(4, 1, 64, 64) - 0.5
     with torch.no_grad():
-        net = slim(given, HeatmapSlim(n_landmarks=3, features=8), pictures)
+        slim(given, net, pictures)
         apart = (net(others) - given(others)).std() / given(others).std()
-        for layers in net.smooth:
-            layers[0].weight.zero_()
-            layers[0].weight[:, 0, 2, 2] = 1
+        for _, layers, k in pairs(given, net):
+            layers[k][0].weight.zero_()
+            layers[k][0].weight[:, 0, 2, 2] = 1
         untouched = (net(others) - given(others)).std() / given(others).std()
     assert apart < 0.5 * untouched

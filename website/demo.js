@@ -20,9 +20,10 @@ const unstarted = why => base.startsWith("file:") ? "this browser starts no work
 async function program() {
   const files = ["faces.js", "marks.js", "demo.worker.js"];
   if (!base.startsWith("file:")) return [`importScripts(${files.map(name => JSON.stringify(base + name))})`];
-  if (!self.fromDisk?.[files[0]]) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
+  if (!self.fromDisk) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
     src: "vendor/from_disk.js", onload: done, onerror: done })));
-  if (!self.fromDisk?.[files[0]]) throw new Error(MISSING);                // not made yet, or by an earlier version
+  if (!self.fromDisk) throw new Error(MISSING);                            // not made yet
+  if (fromDisk.version !== VERSION) throw new Error(OLD);                  // made of other files than those that are here
   return [...files, "vendor/ort.wasm.min.js"].flatMap(name => [bytesOf(fromDisk[name]), "\n"]);
 }
 
@@ -237,9 +238,9 @@ async function decoded(file) {
 async function photo(source, name) {
   stopCamera();
   engine.cancel();
-  const mine = ++shown, faces = [];
+  const mine = ++shown;
   let picture = null;                                                // the photo's name and size, once it is decoded
-  const step = ({ shown: copy, width, height, search, of, place, face }) => {
+  const step = ({ shown: copy, width, height, search, of, place, faces }) => {
     if (mine !== shown) return;
     if (copy) {
       picture = { name, width, height };
@@ -249,10 +250,7 @@ async function photo(source, name) {
     }
     if (search !== undefined) progress("looking for faces", search / of);
     if (place !== undefined) progress(`reading face ${place + 1} of ${of}`, place / of);
-    if (face) {
-      faces.push(face);
-      finish(picture, [...faces]);
-    }
+    if (faces) finish(picture, faces);
   };
   zoom(null);
   finish({ name }, []);

@@ -77,14 +77,14 @@ const jobs = {
     tell({ shown: await createImageBitmap(copy), width, height });
     const start = performance.now();
     const places = await findFaces(picture, everywhere(picture), async (k, all) => { tell({ search: k, of: all }); await breath(); });
-    const faces = [];
+    let faces = [];
     for (const [k, place] of places.entries()) {
       tell({ place: k, of: places.length });
       await breath();
-      const face = await read(picture.grey, place);
+      const face = enlarged(await read(picture.grey, place), times);
       if (face.confidence < about.min_confidence) continue;
-      faces.push(enlarged(face, times));
-      tell({ face: faces.at(-1) });
+      faces = joined(faces, face);
+      tell({ faces });
     }
     return { faces, ms: performance.now() - start };
   },

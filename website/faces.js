@@ -222,6 +222,13 @@ async function findFaces(picture, searches, step = () => {}) {
 
 // ------------------------------------------------------------------ films
 
+// The faces with one more, unless it is one of them that is as sure; less sure ones that it is are left out: two places may end at
+// the same face.
+function joined(faces, face) {
+  const [twins, others] = [true, false].map(alike => faces.filter(other => same(face, other) === alike));
+  return twins.some(({ confidence }) => confidence >= face.confidence) ? faces : [...others, face];
+}
+
 // The One-Euro filter (Casiez, Roussel and Vogel, "1 Euro filter", CHI 2012): a low pass whose cutoff frequency rises with the
 // speed, so that what rests is steady and what moves does not lag. Speeds are in `unit`s a second: a face's width, at any size.
 class OneEuro {

@@ -4,6 +4,7 @@
 
 const OUTLINE = "rgba(0, 0, 0, .7)";
 const MISSING = "Libraries are missing: give the command make site once, or without make python -m fkp_utils.course site; it fetches them";
+const OLD = "The demo was made before the last update: give the command make site once, or without make python -m fkp_utils.course site";
 
 // The bytes of a file that vendor/from_disk.js has as text.
 const bytesOf = text => Uint8Array.from(atob(text), letter => letter.charCodeAt());

@@ -1,16 +1,18 @@
-"""What a cheaper way up costs: a trained HeatmapLite whose pyramid smooths with separable convolutions instead.
+"""What cheaper layers cost: a trained net whose convolutions of 3x3 are separable instead.
 
-    python bench/real_photos/slim.py DATA [--start small68.safetensors] [--side 160] [--epochs 15] [--out WEIGHTS.safetensors]
+    python bench/real_photos/slim.py DATA small68|finder [--out WEIGHTS.safetensors]
 
-Each 3x3 convolution of the pyramid becomes one of each channel by itself (5x5) and one that mixes channels (1x1), as in
-MobileNets (Howard et al., 2017). The first begins with the kernel that its channel's weights have most of (the first singular
-vector; Jaderberg et al., "Speeding up convolutional neural networks with low rank expansions", BMVC 2014), the second with
-what makes the sum nearest to the old one's, on the embedded faces (linear least squares). All other weights stay. Prints the
-NME of the validation photos before and after training; three_percent.md has what came of it. 16 minutes in float32; an
-interrupted training goes on when the command is given again.
+As in MobileNets (Howard et al., 2017), such a convolution becomes one of each channel by itself and one of 1x1 that mixes
+channels: in small68's pyramid (HeatmapSlim), and everywhere behind the finder's first layer (FinderSlim). The first begins with
+the kernel that its channel's weights have most of (the first singular vector; Jaderberg et al., "Speeding up convolutional
+neural networks with low rank expansions", BMVC 2014), the second with what makes the sum nearest to the old one's, on training
+pictures (linear least squares). All other weights stay. Then it is trained, in stages. Prints what it does on the validation
+faces before and after each; three_percent.md has what came of it. 49 and 35 minutes in float32; an interrupted training goes on
+when the command is given again.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +21,11 @@ import torch
 from torch import nn
 
 from fkp_utils.augment import to_float
-from fkp_utils.datasets import EMBEDDED, IBugFaces
+from fkp_utils.datasets import FaceDataset, IBugFaces
 from fkp_utils.folders import CHECKPOINTS
 from fkp_utils.metrics import mean_nme
-from fkp_utils.nets.models import NETS, HeatmapLite
+from fkp_utils.nets.models import NETS, FinderNet, HeatmapLite
+from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained, new_model
 from fkp_utils.nets.weights import load_weights, save_weights
@@ -31,32 +34,82 @@ from fkp_utils.profiles import recipe
 from fkp_utils.train import faces_for
 from fkp_utils.training.loop import fit
 
+PICTURES = 128
+
+
+def _conv_norm(channels: int, features: int, kernel: int, **how) -> nn.Sequential:
+    conv = nn.Conv2d(channels, features, kernel, padding=kernel // 2, bias=False, **how)
+    return nn.Sequential(conv, nn.BatchNorm2d(features))
+
+
+def make_separable(net: nn.Module, kernel: int) -> None:
+    """Make two of each convolution of 3x3 over several channels, in place: one a channel, `kernel` wide, then one of 1x1."""
+    for layers in [part for part in net.modules() if isinstance(part, nn.Sequential)]:
+        for k, conv in enumerate(layers):
+            if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3) and conv.groups == 1 < conv.in_channels:
+                layers[k] = _conv_norm(conv.in_channels, conv.in_channels, kernel, stride=conv.stride, groups=conv.in_channels)
+                layers[k + 1] = _conv_norm(conv.in_channels, conv.out_channels, 1)
+
 
 class HeatmapSlim(HeatmapLite):
     """HeatmapLite with separable convolutions in its pyramid."""
 
     def __init__(self, n_landmarks: int = 68, features: int = 64):
         super().__init__(n_landmarks, features)
-        self.smooth = nn.ModuleList(nn.Sequential(
-            nn.Conv2d(features, features, 5, padding=2, groups=features, bias=False), nn.BatchNorm2d(features),
-            nn.Conv2d(features, features, 1, bias=False), nn.BatchNorm2d(features), nn.ReLU(inplace=True)) for _ in range(3))
+        make_separable(self, 5)
 
 
-NETS["HeatmapSlim"] = lambda width, n: HeatmapSlim(n, width)
+class FinderSlim(FinderNet):
+    """FinderNet with separable convolutions behind its first layer."""
+
+    def __init__(self, width: int = 32):
+        super().__init__(width)
+        make_separable(self, 3)
+
+
+NETS |= {"HeatmapSlim": lambda width, n: HeatmapSlim(n, width), "FinderSlim": lambda width, n: FinderSlim(width)}
+_lite = replace(recipe("full", "lite"), title="HeatmapSlim", net="HeatmapSlim")
+_lite_fine = replace(recipe("full", "lite_fine"), title="HeatmapSlim, last stage", net="HeatmapSlim")
+_finder = replace(recipe("full", "finder"), title="FinderSlim", net="FinderSlim")
+# With strong changes of the pictures first, and then few; and the finder at half the rate in the end.
+STAGES = {"small68": (replace(_lite, epochs=15, lr=8e-4), replace(_lite_fine, epochs=10)),
+          "finder": (replace(_finder, epochs=12), replace(_finder, title="FinderSlim, last stage", epochs=8, lr=1e-3))}
+
+
+def pairs(given: nn.Module, net: nn.Module) -> list[tuple[nn.Sequential, nn.Sequential, int]]:
+    """Where a convolution of the given net is two of the other: the layers that it is among, in both, and its place."""
+    found = []
+    for name, layers in given.named_modules():
+        if isinstance(layers, nn.Sequential):
+            others = net.get_submodule(name)
+            found += [(layers, others, k) for k, layer in enumerate(layers)
+                      if isinstance(layer, nn.Conv2d) and isinstance(others[k], nn.Sequential)]
+    return found
 
 
 @torch.no_grad()
-def replaced(given: HeatmapLite, net: HeatmapLite, k: int, pictures: torch.Tensor) -> None:
-    """Set the net's k-th smoothing layer so that it answers nearly as the given net's, for pictures like these."""
-    whole, its_norm = given.smooth[k][:2]
-    alone, norm, mixing, last_norm = net.smooth[k][:4]
+def slim(given: nn.Module, net: nn.Module, pictures: torch.Tensor) -> nn.Module:
+    """The net with the weights of one with whole convolutions, in place; pictures (b, 1, h, w), floats."""
+    given.eval(), net.eval()
+    differ = pairs(given, net)
+    names = {id(part): name for name, part in net.named_modules()}
+    mine = tuple(f"{names[id(part)]}." for _, others, k in differ for part in others[k:k + 2])
+    net.load_state_dict({name: value for name, value in given.state_dict().items() if not name.startswith(mine)}, strict=False)
+    for layers, others, k in differ:                        # in the order in which pictures pass
+        replaced(layers[k:k + 2], others[k:k + 2], lambda: (given(pictures), net(pictures)))
+    return net
+
+
+def replaced(old: nn.Sequential, new: nn.Sequential, ask: Callable) -> None:
+    """Set two separable layers so that they answer nearly as a whole one with its normalisation; `ask()` asks both nets."""
+    (whole, its_norm), ((alone, norm), (mixing, last_norm)) = old, new
     columns, sizes, kernels = torch.linalg.svd(whole.weight.transpose(0, 1).flatten(2), full_matrices=False)
-    alone.weight.zero_()
-    alone.weight[:, 0, 1:-1, 1:-1] = kernels[:, 0].reshape(-1, 3, 3)
+    edge = (alone.kernel_size[0] - whole.kernel_size[0]) // 2
+    alone.weight[:, 0] = nn.functional.pad(kernels[:, 0].reshape(-1, *whole.kernel_size), [edge] * 4)
     seen: dict[nn.Module, torch.Tensor] = {}
     hooks = [layer.register_forward_hook(lambda layer, inputs, answer: seen.update({layer: answer.clone()}))
              for layer in (whole, alone)]
-    given(pictures), net(pictures)
+    ask()
     for hook in hooks:
         hook.remove()
     # Normalisation between both changes nothing on these pictures.
@@ -66,47 +119,41 @@ def replaced(given: HeatmapLite, net: HeatmapLite, k: int, pictures: torch.Tenso
     into, out = (seen[layer].transpose(0, 1).flatten(1).T for layer in (alone, whole))
     first = columns[..., 0] * sizes[:, :1]
     # What is to be added to these columns is as small as may be: those of a channel that is the same everywhere stay.
-    added = torch.linalg.lstsq(nn.functional.pad(into, (0, 1), value=1.0), out - into @ first).solution
+    left = nn.functional.pad(into, (0, 1), value=1.0).double()
+    added = (torch.linalg.pinv(left.T @ left, hermitian=True) @ (left.T @ (out - into @ first).double())).float()
     mixing.weight.copy_((first + added[:-1]).T[..., None, None])
     last_norm.load_state_dict(its_norm.state_dict())
     last_norm.running_mean -= added[-1]
 
 
-def slim(given: HeatmapLite, net: HeatmapLite, pictures: torch.Tensor) -> HeatmapLite:
-    """The net with the weights of one with a costlier way up, in place; pictures (b, 1, h, w) of faces, floats."""
-    others = {name: value for name, value in given.state_dict().items() if not name.startswith("smooth.")}
-    net.load_state_dict(others, strict=False)
-    given.eval(), net.eval()
-    for k in range(len(net.smooth)):
-        replaced(given, net, k, pictures)
-    return net
-
-
-def told(run: Trained, faces: IBugFaces) -> str:
-    """NME of the answers averaged with those for the mirror image, with the labels' side and without."""
+def told(run: Trained, faces: FaceDataset) -> str:
+    """What a net does on the validation faces, landmarks averaged with those for the mirror image."""
+    if not isinstance(faces, IBugFaces):
+        return "{found:.1f} % of the scenes' faces found, {wrong:.1f} wrong in 100".format(**faces.scores(run.predict(faces)))
     found = faces.to_image(both_ways(run, np.array(faces.images))[0])
     errors = (mean_nme(points, faces.truth, run.convention) for points in (run.on_labels_side(found), found))
     return "NME on the labels' side {:.2f} %, without {:.2f} %".format(*errors)
 
 
+def untrained(net: nn.Module, chosen: Recipe, given: Trained) -> Trained:
+    return Trained(net, make_target(chosen, torch.zeros(1, given.convention.size, 2)), chosen, given.convention)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("real", type=Path)
-    parser.add_argument("--start", default="small68.safetensors", help="weights of a HeatmapLite")
-    parser.add_argument("--side", type=int, default=160, help="of the pictures, in pixels, a multiple of 32")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("net", choices=STAGES)
     parser.add_argument("--out", type=Path, help="keep the weights here")
     options = parser.parse_args()
-    given = load_weights(options.start)
-    chosen = replace(recipe("full", "lite_fine"), title="HeatmapSlim", net="HeatmapSlim", size=(options.side, options.side),
-                     epochs=options.epochs, lr=8e-4)
-    pictures = to_float(torch.tensor(faces_for(chosen, EMBEDDED)[0].images[:64]))[:, None]
-    net = slim(given.model, new_model(chosen), pictures)
-    train, val = faces_for(chosen, options.real)
-    print("before:", told(Trained(net, make_target(chosen, torch.zeros(1, given.convention.size, 2)), chosen, given.convention),
-                          val), flush=True)
-    run = fit(net, train, val, chosen, CHECKPOINTS)
-    print("after:", told(run, val))
+    given, (first, *_) = load_weights(f"{options.net}.safetensors"), STAGES[options.net]
+    train, val = faces_for(first, options.real)
+    pictures = to_float(torch.from_numpy(np.array(train.first(PICTURES).images)))[:, None]
+    net = slim(given.model, new_model(first), pictures)
+    print(f"{options.net}: {told(given, val)}; slim, before training: {told(untrained(net, first, given), val)}", flush=True)
+    for chosen in STAGES[options.net]:
+        run = fit(net, *faces_for(chosen, options.real), chosen, CHECKPOINTS)
+        net = run.model
+        print(f"{chosen.title}: {told(run, val)}", flush=True)
     if options.out:
         save_weights(options.out, run)
 

@@ -79,9 +79,6 @@ SOURCES = {
 }
 
 
-# ---------------------------------------------------------------- fetching
-
-
 def fetch(url: str, path: Path) -> None:
     """Download `url` to `path`, going on from what is there; requests.RequestException after `TRIES` attempts, if they help."""
     for attempt in range(TRIES):
@@ -132,9 +129,6 @@ def _refuse_changed(archive: Path, url: str, records: Path) -> dict[str, Any]:
         raise DatasetError(f"{url}: gives another archive than the first time ({found['sha256'][:12]}..., "
                            f"recorded in {records}: {known['sha256'][:12]}...)")
     return found
-
-
-# ---------------------------------------------------------------- unpacking
 
 
 def _refuse(name: str, size: int, archive: Path) -> None:

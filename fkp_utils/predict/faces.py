@@ -10,9 +10,10 @@ from PIL import Image
 from .. import plotting
 from ..datasets.images import read_photo
 from ..detection import SURE, find_faces, loaded
-from ..landmarks import Convention, box_corners, mirrored, moved_aside, upright_boxes
+from ..landmarks import Convention, box_centres, box_corners, mirrored, moved_aside, upright_boxes
 from ..metrics import nme, region_errors
 from ..nets.net import Net
+from ..nets.peaks import distinct
 from ..nets.quantised import Quantised
 
 WEIGHTS = "ibug68.safetensors"
@@ -269,7 +270,19 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
     for k, array in enumerate(arrays):
         if fast and not detector and not found[k] and (places[k][:, 5] >= SURE).any():      # what hid the faces was none
             found[k] = landmarks_of([array], None, run, None, min_confidence, second_look_shift)[0]
-    return [sorted(faces, key=lambda face: -np.prod(face.box[2:])) for faces in found]
+    return [sorted(once(faces), key=lambda face: -np.prod(face.box[2:])) for faces in found]
+
+
+def once(faces: Sequence[Face], sure: Sequence[float] | None = None) -> list[Face]:
+    """The faces, the surest first, without those that are a surer one: two boxes may end at one. sure: default, confidences."""
+    sure = [face.confidence for face in faces] if sure is None else sure
+    kept = distinct(np.c_[places_of(boxes_of(faces, "faces")), np.arange(len(faces)), sure])
+    return [faces[int(k)] for k in kept[:, 3]]
+
+
+def places_of(boxes: np.ndarray) -> np.ndarray:
+    """Centres and sides (k, 3) of boxes (k, 4 or more)."""
+    return np.c_[box_centres(boxes), boxes[:, 2]]
 
 
 def _screened(grey: Image.Image, rows: np.ndarray) -> np.ndarray:

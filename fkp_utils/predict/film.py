@@ -9,9 +9,8 @@ from PIL import Image
 
 from ..datasets.images import read_photo
 from ..detection import find_faces
-from ..landmarks import box_centres
 from ..nets.net import Net
-from ..nets.peaks import distinct, same_face
+from ..nets.peaks import same_face
 from ..nets.quantised import Quantised
 from . import faces as stills
 from .faces import MIN_CONFIDENCE, SECOND_LOOK_SHIFT, Face
@@ -52,7 +51,7 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
         faces = [face for face in faces if face.confidence >= min_confidence]
         if not faces or number % search_every == 0:
             faces += _new_faces(array, faces, run, fast, min_confidence)
-        faces = _once(faces)
+        faces = stills.once(faces, range(0, -len(faces), -1))       # the earlier counts as the surer one
         yield faces.copy()
 
 
@@ -74,21 +73,9 @@ def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) 
     return [stills.boxed_anew(face) for face in seen]
 
 
-def _once(faces: list[Face]) -> list[Face]:
-    """The faces without those that are an earlier one: two boxes may end at the same face, after a cut or from a detector."""
-    order = np.arange(len(faces))
-    kept = distinct(np.c_[_places(stills.boxes_of(faces, "faces")), order, -order])     # the earlier counts as the surer one
-    return [faces[int(k)] for k in kept[:, 3]]
-
-
 def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
     """The picture's faces that are none of the known ones."""
     def elsewhere(photo: np.ndarray) -> np.ndarray:
-        found, places = find_faces(photo, fast=fast), _places(stills.boxes_of(known, "faces"))
-        return found[[not same_face(places, place).any() for place in _places(found)]]
+        found, places = find_faces(photo, fast=fast), stills.places_of(stills.boxes_of(known, "faces"))
+        return found[[not same_face(places, place).any() for place in stills.places_of(found)]]
     return stills.landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]
-
-
-def _places(boxes: np.ndarray) -> np.ndarray:
-    """Centres and sides (k, 3) of boxes (k, 4 or more)."""
-    return np.c_[box_centres(boxes), boxes[:, 2]]

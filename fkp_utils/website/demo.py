@@ -41,6 +41,9 @@ WEBGPU = {ORT: {
 # npm package: of its archive, as the registry gives it for this version.
 INTEGRITY = {ORT: "sha512-Ud/+EBo6mhuaQWt/OjaOk0iNWjXqJoeeMFr6xQEERZdIZH2OWpGzuujz7lfuOBjUa6TEE/sc4nb7Da5dNL34fg=="}
 
+# What the worker runs and reads that is kept in git.
+OURS = ("faces.js", "marks.js", "demo.worker.js", "landmarks.json", "landmarks.onnx", "finder.onnx")
+
 
 def description(run: Net) -> dict:
     """All that the page has to know of the landmark net and the finder besides their weights."""
@@ -79,12 +82,17 @@ def vendor(folder: Path, libraries: dict[str, dict[str, str]] | None = None) -> 
 
 
 def from_disk(site: Path) -> None:
-    """Write vendor/from_disk.js, all that the demo's worker runs and fetches: a page from a file may run scripts, no more."""
-    names = ["faces.js", "marks.js", "demo.worker.js", "landmarks.json", "landmarks.onnx", "finder.onnx", "example.jpeg",
-             *(f"samples/{path.name}" for path in sorted((site / "samples").glob("*.jpg"))),
+    """Write vendor/from_disk.js, all that the demo's worker runs and fetches: a page from a file may run scripts, no more.
+
+    And version.js, which is kept in git and says of which files it has to be: a page may not read it to compare.
+    """
+    names = [*OURS, "example.jpeg", *(f"samples/{path.name}" for path in sorted((site / "samples").glob("*.jpg"))),
              *(f"vendor/{Path(name).name}" for name in LIBRARIES[ORT])]
     packed = {name: base64.b64encode((site / name).read_bytes()).decode() for name in names}
-    write_text(site / "vendor" / "from_disk.js", f"self.fromDisk = {json.dumps(packed)};\n")
+    ours = b"".join((site / name).read_bytes() for name in OURS) + repr(LIBRARIES).encode()
+    version = hashlib.sha256(ours.replace(b"\r\n", b"\n")).hexdigest()             # whatever line ends git gives text here
+    write_text(site / "vendor" / "from_disk.js", f"self.fromDisk = {json.dumps({**packed, 'version': version})};\n")
+    write_text(site / "version.js", f'const VERSION = "{version}";\n')
 
 
 def main() -> int:

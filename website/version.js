@@ -1,0 +1,1 @@
+const VERSION = "661df9feac1b798f290e8befac41a0acfface6fd8535a8caa13d041ccccf1e36";
