@@ -103,11 +103,11 @@ def test_a_page_from_a_file_is_handed_all_that_it_asks_for(tmp_path):
              *re.findall(r'"([\w/.-]+\.(?:json|onnx|mjs))"', (site / "demo.worker.js").read_text())}
     asked -= {"vendor/from_disk.js"}
     assert len(asked) >= 13 and asked <= handed.keys() and "vendor/ort-wasm-simd-threaded.wasm" in handed
-    assert f'const VERSION = "{handed.pop("version")}";\n' == (PROJECT / "website" / "version.js").read_text()    # as committed
+    assert f'self.VERSION = "{handed.pop("version")}";\n' == (PROJECT / "website" / "version.js").read_text()    # as committed
     assert all(base64.b64decode(text) == (site / name).read_bytes() for name, text in handed.items())
 
 
-def test_another_version_of_any_file_of_the_demos_own_is_another(tmp_path):
+def test_another_version_of_any_file_of_the_demo_is_another(tmp_path, monkeypatch):
     versions = set()
     for changed in (None, *demo.OURS):
         site = tmp_path / str(changed)
@@ -120,6 +120,10 @@ def test_another_version_of_any_file_of_the_demos_own_is_another(tmp_path):
         demo.from_disk(site)
         versions.add((site / "version.js").read_text())               # line ends change nothing
     assert len(versions) == 1 + len(demo.OURS)
+    [package], [files] = demo.LIBRARIES, demo.LIBRARIES.values()
+    monkeypatch.setattr(demo, "LIBRARIES", {package: dict.fromkeys(files, "another digest")})
+    demo.from_disk(site)
+    assert (site / "version.js").read_text() not in versions
 
 
 def write_script(path, line):

@@ -1,5 +1,7 @@
 """Faces followed through a film: read where they were, new ones found, lost ones left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -109,6 +111,16 @@ def test_two_boxes_that_end_at_the_same_face_are_one_face(monkeypatch):
     for module in (following, one_photo):
         monkeypatch.setattr(module, "find_faces", lambda photo, **how: np.array(beside))
     assert [len(faces) for faces in predict.follow(film, search_every=99)] == [1, 1, 1]
+
+
+def test_two_followed_faces_that_come_to_one_are_the_earlier(monkeypatch):
+    """Even where the later one was surer when it was found."""
+    found = [predict.Face(np.array([x, 10.0, 40, 40]), np.zeros((68, 2)), sure) for x, sure in ((10, 0.7), (90, 0.9))]
+    monkeypatch.setattr(following, "_new_faces", lambda *rest: found)
+    monkeypatch.setattr(following, "_read_again", lambda array, faces, *rest: [
+        replace(face, box=found[0].box) for face in faces])
+    first, second = predict.follow([np.zeros((100, 200, 3), np.uint8)] * 2, search_every=99)
+    assert first == found and [face.confidence for face in second] == [0.7]
 
 
 def test_a_face_that_leaves_the_picture_is_lost_whatever_confidence_is_asked_for():

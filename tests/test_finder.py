@@ -148,6 +148,7 @@ def test_of_two_answers_for_one_face_the_surer_stays():
     faces = np.array([[50, 50, 40, 0, 0.6], [58, 50, 40, 0, 0.9], [50, 75, 40, 0, 0.5], [200, 50, 40, 0, 0.4]])
     np.testing.assert_allclose(distinct(faces)[:, 4], [0.9, 0.5, 0.4])
     assert distinct(faces[:0]).shape == (0, 5)
+    assert len(distinct(np.full((3, 5), np.nan))) == 3                    # nowhere: none is another
 
 
 @pytest.mark.parametrize("sides, apart, kept", [

@@ -972,20 +972,30 @@ def test_boxes_may_be_what_callers_have(held, photo, run):
 
 
 def test_boxes_that_end_at_one_face_give_one_the_surest(monkeypatch):
-    """Centres 3 px apart, of boxes of 20 and 22 px, are one face; given boxes are all answered for."""
-    shape = np.array([*((x, 4.0) for x in range(66)), (0.0, 0), (65, 60)])
-
+    """One centre, whatever the size, or centres nearer than half the larger width; given boxes are all answered for."""
     class Net:
         size, finds_faces, title = (64, 64), False, "net"
 
+    sure = {(10, 10, 80, 80): 0.8, (40, 40, 20, 20): 0.9, (200, 10, 40, 10): 0.7, (215, 10, 40, 10): 0.75,
+            (10, 130, 40, 40): 0.95, (31, 130, 40, 40): 0.7}
+
     def read(pictures, boxes, run, rolls=None, *rest):
-        sure = {10: 0.8, 12: 0.9, 60: 0.7}
-        return [predict.Face(box, shape + box[:2], sure[int(box[0])]) for box in boxes]
-    monkeypatch.setattr(predict.faces, "landmarks_in_boxes", read)
-    boxes = np.array([[10.0, 10, 20, 20], [12, 9, 22, 22], [60, 30, 30, 30]])
-    found = predict.landmarks(np.zeros((90, 120, 3), np.uint8), run=Net(), detector=lambda picture: boxes)
-    assert [face.confidence for face in found] == [0.7, 0.9]                    # the largest first
-    assert len(predict.landmarks(np.zeros((90, 120, 3), np.uint8), boxes, Net())) == 3
+        return [predict.Face(box, np.add(box[:2], [[0.0, 0], [1, 1]]), sure[*box]) for box in boxes]
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", read)
+    picture, boxes = np.zeros((180, 300, 3), np.uint8), np.array([*sure], float)
+    found = predict.landmarks(picture, run=Net(), detector=lambda picture: boxes)
+    assert [face.confidence for face in found] == [0.95, 0.7, 0.9, 0.75]                 # the largest first
+    assert len(predict.landmarks(picture, boxes, Net())) == len(boxes)
+
+
+def test_a_found_face_whose_landmarks_are_not_finite_is_none(monkeypatch):
+    """Of one landmark that is infinite the confidence knows little; its box is NaN."""
+    points = np.full((68, 2), 5.0)
+    points[3, 0] = np.inf
+    monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: [
+        predict.Face(box, points, 0.9, 0.0, IBUG_68) for box in boxes])
+    found = predict.landmarks(np.zeros((90, 90, 3), np.uint8), None, Oracle(0, 0), lambda photo: np.array([[10, 0, 40, 40]]))
+    assert found == []
 
 
 def test_what_a_detector_says_beside_faces_is_left_out(photo, run):
@@ -1079,7 +1089,7 @@ def test_a_face_below_a_confidence_of_065_is_none(monkeypatch):
     sure = [0.64, 0.65, 0.66]
     monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, run, rolls, *rest: [
         predict.Face(box, shape(), confidence) for box, confidence in zip(boxes, sure)])
-    boxes = np.array([[0, 0, 50, 50]] * 3)
+    boxes = np.array([[0, 0, 50, 50], [50, 0, 50, 50], [100, 0, 50, 50]])
     found = predict.landmarks(np.zeros((100, 200, 3), np.uint8), None, Oracle(0, 0), lambda photo: boxes)
     assert [face.confidence for face in found] == [0.65, 0.66]
 
@@ -1179,8 +1189,8 @@ def test_confidences_and_rejections_go_with_their_faces(monkeypatch):
 def test_the_least_confidence_is_the_callers(monkeypatch, least, count):
     monkeypatch.setattr(one_photo, "landmarks_in_boxes", lambda pictures, boxes, *rest: [
         predict.Face(box, shape(), sure) for box, sure in zip(boxes, (0.7, 0.9))])
-    found = predict.landmarks(np.zeros((90, 200, 3), np.uint8), None, Oracle(0, 0), lambda photo: np.array([[0, 0, 9, 9]] * 2),
-                              min_confidence=least)
+    found = predict.landmarks(np.zeros((90, 200, 3), np.uint8), None, Oracle(0, 0), lambda photo: np.array(
+        [[0, 0, 9, 9], [9, 0, 9, 9]]), min_confidence=least)
     assert len(found) == count
 
 

@@ -20,10 +20,10 @@ const unstarted = why => base.startsWith("file:") ? "this browser starts no work
 async function program() {
   const files = ["faces.js", "marks.js", "demo.worker.js"];
   if (!base.startsWith("file:")) return [`importScripts(${files.map(name => JSON.stringify(base + name))})`];
-  if (!self.fromDisk) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
+  if (self.fromDisk?.version !== self.VERSION) await new Promise(done => document.head.append(Object.assign(document.createElement("script"), {
     src: "vendor/from_disk.js", onload: done, onerror: done })));
   if (!self.fromDisk) throw new Error(MISSING);                            // not made yet
-  if (fromDisk.version !== VERSION) throw new Error(OLD);                  // made of other files than those that are here
+  if (fromDisk.version !== self.VERSION) throw new Error(OLD);             // made of other files than those that are here
   return [...files, "vendor/ort.wasm.min.js"].flatMap(name => [bytesOf(fromDisk[name]), "\n"]);
 }
 
@@ -250,7 +250,13 @@ async function photo(source, name) {
     }
     if (search !== undefined) progress("looking for faces", search / of);
     if (place !== undefined) progress(`reading face ${place + 1} of ${of}`, place / of);
-    if (faces) finish(picture, faces);
+    if (faces) {
+      if (faces.length <= result.faces.length) {                     // one was another: they have other numbers now
+        point(null);
+        zoom(null);
+      }
+      finish(picture, faces);
+    }
   };
   zoom(null);
   finish({ name }, []);

@@ -77,16 +77,16 @@ const jobs = {
     tell({ shown: await createImageBitmap(copy), width, height });
     const start = performance.now();
     const places = await findFaces(picture, everywhere(picture), async (k, all) => { tell({ search: k, of: all }); await breath(); });
-    let faces = [];
+    const answers = [];
     for (const [k, place] of places.entries()) {
       tell({ place: k, of: places.length });
       await breath();
       const face = enlarged(await read(picture.grey, place), times);
       if (face.confidence < about.min_confidence) continue;
-      faces = joined(faces, face);
-      tell({ faces });
+      answers.push(face);
+      tell({ faces: once(answers) });
     }
-    return { faces, ms: performance.now() - start };
+    return { faces: once(answers), ms: performance.now() - start };
   },
 
   // The next frame of a film; `first` forgets the one before. The frame stays the photo that is saved and zoomed.

@@ -193,6 +193,13 @@ function same(a, b) {
   return Math.hypot(x - u, y - v) < about.finder.same_face * Math.max(a.box[2], b.box[2]);
 }
 
+// The faces without those that are a surer one, in their order: two places may end at the same face.
+function once(faces) {
+  const kept = [];
+  for (const face of [...faces].sort((a, b) => b.confidence - a.confidence)) if (!kept.some(other => same(face, other))) kept.push(face);
+  return faces.filter(face => kept.includes(face));
+}
+
 // What is searched for all faces of a still: [level, quarters] each.
 function everywhere({ width, height }) {
   const levels = searchLevels(width, height);
@@ -221,13 +228,6 @@ async function findFaces(picture, searches, step = () => {}) {
 }
 
 // ------------------------------------------------------------------ films
-
-// The faces with one more, unless it is one of them that is as sure; less sure ones that it is are left out: two places may end at
-// the same face.
-function joined(faces, face) {
-  const [twins, others] = [true, false].map(alike => faces.filter(other => same(face, other) === alike));
-  return twins.some(({ confidence }) => confidence >= face.confidence) ? faces : [...others, face];
-}
 
 // The One-Euro filter (Casiez, Roussel and Vogel, "1 Euro filter", CHI 2012): a low pass whose cutoff frequency rises with the
 // speed, so that what rests is steady and what moves does not lag. Speeds are in `unit`s a second: a face's width, at any size.

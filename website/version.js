@@ -1,1 +1,1 @@
-const VERSION = "661df9feac1b798f290e8befac41a0acfface6fd8535a8caa13d041ccccf1e36";
+self.VERSION = "fbfa03b36581120152b1b38ecf89ef3ec522b2386d6a97a01127d15a9d9801a0";

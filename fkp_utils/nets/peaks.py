@@ -46,5 +46,5 @@ def distinct(faces: np.ndarray) -> np.ndarray:
     rest, kept = faces[np.argsort(-faces[:, 4], kind="stable")], [faces[:0]]
     while len(rest):
         kept.append(rest[:1])
-        rest = rest[~same_face(rest, rest[0])]
+        rest = rest[1:][~same_face(rest[1:], rest[0])]
     return np.concatenate(kept)

@@ -218,7 +218,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
 
     photo : file, or uint8 (h, w, 3) RGB, or what else `datasets.images.read_photo` takes
     boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, or other `Face`s, if known; else
-        the detector looks for them
+        the detector looks for them, and of those that end at one face the surest is kept
     run : net (default: the one that comes with the project)
     detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6); those that lie nowhere on the photo are left out
         (default: `detection.find_faces`)
@@ -263,7 +263,7 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
                 if not np.isfinite(face.landmarks).all():
                     raise ValueError(f"{run.title}: its landmarks are not finite")
                 found[k].append(face)
-            elif face.confidence >= min_confidence:
+            elif face.confidence >= min_confidence and np.isfinite(face.landmarks).all():
                 found[k].append(boxed_anew(face))
     if boxes is not None:
         return found
@@ -274,10 +274,10 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
 
 
 def once(faces: Sequence[Face], sure: Sequence[float] | None = None) -> list[Face]:
-    """The faces, the surest first, without those that are a surer one: two boxes may end at one. sure: default, confidences."""
+    """The faces, in order, without those that are a surer one: two boxes may end at one. sure : (k,), default: confidences"""
     sure = [face.confidence for face in faces] if sure is None else sure
     kept = distinct(np.c_[places_of(boxes_of(faces, "faces")), np.arange(len(faces)), sure])
-    return [faces[int(k)] for k in kept[:, 3]]
+    return [faces[int(k)] for k in np.sort(kept[:, 3])]
 
 
 def places_of(boxes: np.ndarray) -> np.ndarray:

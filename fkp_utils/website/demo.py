@@ -92,7 +92,7 @@ def from_disk(site: Path) -> None:
     ours = b"".join((site / name).read_bytes() for name in OURS) + repr(LIBRARIES).encode()
     version = hashlib.sha256(ours.replace(b"\r\n", b"\n")).hexdigest()             # whatever line ends git gives text here
     write_text(site / "vendor" / "from_disk.js", f"self.fromDisk = {json.dumps({**packed, 'version': version})};\n")
-    write_text(site / "version.js", f'const VERSION = "{version}";\n')
+    write_text(site / "version.js", f'self.VERSION = "{version}";\n')
 
 
 def main() -> int:
@@ -110,8 +110,8 @@ def main() -> int:
             Image.fromarray(data.astronaut()).save(beside, format="jpeg", quality=92)
         write_text(site / "palette.css", f"{palette.css()}\n")
         vendor(site / "vendor")
-        vendor(site / "vendor", WEBGPU)
         from_disk(site)
+        vendor(site / "vendor", WEBGPU)
         print(f"{(site / 'demo.html').resolve().as_uri()} is ready; with make serve it has all processors")
     return command.run("demo", job)
 
