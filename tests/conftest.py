@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", str(usable()))
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from toy import ToyFaces
 
@@ -44,6 +45,16 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs what Windows does not have"))
         if item.get_closest_marker("slow") and not os.environ.get("FKP_SLOW"):
             item.add_marker(pytest.mark.skip(reason="slow: FKP_SLOW=1 runs it"))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    """A test that leaves PyTorch more threads makes those behind it many times slower, where other workers are busy."""
+    before = torch.get_num_threads()
+    yield
+    now = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert now == before, f"the test leaves {now} threads to those behind it, and had {before}"
 
 
 @pytest.fixture(scope="session")

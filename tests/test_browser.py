@@ -272,11 +272,11 @@ def test_on_a_phone_tables_are_stacked_and_the_contents_go_on(page):
     expect(page.locator("nav")).to_have_class("more")
     rows = page.locator("table.stack tbody tr")
     assert rows.count() > 15
-    assert page.evaluate("""[...document.querySelectorAll('table.stack')].every(table => {
+    page.wait_for_function("""() => [...document.querySelectorAll('table.stack')].every(table => {
         const outer = table.parentElement.getBoundingClientRect();
         return table.scrollWidth <= outer.width + 1 && [...table.querySelectorAll('td')].every(
             cell => cell.getBoundingClientRect().right <= outer.right + 1);
-    })""")
+    })""", timeout=10_000)
     first = page.locator("#part1 table.stack tbody tr").first
     assert first.locator("td.real").first.bounding_box()["y"] < first.locator("td.embedded").first.bounding_box()["y"]
 

@@ -327,9 +327,12 @@ def test_the_lock_waits_says_for_whom_and_survives_a_killed_holder(tmp_path, cap
 
 def test_another_number_of_threads_changes_numbers_by_less_than_a_thousandth(toy):
     """Over ten epochs; training doubles the smallest difference every few steps."""
-    curves, short = [], replace(RECIPE, epochs=10)
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        curves.append(fit(new_model(short), toy(40), toy(10, seed=1), short, progress=False).history)
+    curves, short, before = [], replace(RECIPE, epochs=10), torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            curves.append(fit(new_model(short), toy(40), toy(10, seed=1), short, progress=False).history)
+    finally:
+        torch.set_num_threads(before)
     for column in ("train_loss", "val_loss", "val_error"):
         np.testing.assert_allclose(curves[0][column], curves[1][column], rtol=1e-3)
