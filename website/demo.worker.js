@@ -78,15 +78,17 @@ const jobs = {
     const start = performance.now();
     const places = await findFaces(picture, everywhere(picture), async (k, all) => { tell({ search: k, of: all }); await breath(); });
     const answers = [];
+    let faces = [];
     for (const [k, place] of places.entries()) {
       tell({ place: k, of: places.length });
       await breath();
       const face = enlarged(await read(picture.grey, place), times);
       if (face.confidence < about.min_confidence) continue;
       answers.push(face);
-      tell({ faces: once(answers) });
+      faces = once(answers);
+      tell({ faces });
     }
-    return { faces: once(answers), ms: performance.now() - start };
+    return { faces, ms: performance.now() - start };
   },
 
   // The next frame of a film; `first` forgets the one before. The frame stays the photo that is saved and zoomed.

@@ -193,10 +193,16 @@ function same(a, b) {
   return Math.hypot(x - u, y - v) < about.finder.same_face * Math.max(a.box[2], b.box[2]);
 }
 
-// The faces without those that are a surer one, in their order: two places may end at the same face.
-function once(faces) {
+// Those that are no surer one, the surest first; `sure` says how sure one is (nets.peaks.distinct).
+function distinct(faces, sure) {
   const kept = [];
-  for (const face of [...faces].sort((a, b) => b.confidence - a.confidence)) if (!kept.some(other => same(face, other))) kept.push(face);
+  for (const face of [...faces].sort((a, b) => sure(b) - sure(a))) if (!kept.some(other => same(face, other))) kept.push(face);
+  return kept;
+}
+
+// The same in the order of the faces: two places may end at one face.
+function once(faces) {
+  const kept = distinct(faces, face => face.confidence);
   return faces.filter(face => kept.includes(face));
 }
 
@@ -218,13 +224,8 @@ async function findFaces(picture, searches, step = () => {}) {
     const smallest = level === finest ? 0 : min_coarse_side;
     found.push(...await search(small, quarters, quarters ? Math.max(smallest, min_turned_side) : smallest));
   }
-  const kept = [];
-  found.sort((a, b) => b.sure - a.sure);
-  for (const face of found) {
-    if (found[0].sure >= logit(about.finder.sure) && face.sure < logit(about.finder.beside_sure)) break;
-    if (!kept.some(other => same(face, other))) kept.push(face);
-  }
-  return kept.sort((a, b) => b.box[2] - a.box[2]);
+  const kept = distinct(found, face => face.sure), least = kept[0]?.sure >= logit(about.finder.sure) ? logit(about.finder.beside_sure) : -Infinity;
+  return kept.filter(face => face.sure >= least).sort((a, b) => b.box[2] - a.box[2]);
 }
 
 // ------------------------------------------------------------------ films

@@ -24,7 +24,7 @@ from fkp_utils.augment import to_float
 from fkp_utils.datasets import FaceDataset, IBugFaces
 from fkp_utils.folders import CHECKPOINTS
 from fkp_utils.metrics import mean_nme
-from fkp_utils.nets.models import NETS, FinderNet, HeatmapLite
+from fkp_utils.nets.models import NETS, FinderNet, HeatmapLite, _conv_norm
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained, new_model
@@ -37,17 +37,12 @@ from fkp_utils.training.loop import fit
 PICTURES = 128
 
 
-def _conv_norm(channels: int, features: int, kernel: int, **how) -> nn.Sequential:
-    conv = nn.Conv2d(channels, features, kernel, padding=kernel // 2, bias=False, **how)
-    return nn.Sequential(conv, nn.BatchNorm2d(features))
-
-
 def make_separable(net: nn.Module, kernel: int) -> None:
     """Make two of each convolution of 3x3 over several channels, in place: one a channel, `kernel` wide, then one of 1x1."""
     for layers in [part for part in net.modules() if isinstance(part, nn.Sequential)]:
         for k, conv in enumerate(layers):
             if isinstance(conv, nn.Conv2d) and conv.kernel_size == (3, 3) and conv.groups == 1 < conv.in_channels:
-                layers[k] = _conv_norm(conv.in_channels, conv.in_channels, kernel, stride=conv.stride, groups=conv.in_channels)
+                layers[k] = _conv_norm(conv.in_channels, conv.in_channels, kernel, conv.stride[0], conv.in_channels)
                 layers[k + 1] = _conv_norm(conv.in_channels, conv.out_channels, 1)
 
 
@@ -151,7 +146,7 @@ def main() -> None:
     net = slim(given.model, new_model(first), pictures)
     print(f"{options.net}: {told(given, val)}; slim, before training: {told(untrained(net, first, given), val)}", flush=True)
     for chosen in STAGES[options.net]:
-        run = fit(net, *faces_for(chosen, options.real), chosen, CHECKPOINTS)
+        run = fit(net, train, val, chosen, CHECKPOINTS)              # stages differ in neither size nor crop
         net = run.model
         print(f"{chosen.title}: {told(run, val)}", flush=True)
     if options.out:

@@ -88,8 +88,9 @@ def from_disk(site: Path) -> None:
     """
     names = [*OURS, "example.jpeg", *(f"samples/{path.name}" for path in sorted((site / "samples").glob("*.jpg"))),
              *(f"vendor/{Path(name).name}" for name in LIBRARIES[ORT])]
-    packed = {name: base64.b64encode((site / name).read_bytes()).decode() for name in names}
-    ours = b"".join((site / name).read_bytes() for name in OURS) + repr(LIBRARIES).encode()
+    contents = {name: (site / name).read_bytes() for name in names}
+    packed = {name: base64.b64encode(content).decode() for name, content in contents.items()}
+    ours = b"".join(contents[name] for name in OURS) + repr(LIBRARIES).encode()
     version = hashlib.sha256(ours.replace(b"\r\n", b"\n")).hexdigest()             # whatever line ends git gives text here
     write_text(site / "vendor" / "from_disk.js", f"self.fromDisk = {json.dumps({**packed, 'version': version})};\n")
     write_text(site / "version.js", f'self.VERSION = "{version}";\n')
