@@ -6,6 +6,7 @@ declared. Declaring their schemas first is enough: the models are plain Python. 
 """
 
 import torch
+from torch import nn
 
 try:
     from torchvision import models
@@ -15,4 +16,20 @@ except RuntimeError:
         _library.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from torchvision import models
 
-__all__ = ["models"]
+__all__ = ["ResNet", "models"]
+
+
+class ResNet(models.ResNet):
+    """torchvision's ResNet-18 for pictures of one channel, with `width` features wherever torchvision's has 64."""
+
+    def __init__(self, width: int, num_classes: int):
+        self.width = width
+        super().__init__(models.resnet.BasicBlock, [2, 2, 2, 2], num_classes)
+        self.conv1 = nn.Conv2d(1, width, 7, stride=2, padding=2, bias=False)
+        if width != 64:
+            self.bn1, self.fc = nn.BatchNorm2d(width), nn.Linear(8 * width, num_classes)
+
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        if stride == 1:                                       # the first one
+            self.inplanes = self.width
+        return super()._make_layer(block, planes * self.width // 64, blocks, stride, dilate)

@@ -6,11 +6,10 @@
 
     torchrun --nproc_per_node=N -m fkp_utils.train RECIPE ...        the same on N processes or GPUs
 
-RECIPE is a row of `profiles.py`: nose, face_improved, pyramid and so on. An interrupted training
-goes on after its last whole epoch when the command is given again, on as many processes as one likes.
-A recipe's batch is what all processes together take in a step, so that their number changes no result.
-`--batch` sets another; the learning rate then changes by the square root of the ratio, the rule for Adam
-(Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms", NeurIPS 2022).
+RECIPE is a row of `profiles.py`: nose, face_improved, pyramid and so on. An interrupted training goes on after its last whole
+epoch when the command is given again, on as many processes as one likes. A recipe's batch is what all processes together take
+in a step, so that their number changes no result. `--batch` sets another; the learning rate then changes by the square root of
+the ratio, the rule for Adam (Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms", NeurIPS 2022).
 """
 
 import argparse

@@ -53,6 +53,20 @@ def test_resnet_has_the_writeups_first_and_last_layer():
     assert count_parameters(net) == 11_240_008
 
 
+def test_a_narrow_resnet_has_the_layers_of_the_whole_one_and_a_part_of_their_features():
+    """Weights counted by hand for 16 features where ResNet-18 has 64: its layers, with a norm of two numbers a feature each."""
+    def block(channels, features):
+        side = channels * features + 2 * features if channels != features else 0
+        return 9 * channels * features + 9 * features**2 + 4 * features + side
+    widths = [16, 32, 64, 128]
+    levels = sum(block(before, after) + block(after, after) for before, after in zip([16, *widths], widths))
+    net = keypoint_resnet18(width=16)
+    assert count_parameters(net) == 49 * 16 + 2 * 16 + levels + (128 + 1) * 136 == 718_072
+    assert [name for name, _ in net.named_modules()] == [name for name, _ in keypoint_resnet18().named_modules()]
+    assert net(torch.zeros(2, 1, 96, 64)).shape == (2, 136)
+    assert net.layer4(net.layer3(net.layer2(net.layer1(torch.zeros(1, 16, 24, 40))))).shape == (1, 128, 3, 5)
+
+
 def test_unet_layers_are_named_and_sized_as_in_the_writeup():
     net = UNet()
     assert [name for name, _ in net.named_children()] == [
@@ -70,7 +84,9 @@ def test_unet_names_sides_it_cannot_take():
 
 @pytest.mark.parametrize("size", [64, 128, 224])
 def test_heatmap_resnet_answers_with_a_quarter_of_the_side(size):
-    assert HeatmapResNet(features=8)(torch.zeros(2, 1, size, size)).shape == (2, 68, size // 4, size // 4)
+    net = HeatmapResNet(features=8)
+    assert net(torch.zeros(2, 1, size, size)).shape == (2, 68, size // 4, size // 4)
+    assert [net.layer1[0].conv1.out_channels, net.layer4[1].conv2.out_channels, net.smooth[0][0].out_channels] == [4, 32, 8]
     with pytest.raises(ValueError, match=f"{size}x{size + 4}"):
         HeatmapResNet(features=8)(torch.zeros(1, 1, size, size + 4))
 

@@ -82,6 +82,17 @@ def test_the_mean_shape_travels_with_a_centred_net(tmp_path):
     assert torch.allclose(load_weights(tmp_path / "r.safetensors").target.mean, shape.mean(0))
 
 
+@pytest.mark.parametrize("width, said", [(64, 32), (16, 32), (16, 16)])
+def test_a_resnet_is_as_wide_as_its_file_has_it(tmp_path, width, said):
+    """Files from before ResNets came in several widths say 32, whatever they hold."""
+    recipe = Recipe("r", "ResNet", (64, 96), 1, 1, 1e-3, width=said)
+    run = Trained(keypoint_resnet18(width=width).eval(), make_target(recipe, torch.zeros(1, 68, 2)), recipe, IBUG_68)
+    save_weights(tmp_path / "r.safetensors", run)
+    loaded, picture = load_weights(tmp_path / "r.safetensors"), torch.full((1, 1, 64, 96), 200, dtype=torch.uint8)
+    assert loaded.recipe.width == width == loaded.model.fc.in_features / 8
+    torch.testing.assert_close(loaded.landmarks(picture), run.landmarks(picture), atol=0.05, rtol=0)
+
+
 def test_another_file_is_refused(file, tmp_path):
     load_weights(file, sha256(file))
     content = bytearray(file.read_bytes())

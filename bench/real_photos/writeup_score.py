@@ -35,7 +35,7 @@ the last. The mean shape in the box has {guess:.1f} px.
 
 {rows}
 """
-BASE = replace(recipe("quick", "resnet"), size=(64, 64), epochs=6)
+BASE = replace(recipe("full", "resnet"), size=(64, 64), epochs=6, batch=32)
 CAUSES = {"as it stands": ("coordinates", False), "targets in pixels": ("pixels", False),
           "not shuffled": ("coordinates", True), "targets in pixels, not shuffled": ("pixels", True)}
 

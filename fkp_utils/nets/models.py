@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 if TYPE_CHECKING:
-    from torchvision.models import ResNet
+    from .._torchvision import ResNet
 
 
 class _PlainNet(nn.Module):
@@ -41,11 +41,8 @@ class NoseNet(_PlainNet):
 
     def __init__(self, n_landmarks: int = 1):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 12, 5)
-        self.conv2 = nn.Conv2d(12, 12, 5)
-        self.conv3 = nn.Conv2d(12, 12, 5)
-        self.fc1 = nn.Linear(288, 100)
-        self.fc2 = nn.Linear(100, 2 * n_landmarks)
+        self.conv1, self.conv2, self.conv3 = nn.Conv2d(1, 12, 5), nn.Conv2d(12, 12, 5), nn.Conv2d(12, 12, 5)
+        self.fc1, self.fc2 = nn.Linear(288, 100), nn.Linear(100, 2 * n_landmarks)
 
 
 class FaceNet(_PlainNet):
@@ -65,14 +62,12 @@ class FaceNet(_PlainNet):
         self.fc2 = nn.Linear(500, 2 * n_landmarks)
 
 
-def keypoint_resnet18(n_landmarks: int = 68) -> "ResNet":
-    """ResNet-18 with one input channel: (b, 1, h, w) -> (b, 2 * n_landmarks)."""
+def keypoint_resnet18(n_landmarks: int = 68, width: int = 64) -> "ResNet":
+    """ResNet-18 with one input channel: (b, 1, h, w) -> (b, 2 * n_landmarks). width: features of its first layers."""
     # Here, since it takes longer to load than all else together.
-    from .._torchvision import models
+    from .._torchvision import ResNet
 
-    net = models.resnet18(num_classes=2 * n_landmarks)
-    net.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=2, bias=False)
-    return net
+    return ResNet(width, 2 * n_landmarks)
 
 
 def _double_conv(name: str, in_channels: int, features: int) -> nn.Sequential:
@@ -153,19 +148,20 @@ def _check_multiple(name: str, x: torch.Tensor, factor: int) -> None:
 class HeatmapResNet(nn.Module):
     """ResNet-18 down, a feature pyramid up: (b, 1, h, w) -> heatmaps (b, n_landmarks, h / 4, w / 4).
 
-    Most of a U-Net's work is done on its largest pictures. Maps of a quarter of the picture's side
-    are enough, since soft-argmax reads points off between pixels (Sun et al., "Integral human pose
-    regression", ECCV 2018), and make this net several times as fast. The way up adds each level of
-    the residual network to the enlarged one above it (Lin et al., "Feature pyramid networks", CVPR
-    2017). h and w must be multiples of 32, else ValueError.
+    Most of a U-Net's work is done on its largest pictures. Maps of a quarter of the picture's side are enough, as soft-argmax
+    reads points off between pixels (Sun et al., "Integral human pose regression", ECCV 2018), and make this net several times
+    as fast. The way up adds each level of the residual network to the enlarged one above it (Lin et al., "Feature pyramid
+    networks", CVPR 2017). The first layers of the way down have half as many features as the pyramid: with 128, ResNet-18's.
+    h and w must be multiples of 32, else ValueError.
     """
 
     def __init__(self, n_landmarks: int = 68, features: int = 128):
         super().__init__()
-        net = keypoint_resnet18()
+        width = max(1, features // 2)
+        net = keypoint_resnet18(width=width)
         self.stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
         self.layer1, self.layer2, self.layer3, self.layer4 = net.layer1, net.layer2, net.layer3, net.layer4
-        self.sides = nn.ModuleList(_conv_norm_relu(channels, features, 1) for channels in (64, 128, 256, 512))
+        self.sides = nn.ModuleList(_conv_norm_relu(width * 2**k, features, 1) for k in range(4))
         self.smooth = nn.ModuleList(_conv_norm_relu(features, features, 3) for _ in range(3))
         self.conv = nn.Conv2d(features, n_landmarks, 1)
 
@@ -291,10 +287,10 @@ def he_init(model: nn.Module) -> nn.Module:
     return model
 
 
-# Class: (width, landmarks) -> net; the width is the number of features of those that come in several widths.
+# Class: (width, landmarks) -> net; the width is the number of features of those that come in several widths (`recipe.WIDTH`).
 NETS: dict[str, Callable[[int, int], nn.Module]] = {
     "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
-    "ResNet": lambda width, n: keypoint_resnet18(n), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
+    "ResNet": lambda width, n: keypoint_resnet18(n, width), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
     "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "HeatmapLite": lambda width, n: HeatmapLite(n, width),
     "HeatmapLite2": lambda width, n: HeatmapLite2(n, width), "FinderNet": lambda width, n: FinderNet(width)}
 

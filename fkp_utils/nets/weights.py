@@ -46,9 +46,11 @@ def save_weights(path: str | Path, run: Trained) -> str:
 _FIRST_NETS = {"NoseNet": "imm_nose", "FaceNet": "imm"}
 
 
-def _read_header(about: dict[str, str]) -> tuple[Recipe, Convention]:
+def _read_header(about: dict[str, str], tensors: dict[str, torch.Tensor]) -> tuple[Recipe, Convention]:
     """Recipe and convention of a file's metadata."""
     fields = json.loads(about["recipe"])
+    if fields["net"] == "ResNet":                         # before it came in several widths, `width` said nothing of it
+        fields["width"] = len(tensors["model.conv1.weight"])
     if "convention" not in about:                         # then `augment` had one change more
         fields["data"] = _FIRST_NETS.get(fields["net"], "ibug")
         fields["augment"].pop("jpeg", None)
@@ -71,7 +73,7 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}      # noqa: SIM118 (no mapping)
-        recipe, convention = _read_header(about)
+        recipe, convention = _read_header(about, tensors)
         mean = tensors.pop("target.mean", torch.zeros(1, 2, device="cpu")).float()
         target = make_target(recipe, mean[None])
         with torch.device("meta"):                            # layers without memory: the file's tensors become the weights

@@ -203,9 +203,8 @@ def finished(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Rec
     """What `fit` left with the same arguments, or None where no training is there or it has not come to its end."""
     some = train.first(min(len(train), recipe.limit or len(train)))
     state = Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{fingerprint(model, recipe, some, val)}").load()
-    if state is None or len(state["history"]) < recipe.epochs:
-        return None
-    return fit(model, train, val, recipe, checkpoints, progress=False)
+    whole = state is not None and len(state["history"]) >= recipe.epochs
+    return fit(model, train, val, recipe, checkpoints, progress=False) if whole else None
 
 
 def fingerprint(model: nn.Module, recipe: Recipe, train: FaceDataset, val: FaceDataset) -> str:

@@ -15,25 +15,6 @@ PAGES = ("README.md", "notebooks/[0-9]*.ipynb", "notebooks/*.md", "bench/*.md", 
 _BOX = '<div class="jp-RenderedHTMLCommon" style="padding: .5rem 1rem">'
 # Formulas as Markdown has them, and code, in which a dollar is one.
 _FORMULA = re.compile(r"<(code|pre)\b.*?</\1>|\$\$(?P<block>.+?)\$\$|\$(?P<inline>[^$]+)\$", re.DOTALL)
-# What is wider than a phone scrolls by itself, with a shadow where it goes on; nbconvert cuts it off.
-_NARROW = """.jp-RenderedHTMLCommon { overflow-wrap: anywhere }
-.jp-RenderedHTMLCommon pre, .jp-OutputArea-output pre { overflow: auto hidden; white-space: pre; overflow-wrap: normal }
-.jp-InputArea-editor, .jp-InputArea-editor .highlight { overflow: auto hidden; max-width: 100% }
-.jp-RenderedHTMLCommon table { display: block }
-math[display=block] { display: block math; padding: .3em 0 }
-.jp-RenderedHTMLCommon table, math[display=block] { max-width: 100%; overflow: auto hidden; overflow-wrap: normal; background:
-  linear-gradient(to right, var(--jp-layout-color0) 40%, #7770) 0 0 / 2rem 100% no-repeat local,
-  linear-gradient(to left, var(--jp-layout-color0) 40%, #7770) 100% 0 / 2rem 100% no-repeat local,
-  radial-gradient(farthest-side at 0 50%, #777a, #7770) 0 0 / .8rem 100% no-repeat scroll,
-  radial-gradient(farthest-side at 100% 50%, #777a, #7770) 100% 0 / .8rem 100% no-repeat scroll }
-.jp-RenderedHTMLCommon .highlight { margin-bottom: 1em }
-:root { --jp-mirror-editor-comment-color: #2f6f6f; --jp-mirror-editor-operator-color: #8a1fd0;
-  --jp-mirror-editor-number-color: #070 }
-.jp-RenderedHTMLCommon :is(p, li, td) a:any-link { text-decoration: underline }
-.jp-InputPrompt, .jp-OutputPrompt { color: var(--jp-content-font-color1) !important; opacity: .75 !important }
-@media (max-width: 600px) { .jp-InputPrompt, .jp-OutputPrompt { display: none }
-  .jp-RenderedHTMLCommon tr { background: none !important } .jp-RenderedHTMLCommon :is(th, td) { min-width: 5.5em } }
-@media print { .jp-RenderedHTMLCommon pre, pre { white-space: pre-wrap !important; overflow-wrap: anywhere !important } }"""
 # What scrolls can be scrolled by keys, too.
 _KEYS = """<script>addEventListener("load", () => {
   for (const one of document.querySelectorAll("pre, table, math, .highlight, .jp-InputArea-editor"))
@@ -72,7 +53,8 @@ def _style() -> str:
     environment = _exporter().environment
     dark, _, _ = environment.loader.get_source(environment, "static/theme-dark.css")
     pictures = (LAB_STYLE / "custom.css").read_text(encoding="utf-8").replace('[data-jp-theme-light="false"] ', "")
-    return f"<style>{_NARROW}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures}\n{_DARK} }}</style>{_KEYS}"
+    ours = (PACKAGE / "website" / "templates" / "page.css").read_text(encoding="utf-8")
+    return f"<style>{ours}\n@media screen and (prefers-color-scheme: dark) {{ {dark}\n{pictures}\n{_DARK} }}</style>{_KEYS}"
 
 
 @functools.cache

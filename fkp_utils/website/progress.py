@@ -16,7 +16,7 @@ from ..processors import usable
 AT_ONCE = min(2, usable())           # notebooks, ...
 THREADS = usable() // AT_ONCE        # ... and of each
 # Seconds of the notebooks in profile quick, beside another, on a core on which `pace` takes PACE.
-SECONDS = {"1_nose_tip": 71, "2_full_face": 300, "3_larger_dataset": 562, "4_heatmaps": 616, "5_kaggle": 255}
+SECONDS = {"1_nose_tip": 71, "2_full_face": 300, "3_larger_dataset": 305, "4_heatmaps": 502, "5_kaggle": 202}
 PACE = 0.27
 TRIES, PATIENCE = 12, 2.0           # times, and seconds, after which `pace` has measured enough
 
