@@ -1,7 +1,7 @@
 """Every hyperparameter of the course, in one table.
 
 `full` repeats the write-up. `quick` is the same course for two CPU cores: shorter trainings, smaller
-pictures and narrower nets, until all five notebooks take about twelve minutes. `smoke` only proves that
+pictures and narrower nets, until all five notebooks take about thirteen minutes. `smoke` only proves that
 everything runs; `make test` uses it. `improved` recipes are ours.
 """
 

@@ -32,7 +32,8 @@ AUGMENT = Augment(rotate=15, shift=0.05, noise=0.05, occlude=0.5)
 RECIPES = {"NoseNet": Recipe("Part 1", "NoseNet", (60, 80), epochs=3, batch=4, lr=1e-3, data="imm_nose", augment=AUGMENT),
            "FaceNet": Recipe("Part 2", "FaceNet", (180, 240), epochs=3, batch=4, lr=1e-4, data="imm", augment=AUGMENT,
                              ema=0.9),
-           "ResNet": Recipe("Part 3", "ResNet", (64, 64), epochs=3, batch=5, lr=2e-5, augment=AUGMENT, channels_last=True),
+           "ResNet": Recipe("Part 3", "ResNet", (64, 64), epochs=3, batch=5, lr=2e-5, width=64, augment=AUGMENT,
+                            channels_last=True),
            "UNet": Recipe("Part 4", "UNet", (32, 32), epochs=3, batch=5, lr=2e-5, target="heatmaps", width=4,
                           loss="cross_entropy", l1_weight=0.3, augment=AUGMENT)}
 

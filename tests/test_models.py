@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
 
+from fkp_utils._torchvision import models as torchvision_models
 from fkp_utils.nets import models
 from fkp_utils.nets.models import (
     FaceNet,
@@ -53,6 +55,18 @@ def test_resnet_has_the_writeups_first_and_last_layer():
     assert count_parameters(net) == 11_240_008
 
 
+def test_a_resnet_of_the_usual_width_is_torchvisions_with_another_first_layer():
+    """Weights and what chance brings next, so that a seed means what it meant before there were widths."""
+    torch.manual_seed(0)
+    net, after = keypoint_resnet18(), torch.rand(3)
+    torch.manual_seed(0)
+    theirs = torchvision_models.resnet18(num_classes=136)
+    theirs.conv1 = nn.Conv2d(1, 64, 7, 2, 2, bias=False)
+    assert torch.equal(torch.rand(3), after) and repr(net) == repr(theirs)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(net.state_dict()[name], value), name
+
+
 def test_a_narrow_resnet_has_the_layers_of_the_whole_one_and_a_part_of_their_features():
     """Weights counted by hand for 16 features where ResNet-18 has 64: its layers, with a norm of two numbers a feature each."""
     def block(channels, features):
@@ -84,6 +98,7 @@ def test_unet_names_sides_it_cannot_take():
 
 @pytest.mark.parametrize("size", [64, 128, 224])
 def test_heatmap_resnet_answers_with_a_quarter_of_the_side(size):
+    assert HeatmapResNet(features=1)(torch.zeros(1, 1, size, size)).shape == (1, 68, size // 4, size // 4)
     net = HeatmapResNet(features=8)
     assert net(torch.zeros(2, 1, size, size)).shape == (2, 68, size // 4, size // 4)
     assert [net.layer1[0].conv1.out_channels, net.layer4[1].conv2.out_channels, net.smooth[0][0].out_channels] == [4, 32, 8]

@@ -19,8 +19,8 @@ pytestmark = pytest.mark.training
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 CENTRES = np.array([[0.32, 0.4], [0.68, 0.4], [0.5, 0.6], [0.38, 0.78], [0.62, 0.78]])
-RECIPE = Recipe("five", "ResNet", (64, 64), epochs=6, batch=8, lr=2e-3, data="five", target="centred", loss="smooth_l1",
-                schedule="cosine", augment=train.recipe("full", "resnet_improved").augment)
+RECIPE = Recipe("five", "ResNet", (64, 64), epochs=6, batch=8, lr=2e-3, width=64, data="five", target="centred",
+                loss="smooth_l1", schedule="cosine", augment=train.recipe("full", "resnet_improved").augment)
 
 
 def face(seed):

@@ -24,7 +24,7 @@ from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.landmarks import IBUG_68, IMM_58, Convention, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets import shipped, trained
-from fkp_utils.nets.models import UNet, keypoint_resnet18
+from fkp_utils.nets.models import HeatmapResNet, UNet, keypoint_resnet18
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained
@@ -75,7 +75,7 @@ def test_weights_round_trip(run, file, photo):
 
 
 def test_the_mean_shape_travels_with_a_centred_net(tmp_path):
-    recipe = Recipe("r", "ResNet", (64, 64), 1, 1, 1e-3, target="centred")
+    recipe = Recipe("r", "ResNet", (64, 64), 1, 1, 1e-3, target="centred", width=64)
     shape = torch.rand(5, 68, 2) * 60
     trained = Trained(keypoint_resnet18().eval(), make_target(recipe, shape), recipe, IBUG_68)
     save_weights(tmp_path / "r.safetensors", trained)
@@ -86,11 +86,22 @@ def test_the_mean_shape_travels_with_a_centred_net(tmp_path):
 def test_a_resnet_is_as_wide_as_its_file_has_it(tmp_path, width, said):
     """Files from before ResNets came in several widths say 32, whatever they hold."""
     recipe = Recipe("r", "ResNet", (64, 96), 1, 1, 1e-3, width=said)
-    run = Trained(keypoint_resnet18(width=width).eval(), make_target(recipe, torch.zeros(1, 68, 2)), recipe, IBUG_68)
+    torch.manual_seed(0)
+    net = keypoint_resnet18(width=width).half().float().eval()               # as the file has its weights
+    run = Trained(net, make_target(recipe, torch.zeros(1, 68, 2)), recipe, IBUG_68)
     save_weights(tmp_path / "r.safetensors", run)
     loaded, picture = load_weights(tmp_path / "r.safetensors"), torch.full((1, 1, 64, 96), 200, dtype=torch.uint8)
     assert loaded.recipe.width == width == loaded.model.fc.in_features / 8
-    torch.testing.assert_close(loaded.landmarks(picture), run.landmarks(picture), atol=0.05, rtol=0)
+    torch.testing.assert_close(loaded.landmarks(picture), run.landmarks(picture), atol=1e-3, rtol=0)
+
+
+def test_weights_of_another_width_say_what_does_not_fit(tmp_path):
+    """As of a HeatmapResNet from before its way down had half of the pyramid's features."""
+    recipe = Recipe("r", "HeatmapResNet", (32, 32), 1, 1, 1e-3, target="heatmaps", stride=4, width=64)
+    save_weights(tmp_path / "r.safetensors", Trained(HeatmapResNet(68, 64), make_target(recipe, torch.zeros(1, 68, 2)),
+                                                     replace(recipe, width=128), IBUG_68))
+    with pytest.raises(ValueError, match=r"r.safetensors.*size mismatch for stem.0.weight: .*\[32, 1, 7, 7\].*\[64, 1, 7, 7\]"):
+        load_weights(tmp_path / "r.safetensors")
 
 
 def test_another_file_is_refused(file, tmp_path):

@@ -27,3 +27,5 @@ def test_unknown_names_are_answered_with_the_known():
 def test_summary_names_what_a_reader_needs():
     assert recipe("full", "nose").summary()["Optimizer"] == "AdamW(lr=0.0001)"
     assert recipe("full", "nose").summary()["Augmentation"] == "none"
+    assert recipe("full", "resnet").summary()["First layer"] == "64 features"
+    assert recipe("full", "pyramid").summary()["Feature pyramid"] == "128 features"

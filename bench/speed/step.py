@@ -25,7 +25,8 @@ from fkp_utils.training.loop import fit
 
 # Recipe of the profile `full`: faces a step here, landmarks.
 STEPS = {"nose": (1, 1), "face": (1, 58), "resnet": (32, 68), "unet": (4, 68), "pyramid": (16, 68)}
-SHORT = {"face_improved": {"epochs": 3}, "resnet_improved": {"size": (64, 64), "epochs": 6},
+SHORT = {"face_improved": {"epochs": 3},
+         "resnet_improved": {"size": (64, 64), "width": 64, "epochs": 6, "lr": 1e-3, "ema": 0.98},
          "unet_improved": {"size": (64, 64), "epochs": 4}}
 
 

@@ -28,7 +28,7 @@ def job(what: str) -> None:
     from fkp_utils.profiles import recipe
     from fkp_utils.train import faces_for
     from fkp_utils.training.loop import fit
-    chosen = replace(recipe("quick", "resnet_improved"), epochs=2, limit=200)
+    chosen = replace(recipe("quick", "resnet_improved"), width=64, epochs=2, limit=200)
     train, val = faces_for(chosen, EMBEDDED)
     model, photo = new_model(chosen), free_portraits()["Eileen Collins"]
     predict.landmarks(photo, [[170, 70, 100, 100]])

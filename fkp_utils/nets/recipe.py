@@ -40,7 +40,7 @@ class Recipe:
     bf16: bool = False                   # bfloat16 autocast where the processor has units for it
     margin: float = 1.0                  # iBUG: the face box is widened this many times,
     box_shift: float = 0.0               # and moved down by this share of its height
-    width: int = 32                      # UNet, ResNet: features of the first layer; others: of the pyramid
+    width: int = 32                      # UNet, ResNet: features of the first layer (ResNet-18 has 64); others: of the pyramid
     limit: int | None = None             # train on the first so many faces only
     heatmap_scale: float | None = None   # heatmaps: the peak's height; None as a kernel of sum one gives it
     sigma: float = 5.0                   # heatmaps: width of the Gaussian in pixels of the heatmap

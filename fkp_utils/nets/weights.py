@@ -85,6 +85,6 @@ def load_weights(path: str | Path, expected: str | None = None) -> Trained:
             with torch.inference_mode():
                 target.decode(model(torch.zeros(1, 1, *recipe.size, device="cpu")))
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
-        first = (str(error).splitlines() or [""])[0][:300]
-        raise ValueError(f"{path}: not weights of this project ({type(error).__name__}: {first})") from None
+        said = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path}: not weights of this project as it is now ({type(error).__name__}: {said})") from None
     return Trained(laid_out(model.to(default_device()), recipe), target, recipe, convention)
