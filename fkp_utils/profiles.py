@@ -1,7 +1,7 @@
 """Every hyperparameter of the course, in one table.
 
 `full` repeats the write-up. `quick` is the same course for two CPU cores: shorter trainings, smaller
-pictures and narrower nets, until all five notebooks take about thirteen minutes. `smoke` only proves that
+pictures and narrower nets, until all five notebooks take a quarter of an hour. `smoke` only proves that
 everything runs; `make test` uses it. `improved` recipes are ours.
 """
 
@@ -88,7 +88,7 @@ QUICK = {
     # Six epochs from PyTorch's own initial weights do not reach the mean face.
     "face": replace(_face, epochs=6, he_init=True),
     "face_improved": replace(FULL["face_improved"], epochs=7, ema=0.95, augment=_WRITEUP_AUGMENT),
-    # A quarter as wide, ResNet-18 takes many more epochs in the same time, and reads new faces better for it.
+    # A quarter as wide, it has time for more epochs, and reads new faces better for it (bench/real_photos/quick_nets.md).
     "resnet": replace(_resnet, size=(96, 96), epochs=30, batch=32, width=16),
     "resnet_improved": replace(FULL["resnet_improved"], size=(96, 96), epochs=80, batch=16, lr=2e-3, width=16, ema=0.99,
                                augment=_MIRRORED),

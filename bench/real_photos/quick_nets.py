@@ -4,7 +4,7 @@
 
 Trains the nets of Parts 3 to 5 as `make figures` does, which keeps none of them: with half as many threads as processors.
 Scores them on the 221 validation photos, and writes bench/real_photos/quick_nets.md. So it does with ResNets of three widths
-that train for about as long, from three seeds. What is finished is taken from build/checkpoints. Half an hour on two cores.
+that train for about as long, from three seeds. What is finished is taken from build/checkpoints. Forty minutes on one core.
 """
 
 import argparse

@@ -41,8 +41,11 @@ class NoseNet(_PlainNet):
 
     def __init__(self, n_landmarks: int = 1):
         super().__init__()
-        self.conv1, self.conv2, self.conv3 = nn.Conv2d(1, 12, 5), nn.Conv2d(12, 12, 5), nn.Conv2d(12, 12, 5)
-        self.fc1, self.fc2 = nn.Linear(288, 100), nn.Linear(100, 2 * n_landmarks)
+        self.conv1 = nn.Conv2d(1, 12, 5)
+        self.conv2 = nn.Conv2d(12, 12, 5)
+        self.conv3 = nn.Conv2d(12, 12, 5)
+        self.fc1 = nn.Linear(288, 100)
+        self.fc2 = nn.Linear(100, 2 * n_landmarks)
 
 
 class FaceNet(_PlainNet):
