@@ -37,14 +37,12 @@ socket.socket.connect = _guarded
 
 
 def pytest_collection_modifyitems(items):
-    """Tests of minutes run where .ci/run asks for them; those of pipes, links, signals, make and shells not on Windows."""
+    """Tests that take long begin first; those of pipes, links, signals, make and shells are skipped on Windows."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
     for item in items:
         if os.name == "nt" and hasattr(item, "function") and POSIX.search(inspect.getsource(item.function)):
             item.add_marker(pytest.mark.skip(reason="needs what Windows does not have"))
-        if item.get_closest_marker("slow") and not os.environ.get("FKP_SLOW"):
-            item.add_marker(pytest.mark.skip(reason="slow: FKP_SLOW=1 runs it"))
 
 
 @pytest.fixture(autouse=True)
