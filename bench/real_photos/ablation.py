@@ -1,4 +1,4 @@
-"""What makes generated faces teach: one thing left out at a time, as Wood et al. have it (ICCV 2021, section 4.1).
+"""What makes generated faces teach: one thing left out at a time, as in Wood et al., ICCV 2021.
 
     python bench/real_photos/ablation.py FOLDER_WITH_REAL_DATA FOLDER_WITH_FACES --start build/imagenet.safetensors
 
