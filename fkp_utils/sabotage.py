@@ -92,7 +92,7 @@ FAULTS = {                                                # "" where a probe sho
         "much farther below the mean shape on training faces than on validation faces", "", _KEPT,
         "faces whose crop leaves the photo are far worse than the others")),
     "batch norm left in train mode": Fault(_by_the_batch, (
-        "one face at a time gets other answers", "it can", "the layers' spread hardly falls", ""))}
+        "asked one face at a time, its answers move", "it can", "the layers' spread hardly falls", ""))}
 
 
 def changed(faces: FaceDataset, of_class: dict | None = None, **attributes) -> FaceDataset:

@@ -80,7 +80,7 @@ def _same(a, b):
 
 def test_training_killed_many_times_ends_with_the_same_weights(uninterrupted, tmp_path):
     expected, seconds, _ = uninterrupted
-    times = 20 if os.environ.get("FKP_SLOW") else 6
+    times = 20 if os.environ.get("FKP_SLOW") else 6                 # .ci/run sets it
     chance, kills = random.Random(times), 0
     while kills < times:
         shutil.rmtree(tmp_path / "run", ignore_errors=True)

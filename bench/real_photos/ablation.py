@@ -34,17 +34,18 @@ RESULTS = Path(__file__).with_suffix(".md")
 CHECKPOINTS = RESULTS.parents[2] / "build" / "checkpoints"
 SEEDS, VIEWS = (0, 1, 2), 3000
 # What is left out: folder, random changes of the pictures. These make a short training worse, so that the others go without.
-VARIANTS = {"nothing": ("all", AUGMENT), "random changes but of place": ("all", PLAIN),
-            "these, and hair, beards, glasses, hats, hands": ("hair_things", PLAIN),
-            "these, and uneven skin, make-up, lamps, surroundings": ("skin_light", PLAIN),
-            "these, and the annotators' outlines": ("labels", PLAIN)}
+VARIANTS = {"nothing": ("all", AUGMENT), "random changes": ("all", PLAIN),
+            "random changes; hair, beards, glasses, hats, hands": ("hair_things", PLAIN),
+            "random changes; uneven skin, make-up, lamps, surroundings": ("skin_light", PLAIN),
+            "random changes; the annotators' outlines": ("labels", PLAIN)}
 
 ABOUT = """# What makes generated faces teach
 
-Made by `python bench/real_photos/ablation.py`: HeatmapLite from ImageNet, trained on nine tenths of {faces} generated faces in
-which one thing is left out, of the same people, {epochs} epochs at {side} px. NME in percent, one look, on all {all:,} real
-training photos, and how much more that is than in the second row; *label-adapted* (`label_adaptation.py`) on the validation
-tenth, by the labels, not the pictures, of the others. Means of {seeds} seeds, least and most.
+Made by `bench/real_photos/ablation.py`: HeatmapLite from ImageNet, trained on nine tenths of {faces} generated faces of the
+same people, {epochs} epochs at {side} px. All rows but the first go without random changes of the pictures, other than of
+place; the last three leave one thing more out, each another. NME in percent, one look, on all {all:,} real training photos, and
+how much more that is than in the second row; *label-adapted* (`label_adaptation.py`) on the validation tenth, by the labels,
+not the pictures, of the others. Means of {seeds} seeds, least and most: a difference counts where these do not overlap.
 
 {table}
 

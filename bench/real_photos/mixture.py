@@ -32,18 +32,19 @@ SCENES = 1800
 SMALL = replace(recipe("quick", "finder"), title="mixture", limit=None)
 KEY = ("side", "epochs", "share", "seed")
 COLUMNS = {"px": "side", "epochs": "epochs", "generated people, %": "share", "seed": "seed", "scenes: found": "found_scenes",
-           "wrong": "wrong_scenes", "photos: found": "found", "wrong ": "wrong",
-           "`predict` keeps": "found_kept", "wrong  ": "wrong_kept"}
+           "scenes: wrong": "wrong_scenes", "photos: found": "found", "photos: wrong": "wrong",
+           "`predict` keeps": "found_kept", "and keeps wrong": "wrong_kept"}
 ABOUT = """# Real or generated people for the finder
 
-Made by `python bench/real_photos/mixture.py DATA`: {scenes} scenes a training. Found in percent of the faces, wrong in 100
-faces (scenes) or 100 pictures (photos), on the validation photos; then what `predict` keeps of it, whose landmark net has
-learned from real photos.
+Made by `bench/real_photos/mixture.py`, with `--side`, `--epochs` and `--shares` as the rows have them: {scenes} scenes a
+training, scored on scenes of as many pixels, and on the validation photos. Found in percent of the faces, wrong in 100 faces
+(scenes) or 100 pictures (photos); then what `predict` keeps of what is found in the photos: its landmark net has learned from
+real ones.
 
 {table}
 
-Scenes of 128 px show no face as large as the search meets in its views of 256 px: with larger scenes more is found, and less of
-it is wrong.
+Scenes of 128 px show no face as large as the search meets in its views of 256 px: with larger ones more is found in photos, and
+less of it is wrong.
 
 Before, by the search of then, on another machine:
 
