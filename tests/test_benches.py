@@ -23,6 +23,7 @@ from embedded_to_real import without_bias
 from jpeg import JpegAugment, jpeg_artefacts
 from label_adaptation import adapted, from_frame, to_frame
 from label_offset import offsets
+from rows import mean_and_range, with_row
 
 
 @pytest.mark.parametrize("quality", [10, 30, 70, 95])
@@ -112,3 +113,14 @@ def test_a_face_and_its_mirror_image_together_have_no_side():
     face = (face + face[list(IBUG_68.flip)] * [-1, 1] + [99, 0]) / 2                  # as its own mirror image
     found, _ = both_ways(_Sided(face), np.zeros((20, 100, 100), np.uint8))
     np.testing.assert_allclose(found, np.stack([face] * 20), atol=1e-4)
+
+
+def test_a_row_takes_the_place_of_the_one_with_its_key_and_no_other():
+    rows = [{"side": 128, "seed": 0, "found": 1}, {"side": 256, "seed": 0, "found": 2}]
+    new, again = {"side": 128, "seed": 1, "found": 3}, {"side": 128, "seed": 0, "found": 4}
+    assert with_row(rows, new, ("side", "seed")) == [rows[0], new, rows[1]]
+    assert with_row(rows, again, ("side", "seed")) == [again, rows[1]]
+
+
+def test_seeds_are_told_by_their_mean_the_least_and_the_most():
+    assert mean_and_range([9.0, 7.5, 7.5]) == "8.00 (7.50 to 9.00)"

@@ -11,7 +11,7 @@ FOLDER_WITH_FACES holds a folder for each thing that pictures can lack, `VARIANT
     cp -r FACES/all FACES/labels && $make FACES/labels $few --relabel --without labels
 
 Each row of bench/real_photos/ablation.md is three trainings of HeatmapLite, from ImageNet (`imagenet.py`), scored on all 2,208
-real training photos. Three quarters of an hour on 2 cores, after as long for the faces.
+real training photos. That took an hour on 2 cores, beside other work, and the faces forty minutes.
 """
 
 import argparse
@@ -22,16 +22,17 @@ import numpy as np
 from embedded_to_real import AUGMENT, PLAIN
 from finder import table
 from label_adaptation import adapted
+from rows import mean_and_range
 
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.files import write_text
+from fkp_utils.folders import CHECKPOINTS
 from fkp_utils.metrics import mean_nme
 from fkp_utils.profiles import recipe
 from fkp_utils.train import started
 from fkp_utils.training.loop import fit
 
 RESULTS = Path(__file__).with_suffix(".md")
-CHECKPOINTS = RESULTS.parents[2] / "build" / "checkpoints"
 SEEDS, VIEWS = (0, 1, 2), 3000
 # What is left out: folder, random changes of the pictures. These make a short training worse, so that the others go without.
 VARIANTS = {"nothing": ("all", AUGMENT), "random changes": ("all", PLAIN),
@@ -54,15 +55,12 @@ These trainings are short, so that they tell what helps to begin with. Longer on
 """
 
 
-def spread(values: list[float]) -> str:
-    """Mean, least and most, in percent."""
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def compared(rows: list[list]) -> str:
-    """Rows of a name, an error in words and as a number, and what is adapted, as a Markdown table."""
-    table_rows = [[name, words, f"{error - rows[1][2]:+.2f}", moved] for name, words, error, moved in rows]
-    return table(["left out", "real photos", "more", "label-adapted"], table_rows)
+def compared(measured: dict[str, tuple[list, list]]) -> str:
+    """Errors of each variant's seeds, and those label-adapted, as a Markdown table."""
+    means = {name: np.mean(errors).round(2) for name, (errors, _) in measured.items()}
+    return table(["left out", "real photos", "more", "label-adapted"], [
+        [name, mean_and_range(errors), f"{means[name] - means['random changes']:+.2f}", mean_and_range(moved)]
+        for name, (errors, moved) in measured.items()])
 
 
 def main() -> None:
@@ -73,7 +71,7 @@ def main() -> None:
     options = parser.parse_args()
     base = replace(recipe("full", "lite"), size=(128, 128), ema=0.99)
     real, tenth = (IBugFaces(options.real, split, crop=base.crop) for split in ("all", "val"))
-    held, rows, counts = np.isin(real.names, tenth.names), [], set()
+    held, measured, counts = np.isin(real.names, tenth.names), dict[str, tuple[list, list]](), set()
     for left_out, (folder, augment) in VARIANTS.items():
         train, val = (IBugFaces(options.faces / folder, split, crop=base.crop) for split in ("train", "val"))
         counts.add(len(train) + len(val))
@@ -85,11 +83,11 @@ def main() -> None:
             errors.append(mean_nme(found, real.landmarks, real.convention))
             moved.append(mean_nme(adapted(found[~held], real.landmarks[~held], found[held], seed), real.landmarks[held],
                                   real.convention))
-        rows.append([left_out, spread(errors), round(float(np.mean(errors)), 2), spread(moved)])
-        print(*rows[-1], sep="  ", flush=True)
+        measured[left_out] = errors, moved
+        print(left_out, mean_and_range(errors), mean_and_range(moved), sep="  ", flush=True)
     [count] = counts                                              # as many in each folder
     write_text(RESULTS, ABOUT.format(faces=count, epochs=chosen.epochs, side=base.size[0], seeds=len(SEEDS), all=len(real),
-                                     table=compared(rows)))
+                                     table=compared(measured)))
 
 
 if __name__ == "__main__":

@@ -27,11 +27,13 @@ import torch
 from finder import table
 from label_adaptation import adapted
 from label_offset import in_frame_of_eyes
+from rows import with_row
 from scipy.ndimage import gaussian_filter
 
 from fkp_utils.augment import Augment
 from fkp_utils.datasets import EMBEDDED, Crop, IBugFaces
 from fkp_utils.files import write_json, write_text
+from fkp_utils.folders import CHECKPOINTS, MEASURED
 from fkp_utils.metrics import failure_rate, mean_nme, mean_shape, nme, region_errors
 from fkp_utils.nets.shipped import SHIPPED
 from fkp_utils.nets.trained import Trained
@@ -41,8 +43,7 @@ from fkp_utils.profiles import recipe
 from fkp_utils.train import started
 from fkp_utils.training.loop import fit
 
-BUILD = Path(__file__).resolve().parents[2] / "build"
-RESULTS = BUILD.parent / "data" / "measured" / "embedded_to_real.json"
+RESULTS = MEASURED / "embedded_to_real.json"
 TABLE = Path(__file__).with_suffix(".md")
 # Real photos are lit, blurred and covered in more ways than the generated ones: cheaper to add than to draw.
 AUGMENT = Augment(rotate=25, shift=0.08, scale=0.15, flip=0.5, brightness=0.25, contrast=0.5, gamma=0.8, noise=0.08, blur=0.4,
@@ -166,7 +167,7 @@ def measured(arguments: argparse.Namespace, count: int) -> dict:
     train, val = train.first(round(0.9 * count)), val.first(round(0.1 * count))
     if len(train) + len(val) < 0.99 * count:
         raise SystemExit(f"{arguments.generated}: fewer than {count} faces")
-    run = fit(started(chosen, arguments.start), train, val, chosen, BUILD / "checkpoints")
+    run = fit(started(chosen, arguments.start), train, val, chosen, CHECKPOINTS)
     minutes = run.history.seconds.sum() / 60              # those before an interruption, too
     if arguments.average:
         run = averaged(run, arguments.start)
@@ -235,9 +236,7 @@ def main() -> None:
     for count in arguments.faces:
         row = measured(arguments, count)
         known = json.loads(RESULTS.read_text())                       # by now, other runs' rows may be there
-        rows = [old for old in known["rows"] if any(old[key] != row[key] for key in KEY)] + [row]
-        rows.sort(key=lambda row: [row[key] for key in KEY])
-        publish({**known, "rows": rows})
+        publish({**known, "rows": with_row(known["rows"], row, KEY)})
         print(row, flush=True)
 
 

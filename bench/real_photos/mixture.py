@@ -3,8 +3,8 @@
     python bench/real_photos/mixture.py FOLDER_WITH_REAL_DATA [--shares 0 0.25 0.5 1] [--side 128] [--epochs 10] [--seeds 0 1]
 
 Short trainings on as many scenes each, a share of them made of the embedded faces. Scored on scenes made of the validation
-photos, and on these photos as they are. The table in bench/real_photos/mixture.md gets a row a training, which takes two to
-four minutes on 2 cores, with scenes of 256 px five.
+photos, and on these photos as they are. The table in bench/real_photos/mixture.md gets a row a training, which takes about
+five minutes on one core, with scenes of 256 px ten.
 """
 
 import argparse
@@ -15,19 +15,20 @@ from pathlib import Path
 
 import numpy as np
 from finder import Detector, Example, as_they_are, at_most, score, table
+from rows import with_row
 
 from fkp_utils import predict
 from fkp_utils.datasets import EMBEDDED, FaceDataset, IBugFaces
 from fkp_utils.datasets.scenes import SCENE, Scenes
 from fkp_utils.detection import find_faces
 from fkp_utils.files import write_json, write_text
+from fkp_utils.folders import CHECKPOINTS, MEASURED
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.trained import new_model
 from fkp_utils.profiles import recipe
 from fkp_utils.training.loop import fit
 
-PROJECT = Path(__file__).resolve().parents[2]
-RESULTS, TABLE = PROJECT / "data/measured/mixture.json", Path(__file__).with_suffix(".md")
+RESULTS, TABLE = MEASURED / "mixture.json", Path(__file__).with_suffix(".md")
 SCENES = 1800
 SMALL = replace(recipe("quick", "finder"), title="mixture", limit=None)
 KEY = ("side", "epochs", "share", "seed")
@@ -70,7 +71,7 @@ def kept(picture: np.ndarray, detector: Detector) -> np.ndarray:
 
 def measured(photos: list[Example], train: FaceDataset, val: Scenes, chosen: Recipe) -> dict:
     """How well a finder does that learned from scenes: numbers of a row."""
-    run = fit(new_model(chosen), train, val, chosen, PROJECT / "build" / "checkpoints")
+    run = fit(new_model(chosen), train, val, chosen, CHECKPOINTS)
     detector = partial(find_faces, finder=run)
     numbers = {"_scenes": val.scores(run.predict(val)), "": score(detector, photos),
                "_kept": score(lambda picture: kept(picture, detector), photos)}
@@ -107,8 +108,7 @@ def main() -> None:
             row = {"side": options.side, "epochs": options.epochs, "share": round(100 * share), "seed": seed,
                    **measured(photos, train, val, replace(chosen, seed=seed))}
             known = json.loads(RESULTS.read_text())
-            others = [old for old in known["rows"] if any(old[key] != row[key] for key in KEY)]
-            publish({**known, "rows": sorted([*others, row], key=lambda one: [one[key] for key in KEY])})
+            publish({**known, "rows": with_row(known["rows"], row, KEY)})
             print(row, flush=True)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from embedded_to_real import REGIONS
 from finder import table
+from rows import mean_and_range
 
 from fkp_utils.datasets import IBugFaces
 from fkp_utils.files import write_text
@@ -78,7 +79,7 @@ def width_row(fields: dict, real: Path) -> list[str]:
     first = runs[0][0]
     return [str(chosen.width), str(chosen.epochs), f"{chosen.lr:g}",
             f"{count_parameters(first.model):,}", f"{first.history.seconds.sum():.0f}",
-            *(f"{some.mean():.2f} ({some.min():.2f} to {some.max():.2f})" for some in found.T)]
+            *map(mean_and_range, found.T)]
 
 
 def main() -> None:
