@@ -56,7 +56,7 @@ def test_the_baseline_tells_faults_of_nets_with_crops_and_heatmaps(crops, maps):
     assert 0.9 < min(shares(maps["left and right not exchanged"])) < max(shares(maps["left and right not exchanged"])) < 1.7
     assert min(shares(maps["heatmaps of sum one"])) > 3
     moved = {fault: patient.baseline()["moved, one at a time"] for fault, patient in crops.items()}
-    assert moved.pop("batch norm left in train mode") > 1 > 0.01 > max(moved.values())
+    assert moved.pop("batch norm left in train mode") > 1 > 0 == max(moved.values())
 
 
 @pytest.mark.training
