@@ -552,6 +552,15 @@ def demo(page, libraries, served):
     return page
 
 
+@pytest.fixture
+def functions(page):
+    """A page with what finds and reads faces in the demo, and no networks."""
+    page.goto("about:blank")
+    page.add_script_tag(path=SITE / "faces.js")
+    page.evaluate("described => { about = described; }", json.loads((SITE / "landmarks.json").read_text()))
+    return page
+
+
 def _in_the_worker(demo, script):
     """What `script` says there: the worker that the page started, not the threads that it starts itself."""
     return next(worker for worker in demo.workers if worker.url.startswith("blob:")).evaluate(script)
@@ -616,7 +625,7 @@ DROP = """([name, bytes]) => {
 
 @pytest.mark.parametrize("off, second, further", [
     (0.1, 0.9, 0), (0.17, 0.66, 0.26), (0.17, 0.66, 0.34), (1, 0.64, 0.01), (1, 0.66, 0.01), (1, 0.25, 0.3), (1, 0.64, None)])
-def test_the_demo_looks_again_where_predict_does(page, monkeypatch, off, second, further):
+def test_the_demo_looks_again_where_predict_does(functions, monkeypatch, off, second, further):
     """A face `off` sides from its box; the second and the third answer lie `further` sides aside, or are a point."""
     [face] = predict.landmarks(data.astronaut(), fast=True)
     [[left, top, side, _]], [turn] = upright_boxes(face.landmarks[None], IBUG_68)
@@ -629,18 +638,14 @@ def test_the_demo_looks_again_where_predict_does(page, monkeypatch, off, second,
     monkeypatch.setattr(predict.faces, "look", look)
     [found] = predict.landmarks_in_boxes([None], np.array([[left + off * side, top, side, side]]), predict.default_net(True),
                                          np.array([turn]), predict.faces.MIN_FIRST_CONFIDENCE)
-    page.goto("about:blank")
-    page.add_script_tag(path=SITE / "faces.js")
-    answer = page.evaluate("""async ([described, place, answers, sure]) => {
+    answer = functions.evaluate("""async ([place, answers, sure]) => {
         const seen = [];
-        about = described;
         look = async (grey, { box, roll }) => {
             seen.push([...box, roll]);
             return { landmarks: answers[seen.length - 1], confidence: sure[seen.length - 1] };
         };
         return { ...await read(null, place), seen };
-    }""", [json.loads((SITE / "landmarks.json").read_text()), {"box": [left + off * side, top, side, side], "roll": turn},
-           [points.tolist() for points in answers], sure])
+    }""", [{"box": [left + off * side, top, side, side], "roll": turn}, [points.tolist() for points in answers], sure])
     np.testing.assert_allclose(answer["seen"], seen, atol=1e-6)
     np.testing.assert_allclose(answer["landmarks"], found.landmarks, atol=1e-6)
     assert answer["confidence"] == found.confidence
@@ -877,26 +882,26 @@ def test_a_search_that_fails_is_told(demo, tmp_path):
     expect(demo.locator("#status")).to_have_text("wall.png: the search failed (out of memory)", timeout=30_000)
 
 
-def test_demo_computes_boxes_and_sizes_as_python_does(demo):
+def test_demo_computes_boxes_and_sizes_as_python_does(functions):
     face = upright_face()
     for degrees in (0, 20, -110):
         points = turned(face[None], np.array([degrees])) + [123.4, 77]
-        found = demo.evaluate("points => boxAround(points)", points[0].tolist())
+        found = functions.evaluate("points => boxAround(points)", points[0].tolist())
         [box], [roll] = upright_boxes(points, IBUG_68)
         np.testing.assert_allclose([*found["box"], found["roll"]], [*box, roll], atol=1e-6)
     for size in ((100, 80), (257, 200), (300, 400), (640, 480), (700, 500), (853, 1), (854, 854), (900, 1281), (1600, 1200)):
-        found = demo.evaluate("size => searchLevels(...size)", size)
+        found = functions.evaluate("size => searchLevels(...size)", size)
         assert found == search_levels(*size)
 
 
 @pytest.mark.parametrize("roll", [0, 30])
-def test_demo_averages_both_looks_as_python_does(demo, roll):
+def test_demo_averages_both_looks_as_python_does(functions, roll):
     """A net whose labels lie beside their features says so of the picture and of its mirror image: the answers have no side."""
     points = np.random.default_rng(0).uniform(30, 130, (68, 2))
     points[36], points[45] = [50, 60], [110, 70]
     mirrored = (points - 2 * 0.009 * (points[45] - points[36]))[list(IBUG_68.flip)] * [-1, 1] + [159, 0]
     place = {"box": [200, 120, 90, 110], "roll": roll}
-    found = demo.evaluate("""async ([answers, place]) => {
+    found = functions.evaluate("""async ([answers, place]) => {
         window.ort = { Tensor: class {} };
         net = { run: async () => ({ landmarks: { data: answers.flat(2) } }) };
         return look({ values: new Float32Array(400 * 300), width: 400, height: 300 }, place);
@@ -1029,20 +1034,23 @@ CHOICE = """async ([times, known]) => {
 }"""
 
 
-@pytest.mark.parametrize("times, known, chosen, made, kept", [
+CHOICES = [
     ({"wasm": 40, "webgpu": 12}, None, "webgpu", ["wasm", "webgpu", "no wasm"], "webgpu"),
     ({"wasm": 12, "webgpu": 40}, None, "wasm", ["wasm", "webgpu", "no webgpu"], "wasm"),
     ({"wasm": 40, "webgpu": 12}, "wasm", "wasm", ["wasm"], "wasm"),
     ({"wasm": 40, "webgpu": 12}, "webgpu", "webgpu", ["webgpu"], "webgpu"),
     ({"wasm": 40, "webgpu": None}, None, "wasm", ["wasm", "webgpu", "no webgpu"], None),
-    ({"wasm": 40, "webgpu": None}, "webgpu", "wasm", ["webgpu", "no webgpu", "wasm"], "webgpu")])
-def test_the_faster_backend_is_taken_and_remembered(demo, times, known, chosen, made, kept):
-    assert demo.evaluate(CHOICE, [times, known]) == [chosen, made, kept]
+    ({"wasm": 40, "webgpu": None}, "webgpu", "wasm", ["webgpu", "no webgpu", "wasm"], "webgpu")]
 
 
-def test_a_film_without_a_face_looks_everywhere_at_a_part_of_the_cost(demo):
+def test_the_faster_backend_is_taken_and_remembered(demo):
+    for times, known, chosen, made, kept in CHOICES:
+        assert demo.evaluate(CHOICE, [times, known]) == [chosen, made, kept], (times, known)
+
+
+def test_a_film_without_a_face_looks_everywhere_at_a_part_of_the_cost(functions):
     """In 24 frames of 640x480: upright at 256 px each time, all four quarters, and small faces three times."""
-    frames = demo.evaluate("""() => {
+    frames = functions.evaluate("""() => {
         const follower = new Follower();
         return [...Array(24)].map((_, k) => { follower.frame = k; return follower.searches({ width: 640, height: 480 }); });
     }""")
@@ -1054,9 +1062,9 @@ def test_a_film_without_a_face_looks_everywhere_at_a_part_of_the_cost(demo):
 
 
 @pytest.mark.parametrize("sure, read", [(0.4, [0, 10, 20]), (0.6, [*range(25)])])
-def test_where_no_face_was_read_an_unsure_finder_has_none_read_for_ten_frames(demo, sure, read):
+def test_where_no_face_was_read_an_unsure_finder_has_none_read_for_ten_frames(functions, sure, read):
     """A finder that sees one place in every view, and a landmark net whose answers to a crop and its mirror image disagree."""
-    asked = demo.evaluate("""async sure => {
+    asked = functions.evaluate("""async sure => {
         window.ort = { Tensor: class { constructor(type, data, dims) { Object.assign(this, { data, dims }); } } };
         finder = { run: async ({ images: { dims: [, , H, W] } }) => {
             const [rows, columns] = [H / 4, W / 4], data = new Float32Array(6 * rows * columns).fill(-9);
@@ -1076,39 +1084,39 @@ def test_where_no_face_was_read_an_unsure_finder_has_none_read_for_ten_frames(de
 
 
 @pytest.mark.parametrize("order", permutations(range(4)))
-def test_places_that_end_at_one_face_show_it_once_as_the_surest_answer_has_it(demo, order):
+def test_places_that_end_at_one_face_show_it_once_as_the_surest_answer_has_it(functions, order):
     """Two of 20 px, 8 px to the left and to the right of a third, are that one, but not each other; 10 px apart of 20 and 30
     px are one, too."""
     places = [[100, 20, 0.8], [92, 20, 0.9], [108, 20, 0.7], [92, 30, 0.5]]                  # x of the centre, side, confidence
-    shown = demo.evaluate("""places => {
+    shown = functions.evaluate("""places => {
         const face = ([x, side, confidence]) => ({ box: [x - side / 2, 10 - side / 2, side, side], roll: 0, confidence });
         return once(places.map(face)).map(({ confidence }) => confidence);
     }""", [places[k] for k in order])
     assert shown == [places[k][2] for k in order if places[k][2] in (0.9, 0.7)]
 
 
-def test_the_one_euro_filter_by_hand(demo):
+def test_the_one_euro_filter_by_hand(functions):
     """At a step of 1 / (2 pi) s a cutoff of 1 Hz halves what is new: 0, 1, 1 becomes 0, 0.5, 0.75."""
     run = """([minCutoff, beta, values, step, unit]) => {
         const filter = new OneEuro(minCutoff, beta);
         return values.map((value, k) => filter.next([value], 1 + k * step, unit)[0]);
     }"""
     step = 1 / (2 * np.pi)
-    np.testing.assert_allclose(demo.evaluate(run, [1, 0, [0, 1, 1], step, 1]), [0, 0.5, 0.75])
+    np.testing.assert_allclose(functions.evaluate(run, [1, 0, [0, 1, 1], step, 1]), [0, 0.5, 0.75])
     # The speed is 2 pi a second, low-passed pi; the cutoff 1 + pi, and so the weight 1 / (1 + 1 / (1 + pi)).
-    np.testing.assert_allclose(demo.evaluate(run, [1, 1, [0, 1], step, 1]), [0, 1 / (1 + 1 / (1 + np.pi))])
-    np.testing.assert_allclose(demo.evaluate(run, [1, 1, [0, 100], step, 100]), [0, 100 / (1 + 1 / (1 + np.pi))])
+    np.testing.assert_allclose(functions.evaluate(run, [1, 1, [0, 1], step, 1]), [0, 1 / (1 + 1 / (1 + np.pi))])
+    np.testing.assert_allclose(functions.evaluate(run, [1, 1, [0, 100], step, 100]), [0, 100 / (1 + 1 / (1 + np.pi))])
     resting = np.random.default_rng(0).normal(100, 1, 200)
-    steady = np.array(demo.evaluate(run, [1, 5, resting.tolist(), 0.05, 200]))
+    steady = np.array(functions.evaluate(run, [1, 5, resting.tolist(), 0.05, 200]))
     assert steady[50:].std() < 0.5 * resting[50:].std()
     moving = np.arange(100) * 10.0                                     # 200 px a second, a face's width
-    assert abs(demo.evaluate(run, [1, 5, moving.tolist(), 0.05, 200])[-1] - moving[-1]) < 10
+    assert abs(functions.evaluate(run, [1, 5, moving.tolist(), 0.05, 200])[-1] - moving[-1]) < 10
 
 
-def test_steadied_faces_have_the_box_of_their_landmarks(demo):
+def test_steadied_faces_have_the_box_of_their_landmarks(functions):
     """Two equal frames but for a jump of 10 px: the box moves by as much as the landmarks."""
     face = upright_face() + 200
-    found = demo.evaluate("""([face, jumped]) => {
+    found = functions.evaluate("""([face, jumped]) => {
         const filter = new OneEuro(1, 0), place = points => ({ ...boxAround(points), landmarks: points });
         return [steadied(place(face), filter, 0), steadied(place(jumped), filter, 1 / (2 * Math.PI)), boxAround(face)];
     }""", [face.tolist(), (face + [10, 0]).tolist()])
