@@ -135,7 +135,7 @@ class Patient:
     def __init__(self, recipe: Recipe, train: FaceDataset, val: FaceDataset, fault: str = "", checkpoints=None):
         self._fault, self._checkpoints = fault, checkpoints
         self._recipe = replace(recipe, title=f"patient {zlib.crc32(fault.encode()):x}", limit=None)
-        self._healthy = train.first(min(len(train), recipe.limit or len(train))), val
+        self._healthy = train.first(recipe.limit or len(train)), val
         self.train, self.val = (self._made(self._recipe, faces, faces)[3] for faces in self._healthy)     # as it is asked
         self.run = self._trained(self._recipe, *self._healthy)
 

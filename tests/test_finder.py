@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +21,10 @@ from fkp_utils.metrics import nme
 from fkp_utils.nets.finder import Faces
 from fkp_utils.nets.models import FinderNet, count_parameters
 from fkp_utils.nets.peaks import STRIDE, UNIT, distinct
+from fkp_utils.nets.trained import new_model
 from fkp_utils.nets.weights import find_weights, load_weights
+from fkp_utils.profiles import recipe
+from fkp_utils.training.loop import fit
 
 
 def scene(*faces, complete=True):
@@ -231,6 +235,18 @@ def test_the_same_seed_gives_the_same_scenes(scenes, embedded):
     again = Scenes(embedded, "val", (128, 128), count=5)
     assert (again.images == scenes.images[:5]).all()
     np.testing.assert_array_equal(again.landmarks, scenes.landmarks[:5])
+
+
+@pytest.mark.training
+def test_a_training_composes_each_scene_once(embedded, monkeypatch):
+    """And who asks for them afterwards composes none; a part's are its own."""
+    made, compose = [], _Composer.scene
+    monkeypatch.setattr(_Composer, "scene", lambda self, rng: made.append(rng) or compose(self, rng))
+    train, val = (Scenes(embedded, split, (64, 64), count) for split, count in (("train", 6), ("val", 2)))
+    chosen = replace(recipe("quick", "finder"), size=(64, 64), epochs=1, width=4, limit=None)
+    fit(new_model(chosen), train, val, chosen, progress=False)
+    assert len(train.landmarks) == 6 and len(made) == 6 + 2
+    assert len(train.first(2).images) == 2 and len(made) == 6 + 2 + 2
 
 
 def test_scores_count_found_missed_and_wrong_faces(scenes):

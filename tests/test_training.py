@@ -12,7 +12,7 @@ import torch
 from fkp_utils.augment import Augment
 from fkp_utils.nets.models import NoseNet
 from fkp_utils.nets.recipe import Recipe
-from fkp_utils.training.loop import Trainer, finished, fit, mean_shape_loss, update_average
+from fkp_utils.training.loop import Trainer, fit, mean_shape_loss, update_average
 from fkp_utils.training.schedule import ema_decay, learning_rate
 
 pytestmark = pytest.mark.training
@@ -102,14 +102,6 @@ def test_limit_uses_the_first_faces_only(toy):
     faces = toy(10)
     faces.images, faces.landmarks, faces.names = faces.images[:4], faces.landmarks[:4], faces.names[:4]
     assert _same(a.model, fit(_fresh(), faces, toy(4, seed=1), TOY, progress=False).model)
-
-
-def test_without_a_limit_no_part_is_taken(toy, tmp_path):
-    """A copy of faces that are made when they are first asked for, such as scenes, would be made once more."""
-    train, val, once = toy(6), toy(4, seed=1), replace(TOY, epochs=1)
-    train.first = lambda count: pytest.fail("a part was taken")
-    run = fit(_fresh(), train, val, once, tmp_path, progress=False)
-    assert finished(_fresh(), train, val, once, tmp_path).history.equals(run.history)
 
 
 def test_loss_that_is_no_number_stops_with_a_reason(toy):

@@ -108,7 +108,7 @@ class Scenes(FaceDataset):
         part = copy.copy(self)
         part.__dict__.pop("_composed", None)
         part.names = self.names[:count]
-        return part
+        return part if count < len(self) else self           # a copy would compose them all again
 
     def scores(self, predicted: np.ndarray) -> dict[str, float]:
         """Faces found, in percent, and wrong ones in 100 faces, for points (N, 33, 2). `matched` says which is which.

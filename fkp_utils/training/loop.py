@@ -167,7 +167,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
     """
     keep_freed_memory()
     first = distributed.rank() == 0
-    train = train.first(min(recipe.limit, len(train))) if recipe.limit else train
+    train = train.first(recipe.limit or len(train))
     store = Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{fingerprint(model, recipe, train, val)}")
     trainer = Trainer(model, train, val, recipe, device)
     # Another process's end is waited for, unless others wait for this one.
@@ -201,7 +201,7 @@ def fit(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, 
 
 def finished(model: nn.Module, train: FaceDataset, val: FaceDataset, recipe: Recipe, checkpoints: str | Path) -> Trained | None:
     """What `fit` left with the same arguments, or None where no training is there or it has not come to its end."""
-    some = train.first(min(recipe.limit, len(train))) if recipe.limit else train
+    some = train.first(recipe.limit or len(train))
     state = Checkpoints(checkpoints, f"{type(model).__name__.lower()}-{fingerprint(model, recipe, some, val)}").load()
     whole = state is not None and len(state["history"]) >= recipe.epochs
     return fit(model, train, val, recipe, checkpoints, progress=False) if whole else None
