@@ -41,6 +41,11 @@ _lite2_fine = replace(_lite_fine, title="Part 5, from ImageNet, last stage", net
 _unet = Recipe("Part 4, write-up", "UNet", (224, 224), epochs=20, batch=16, lr=1e-3, target="heatmaps", heatmap_scale=10.0,
                augment=_WRITEUP_AUGMENT, channels_last=True, bf16=True)
 
+_finder = Recipe("Finder", "FinderLite", (256, 256), epochs=12, batch=16, lr=2e-3, data="scenes", target="faces",
+                 loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,
+                 bf16=True, augment=Augment(rotate=12, shift=0.1, scale=0.2, flip=0.5, brightness=0.2, contrast=0.4,
+                                            gamma=0.7, noise=0.05, blur=0.1))
+
 FULL = {
     "nose_slow": replace(_nose, title="Part 1, learning rate 1e-5", lr=1e-5),
     "nose": _nose,
@@ -75,10 +80,8 @@ FULL = {
     # What ships: on smaller pictures again, with less around the face.
     "lite2_faster": replace(_lite2_fine, title="Part 5, from ImageNet, faster", epochs=5, lr=2e-4, margin=1.3),
     # Where faces are in a whole photo, at any size and angle.
-    "finder": Recipe("Finder", "FinderNet", (256, 256), epochs=16, batch=16, lr=2e-3, data="scenes", target="faces",
-                     loss="focal", stride=4, width=32, schedule="cosine", weight_decay=0.05, ema=0.998, channels_last=True,
-                     bf16=True, augment=Augment(rotate=12, shift=0.1, scale=0.2, flip=0.5, brightness=0.2, contrast=0.4,
-                                                gamma=0.7, noise=0.05, blur=0.1)),
+    "finder": _finder,
+    "finder_fine": replace(_finder, title="Finder, last stage", epochs=4, lr=8e-4),
 }
 
 QUICK = {
@@ -100,7 +103,7 @@ QUICK = {
     "pyramid": replace(FULL["pyramid"], size=(96, 96), epochs=40, batch=8, lr=2e-3, width=32, sigma=0.7, ema=0.99,
                        augment=_MIRRORED),
     # Scenes differ enough; with random changes on top of that, half as many faces are found after these few steps.
-    "finder": replace(FULL["finder"], size=(128, 128), epochs=10, batch=8, lr=5e-3, width=24, ema=0.97, limit=600,
+    "finder": replace(FULL["finder"], net="FinderResNet", size=(128, 128), epochs=10, batch=8, lr=5e-3, ema=0.97, limit=600,
                       augment=Augment(flip=0.5)),
 }
 

@@ -37,7 +37,7 @@ RECIPES = {recipe.title: recipe for recipe in (
     Recipe("wing maps", "UNet", epochs=1, batch=4, lr=1e-3, loss="adaptive_wing", heatmap_scale=1.0, ema=0.9, **UNET),
     Recipe("logits", "UNet", epochs=1, batch=4, lr=1e-3, loss="cross_entropy", sigma=2.0, l1_weight=0.3, **UNET),
     Recipe("strided", "HeatmapResNet", (32, 64), 1, 4, 1e-3, "ibug", "cross_entropy", "heatmaps", sigma=1, stride=4, width=4),
-    Recipe("faces", "FinderNet", (64, 128), 1, 4, 1e-3, data="scenes", target="faces", loss="focal", width=4))}
+    Recipe("faces", "FinderResNet", (64, 128), 1, 4, 1e-3, data="scenes", target="faces", loss="focal", width=4))}
 
 
 def _faces(recipe, count, seed=0):

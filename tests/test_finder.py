@@ -19,7 +19,7 @@ from fkp_utils.detection import LEAST, _parts, _search, _search_parts, find_face
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets.finder import Faces
-from fkp_utils.nets.models import FinderNet, count_parameters
+from fkp_utils.nets.models import FinderLite, FinderResNet, count_parameters
 from fkp_utils.nets.peaks import STRIDE, UNIT, distinct
 from fkp_utils.nets.trained import new_model
 from fkp_utils.nets.weights import find_weights, load_weights
@@ -184,9 +184,10 @@ def test_more_than_a_hundred_faces_are_read():
     np.testing.assert_allclose(sorted(found[:, :4].tolist()), sorted(many), atol=1e-3)
 
 
-def test_the_net_learns_one_scene_by_heart():
+@pytest.mark.parametrize("kind", [FinderResNet, FinderLite])
+def test_the_net_learns_one_scene_by_heart(kind):
     torch.manual_seed(0)
-    net, target = FinderNet(8), Faces((64, 64))
+    net, target = kind(8), Faces((64, 64))
     image = torch.full((1, 1, 64, 64), -0.3)
     image[..., 20:40, 16:36] = 0.4
     image, truth = image.repeat(2, 1, 1, 1), scene((25.5, 29.5, 20, 30)).repeat(2, 1, 1)
@@ -200,12 +201,13 @@ def test_the_net_learns_one_scene_by_heart():
     assert np.abs(face - truth[0, :2].numpy()).max() < 1.5
 
 
-def test_the_net_takes_multiples_of_64():
-    net = FinderNet(8)
+@pytest.mark.parametrize("kind, most, factor", [(FinderResNet, 750_000, 32), (FinderLite, 400_000, 64)])
+def test_the_net_takes_multiples_of_a_size(kind, most, factor):
+    net = kind(8)
     assert net(torch.zeros(1, 1, 64, 192)).shape == (1, 6, 16, 48)
-    with pytest.raises(ValueError, match="multiples of 64, got 64x100"):
+    with pytest.raises(ValueError, match=f"multiples of {factor}, got 64x100"):
         net(torch.zeros(1, 1, 64, 100))
-    assert count_parameters(FinderNet()) < 750_000
+    assert count_parameters(kind()) < most
 
 
 # ---------------------------------------------------------------- scenes

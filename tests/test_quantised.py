@@ -77,12 +77,25 @@ def test_a_net_of_ones_own_is_made_and_read_and_its_landmarks_at_the_border_are_
     assert (net.title, net.size, net.crop, net.convention) == (run.title, run.size, run.crop, run.convention)
 
 
-class Halves(nn.Module):
-    """Two layers down, the first 3x3 at every second pixel, and up to the size of the first one's answer."""
+@pytest.mark.training
+@pytest.mark.parametrize("exact", [1, 3])
+def test_as_many_of_the_last_convolutions_as_asked_for_keep_their_weights(exact, tmp_path):
+    run = tiny()
+    quantise.export(run, tmp_path / "float.onnx")
+    quantise.quantised(tmp_path / "float.onnx", tmp_path / "net.onnx", np.zeros((2, 32, 32), np.uint8), quantise.about(run),
+                       exact)
+    net = onnx.load(tmp_path / "net.onnx").graph
+    floats = {value.name for value in net.initializer if value.data_type == onnx.TensorProto.FLOAT}
+    convolutions = [node.input[1] in floats for node in net.node if node.op_type == "Conv"]
+    assert convolutions == [False] * (len(convolutions) - exact) + [True] * exact
 
-    def __init__(self):
+
+class Halves(nn.Module):
+    """Two layers down, the first with a kernel of `how`, and up to the size of the first one's answer."""
+
+    def __init__(self, *how):
         super().__init__()
-        self.first, self.second = nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.Conv2d(3, 3, 5, stride=2, padding=2)
+        self.first, self.second = nn.Conv2d(1, 3, *how), nn.Conv2d(3, 3, 5, stride=2, padding=2)
 
     def forward(self, images):
         beside = self.first(images)
@@ -90,14 +103,17 @@ class Halves(nn.Module):
 
 
 @pytest.mark.training
-def test_a_net_that_reads_blocks_and_doubles_says_the_same_and_asks_for_no_size(tmp_path):
+@pytest.mark.parametrize("how, kind", [((3, 2, 1), "SpaceToDepth"), ((12, 4, 4), "SpaceToDepth"), ((7, 4, 3), "SpaceToDepth"),
+                                       ((3, 1, 1), "Conv"), ((4, 2, 3), "Conv"), ((6, 2, 0), "Conv")])
+def test_a_net_that_reads_blocks_and_doubles_says_the_same_and_asks_for_no_size(how, kind, tmp_path):
+    """Kernels, steps and edges; those of the last three lines give no place a block, and stay as they are."""
     torch.manual_seed(0)
-    net, images, path = Halves().eval(), torch.rand(2, 1, 16, 24) - 0.5, tmp_path / "net.onnx"
+    net, images, path = Halves(*how).eval(), torch.rand(2, 1, 16, 24) - 0.5, tmp_path / "net.onnx"
     torch.onnx.export(net, (images,), path, input_names=["images"], dynamo=True, external_data=False, verbose=False,
                       dynamic_shapes=({0: torch.export.Dim("batch")},))
     changed = quantise.in_blocks(quantise.with_scales(onnx.load(path)))
     kinds = [node.op_type for node in changed.graph.node]
-    assert kinds[:2] == ["SpaceToDepth", "Conv"] and "Resize" in kinds and "Shape" not in kinds
+    assert kinds[0] == kind and kinds.count("Conv") == 2 and "Resize" in kinds and "Shape" not in kinds
     answer = onnxruntime.InferenceSession(changed.SerializeToString()).run(None, {"images": images.numpy()})[0]
     np.testing.assert_allclose(answer, net(images).detach(), atol=1e-5)
 

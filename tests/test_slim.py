@@ -5,16 +5,16 @@ import sys
 import pytest
 import torch
 from test_project import PROJECT
-from torch import nn
 
-from fkp_utils.nets.models import FinderNet, HeatmapLite
+from fkp_utils.nets.models import HeatmapLite
 
 sys.path.insert(0, str(PROJECT / "bench" / "real_photos"))
 
-from slim import FinderSlim, HeatmapSlim, pairs, slim
+from slim import HeatmapSlim, pairs, slim
 
-NETS = {"landmarks": (lambda: HeatmapLite(3, 8), lambda: HeatmapSlim(3, 8)),
-        "finder": (lambda: FinderNet(8), lambda: FinderSlim(8))}
+
+def nets():
+    return HeatmapLite(3, 8), HeatmapSlim(3, 8)
 
 
 def warmed(net, layers):
@@ -29,9 +29,9 @@ def warmed(net, layers):
     return net.eval()
 
 
-def both(kind, noise):
+def both(noise):
     """A net with whole convolutions, whose weights are a kernel times a column a channel, and some noise; and a slim one."""
-    given, net = (make() for make in NETS[kind])
+    given, net = nets()
     layers = [(parts, k) for parts, _, k in pairs(given, net)]
     with torch.no_grad():
         for parts, k in layers:
@@ -41,26 +41,20 @@ def both(kind, noise):
     return warmed(given, layers), net
 
 
-@pytest.mark.parametrize("kind, count", [("landmarks", 3), ("finder", 5 + 2 + 4)])
-def test_all_convolutions_of_3x3_but_the_first_are_two(kind, count):
-    given, net = (make() for make in NETS[kind])
-    found = pairs(given, net)
-    assert len(found) == count
+def test_the_pyramids_three_convolutions_are_two_each():
+    found = pairs(*nets())
+    assert len(found) == 3
     for layers, others, k in found:
         (alone, _), (mixing, _) = others[k], others[k + 1]
         assert layers[k].kernel_size == (3, 3) and mixing.kernel_size == (1, 1) and alone.groups == layers[k].in_channels
         assert alone.stride == layers[k].stride and mixing.weight.shape[:2] == layers[k].weight.shape[:2]
-    if kind == "finder":
-        dense = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1]
-        assert [layer for layer in dense if layer.kernel_size != (1, 1)] == [net.stem[0]]
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("kind", NETS)
-def test_convolutions_that_are_separable_already_come_out_as_they_were(kind):
+def test_convolutions_that_are_separable_already_come_out_as_they_were():
     """Pictures that the fit has not seen, of another shape."""
     torch.manual_seed(0)
-    given, net = both(kind, noise=0)
+    given, net = both(noise=0)
     slim(given, net, torch.rand(16, 1, 128, 64) - 0.5)
     others = torch.rand(2, 1, 64, 192) - 0.5
     with torch.no_grad():
@@ -71,7 +65,7 @@ def test_convolutions_that_are_separable_already_come_out_as_they_were(kind):
 @pytest.mark.training
 def test_others_come_out_nearer_by_their_kernels_than_without():
     torch.manual_seed(1)
-    given, net = both("landmarks", noise=0.3)
+    given, net = both(noise=0.3)
     pictures, others = torch.rand(8, 1, 64, 64) - 0.5, torch.rand(4, 1, 64, 64) - 0.5
     with torch.no_grad():
         slim(given, net, pictures)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from averaged import averaged
 from finder import table
 from label_adaptation import adapted
 from label_offset import in_frame_of_eyes
@@ -36,8 +37,7 @@ from fkp_utils.files import write_json, write_text
 from fkp_utils.folders import CHECKPOINTS, MEASURED
 from fkp_utils.metrics import failure_rate, mean_nme, mean_shape, nme, region_errors
 from fkp_utils.nets.shipped import SHIPPED
-from fkp_utils.nets.trained import Trained
-from fkp_utils.nets.weights import load_weights, save_weights
+from fkp_utils.nets.weights import save_weights
 from fkp_utils.predict import both_ways
 from fkp_utils.profiles import recipe
 from fkp_utils.train import started
@@ -131,18 +131,6 @@ def together(folders: list[Path], split: str, crop: Crop) -> IBugFaces:
 def start_of(weights: Path | None) -> str:
     """What a net starts from, in the table's words: shipped weights by their name, others are `imagenet.py`'s."""
     return "none" if weights is None else weights.stem if weights.name in SHIPPED else "ImageNet"
-
-
-def averaged(run: Trained, start: Path) -> Trained:
-    """The net halfway between where its training began and where it ended.
-
-    Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022: what the training forgot of its start is half kept.
-    """
-    before = load_weights(start).model.state_dict()
-    state = run.model.state_dict()
-    run.model.load_state_dict({name: value.lerp(before[name].to(value), 0.5) if value.is_floating_point() else value
-                               for name, value in state.items()})
-    return run
 
 
 def spoiled(pictures: np.ndarray) -> dict[str, np.ndarray]:

@@ -31,9 +31,9 @@ from fkp_utils.training.loop import fit
 RESULTS, TABLE = MEASURED / "mixture.json", Path(__file__).with_suffix(".md")
 SCENES = 1800
 SMALL = replace(recipe("quick", "finder"), title="mixture", limit=None)
-KEY = ("side", "epochs", "share", "seed")
-COLUMNS = {"px": "side", "epochs": "epochs", "generated people, %": "share", "seed": "seed", "scenes: found": "found_scenes",
-           "scenes: wrong": "wrong_scenes", "photos: found": "found", "photos: wrong": "wrong",
+KEY = ("net", "side", "epochs", "share", "seed")
+COLUMNS = {"net": "net", "px": "side", "epochs": "epochs", "generated people, %": "share", "seed": "seed",
+           "scenes: found": "found_scenes", "scenes: wrong": "wrong_scenes", "photos: found": "found", "photos: wrong": "wrong",
            "`predict` keeps": "found_kept", "and keeps wrong": "wrong_kept"}
 ABOUT = """# Real or generated people for the finder
 
@@ -43,6 +43,8 @@ training, scored on scenes of as many pixels, and on the validation photos. Foun
 real ones.
 
 {table}
+
+FinderNet was the finder of profile `quick` before FinderResNet.
 
 Scenes of 128 px show no face as large as the search meets in its views of 256 px: with larger ones more is found in photos, and
 less of it is wrong.
@@ -105,7 +107,7 @@ def main() -> None:
         number = round(share * SCENES)
         train = Mixed(*(part.first(count) for part, count in ((real, SCENES - number), (generated, number)) if count))
         for seed in options.seeds:
-            row = {"side": options.side, "epochs": options.epochs, "share": round(100 * share), "seed": seed,
+            row = {"net": chosen.net, "side": options.side, "epochs": options.epochs, "share": round(100 * share), "seed": seed,
                    **measured(photos, train, val, replace(chosen, seed=seed))}
             known = json.loads(RESULTS.read_text())
             publish({**known, "rows": with_row(known["rows"], row, KEY)})

@@ -1,14 +1,14 @@
-"""What cheaper layers cost: a trained net whose convolutions of 3x3 are separable instead.
+"""What cheaper layers cost: small68 with separable convolutions in place of the 3x3 ones of its pyramid (HeatmapSlim).
 
-    python bench/real_photos/slim.py DATA small68|finder [--out WEIGHTS.safetensors]
+    python bench/real_photos/slim.py DATA [--out WEIGHTS.safetensors]
 
 As in MobileNets (Howard et al., 2017), such a convolution becomes one of each channel by itself and one of 1x1 that mixes
-channels: in small68's pyramid (HeatmapSlim), and everywhere behind the finder's first layer (FinderSlim). The first begins with
-the kernel that its channel's weights have most of (the first singular vector; Jaderberg et al., "Speeding up convolutional
-neural networks with low rank expansions", BMVC 2014), the second with what makes the sum nearest to the old one's, on training
-pictures (linear least squares). All other weights stay. Then it is trained, in stages. Prints what it does on the validation
-faces before and after each; three_percent.md has what came of it, where each stage began from the file of the one before, in
-float16. 49 minutes in float32 beside other work, and 35; an interrupted training goes on when the command is given again.
+channels. The first begins with the kernel that its channel's weights have most of (the first singular vector; Jaderberg et
+al., "Speeding up convolutional neural networks with low rank expansions", BMVC 2014), the second with what makes the sum
+nearest to the old one's, on training pictures (linear least squares). All other weights stay. Then it is trained, in stages.
+Prints what it does on the validation faces before and after each; three_percent.md has what came of it, where each stage began
+from the file of the one before, in float16. 49 minutes in float32 beside other work; an interrupted training goes on when the
+command is given again.
 """
 
 import argparse
@@ -21,10 +21,10 @@ import torch
 from torch import nn
 
 from fkp_utils.augment import to_float
-from fkp_utils.datasets import FaceDataset, IBugFaces
+from fkp_utils.datasets import IBugFaces
 from fkp_utils.folders import CHECKPOINTS
 from fkp_utils.metrics import mean_nme
-from fkp_utils.nets.models import NETS, FinderNet, HeatmapLite, _conv_norm
+from fkp_utils.nets.models import NETS, HeatmapLite, _conv_norm
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.nets.targets import make_target
 from fkp_utils.nets.trained import Trained, new_model
@@ -54,21 +54,10 @@ class HeatmapSlim(HeatmapLite):
         make_separable(self, 5)
 
 
-class FinderSlim(FinderNet):
-    """FinderNet with separable convolutions behind its first layer."""
-
-    def __init__(self, width: int = 32):
-        super().__init__(width)
-        make_separable(self, 3)
-
-
-NETS |= {"HeatmapSlim": lambda width, n: HeatmapSlim(n, width), "FinderSlim": lambda width, n: FinderSlim(width)}
-_lite = replace(recipe("full", "lite"), title="HeatmapSlim", net="HeatmapSlim")
-_lite_fine = replace(recipe("full", "lite_fine"), title="HeatmapSlim, last stage", net="HeatmapSlim")
-_finder = replace(recipe("full", "finder"), title="FinderSlim", net="FinderSlim")
-# With strong changes of the pictures first, and then few; and the finder at half the rate in the end.
-STAGES = {"small68": (replace(_lite, epochs=15, lr=8e-4), replace(_lite_fine, epochs=10)),
-          "finder": (replace(_finder, epochs=12), replace(_finder, title="FinderSlim, last stage", epochs=8, lr=1e-3))}
+NETS["HeatmapSlim"] = lambda width, n: HeatmapSlim(n, width)
+# With strong changes of the pictures first, and then few.
+STAGES = (replace(recipe("full", "lite"), title="HeatmapSlim", net="HeatmapSlim", epochs=15, lr=8e-4),
+          replace(recipe("full", "lite_fine"), title="HeatmapSlim, last stage", net="HeatmapSlim", epochs=10))
 
 
 def pairs(given: nn.Module, net: nn.Module) -> list[tuple[nn.Sequential, nn.Sequential, int]]:
@@ -121,10 +110,8 @@ def replaced(old: nn.Sequential, new: nn.Sequential, ask: Callable) -> None:
     last_norm.running_mean -= added[-1]
 
 
-def told(run: Trained, faces: FaceDataset) -> str:
+def told(run: Trained, faces: IBugFaces) -> str:
     """What a net does on the validation faces, landmarks averaged with those for the mirror image."""
-    if not isinstance(faces, IBugFaces):
-        return "{found:.1f} % of the scenes' faces found, {wrong:.1f} wrong in 100".format(**faces.scores(run.predict(faces)))
     found = faces.to_image(both_ways(run, np.array(faces.images))[0])
     errors = (mean_nme(points, faces.truth, run.convention) for points in (run.on_labels_side(found), found))
     return "NME on the labels' side {:.2f} %, without {:.2f} %".format(*errors)
@@ -137,15 +124,14 @@ def untrained(net: nn.Module, chosen: Recipe, given: Trained) -> Trained:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("real", type=Path)
-    parser.add_argument("net", choices=STAGES)
     parser.add_argument("--out", type=Path, help="keep the weights here")
     options = parser.parse_args()
-    given, (first, *_) = load_weights(f"{options.net}.safetensors"), STAGES[options.net]
+    given, first = load_weights("small68.safetensors"), STAGES[0]
     train, val = faces_for(first, options.real)
     pictures = to_float(torch.from_numpy(np.array(train.first(PICTURES).images)))[:, None]
     net = slim(given.model, new_model(first), pictures)
-    print(f"{options.net}: {told(given, val)}; slim, before training: {told(untrained(net, first, given), val)}", flush=True)
-    for chosen in STAGES[options.net]:
+    print(f"small68: {told(given, val)}; slim, before training: {told(untrained(net, first, given), val)}", flush=True)
+    for chosen in STAGES:
         run = fit(net, train, val, chosen, CHECKPOINTS)              # stages differ in neither size nor crop
         net = run.model
         print(f"{chosen.title}: {told(run, val)}", flush=True)

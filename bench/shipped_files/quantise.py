@@ -4,8 +4,8 @@
 
 A net and its decoder are exported as ONNX (https://onnx.ai) and turned into 8-bit integers: weights a channel, activations a
 tensor, whose ranges are those that 200 training photos of iBUG give, or 200 scenes for the finder. The last layer and the
-decoder stay in float32. What that costs is in the table of bench/speed/predict.py. About two minutes; prints the SHA-256 that
-belong into `fkp_utils/nets/shipped.py`.
+decoder stay in float32, and two more layers of the finder, whose faces would have other sizes. What that costs is in the table
+of bench/speed/predict.py. About two minutes; prints the SHA-256 that belong into `fkp_utils/nets/shipped.py`.
 """
 
 import argparse
@@ -107,7 +107,7 @@ def with_scales(net: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def in_blocks(net: onnx.ModelProto) -> onnx.ModelProto:
-    """The net, in place; a first layer of 3x3 pixels about every second one reads blocks of 2x2 as four channels instead.
+    """The net, in place; a first layer of one channel, about every n-th pixel only, reads blocks of nxn as channels instead.
 
     The same sums, with some zeros more; but a place's pixels lie together in memory, where single ones were gathered.
     """
@@ -115,17 +115,23 @@ def in_blocks(net: onnx.ModelProto) -> onnx.ModelProto:
     weight = next(value for value in net.graph.initializer if value.name == first.input[1])
     kernel = onnx.numpy_helper.to_array(weight)
     has = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in first.attribute}
-    usual = {"strides": [2, 2], "pads": [1, 1, 1, 1], "dilations": [1, 1]}
-    if kernel.shape[1:] != (1, 3, 3) or {name: has.get(name) for name in usual} != usual:
+    side, step, edge = kernel.shape[-1], has["strides"][0], has["pads"][0]
+    usual = {"strides": [step] * 2, "pads": [edge] * 4, "dilations": [1, 1]}
+    fits = step > 1 and kernel.shape[1:] == (1, side, side) and side - step <= 2 * edge < side
+    if not fits or {name: has.get(name) for name in usual} != usual:
         return net
-    # Pixels -1, 0 and 1 about the first of a block, (0, 0): the last one of the block before, and both of its own.
-    blocks = np.pad(kernel, [(0, 0), (0, 0), (1, 0), (1, 0)]).reshape(len(kernel), 2, 2, 2, 2)
-    weight.CopyFrom(onnx.numpy_helper.from_array(blocks.transpose(0, 2, 4, 1, 3).reshape(-1, 4, 2, 2), weight.name))
-    net.graph.node.insert(0, onnx.helper.make_node("SpaceToDepth", [first.input[0]], ["blocks"], "blocks", blocksize=2))
+    # It sees whole blocks: so many before the one about which it looks, and so many in all.
+    before = -(-edge // step)
+    more = before * step - edge
+    count = -(-(more + side) // step)
+    blocks = np.pad(kernel, [(0, 0), (0, 0), *[(more, count * step - more - side)] * 2]).reshape(-1, count, step, count, step)
+    channels = blocks.transpose(0, 2, 4, 1, 3).reshape(-1, step**2, count, count)
+    weight.CopyFrom(onnx.numpy_helper.from_array(channels, weight.name))
+    net.graph.node.insert(0, onnx.helper.make_node("SpaceToDepth", [first.input[0]], ["blocks"], "blocks", blocksize=step))
     first.input[0] = "blocks"
     del first.attribute[:]
-    first.attribute.extend(onnx.helper.make_attribute(name, value)
-                           for name, value in {"kernel_shape": [2, 2], "pads": [1, 1, 0, 0]}.items())
+    first.attribute.extend(onnx.helper.make_attribute(name, value) for name, value in {
+        "kernel_shape": [count] * 2, "pads": [before] * 2 + [count - 1 - before] * 2}.items())
     del net.graph.value_info[:]                             # shapes, one of which is another now
     return net
 
@@ -141,17 +147,17 @@ class _Pictures(CalibrationDataReader):
         return None if picture is None else {"images": picture[None, None].astype(np.float32) / 255 - 0.5}
 
 
-def quantised(exported: Path, path: Path, pictures: np.ndarray, told: str) -> None:
-    """An exported net in 8-bit integers, whole or not at all; `told` is what `about` says."""
+def quantised(exported: Path, path: Path, pictures: np.ndarray, told: str, exact: int = 1) -> None:
+    """An exported net in 8-bit integers, but for its last convolutions, `exact` of them; `told` is what `about` says."""
     with tempfile.TemporaryDirectory() as folder:
         changed, ready, small = (Path(folder) / f"{name}.onnx" for name in ("changed", "ready", "small"))
         onnx.save(in_blocks(with_scales(onnx.load(exported))), changed)
         quant_pre_process(changed, ready, skip_symbolic_shape=True)
         nodes = onnx.load(ready).graph.node
-        last = max(k for k, node in enumerate(nodes) if node.op_type == "Conv")
+        exact_from = [k for k, node in enumerate(nodes) if node.op_type == "Conv"][-exact]
         quantize_static(ready, small, _Pictures(pictures), quant_format=QuantFormat.QDQ, op_types_to_quantize=TYPES,
                         per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-                        nodes_to_exclude=[node.name for node in nodes[last:]])
+                        nodes_to_exclude=[node.name for node in nodes[exact_from:]])
         net = onnx.load(small)
     for part in (net, net.graph, *net.graph.node, *net.graph.value_info, *net.graph.input, *net.graph.output,
                  *net.graph.initializer):
@@ -183,7 +189,8 @@ def main() -> None:
         run = load_weights(weights)
         with tempfile.TemporaryDirectory() as folder:
             export(run, Path(folder) / "net.onnx")
-            quantised(Path(folder) / "net.onnx", options.out / name, pictures_for(run, options.real), about(run))
+            quantised(Path(folder) / "net.onnx", options.out / name, pictures_for(run, options.real), about(run),
+                      exact=3 if run.finds_faces else 1)
         print(f'"{name}": "{sha256(options.out / name)}",  # {(options.out / name).stat().st_size / 1e6:.2f} MB', flush=True)
 
 

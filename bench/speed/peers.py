@@ -5,7 +5,7 @@
 All ways take turns on one machine. The project does not need the peers; missing ones are left out:
 
     pip install --no-deps mediapipe==0.10.21 protobuf==4.25.8 absl-py flatbuffers opencv-python-headless  # its face mesh
-    pip install dlib-bin face_recognition_models               # HOG detector and 68 landmarks (Kazemi, Sullivan, CVPR 2014)
+    pip install dlib-bin face_recognition_models "setuptools<80"   # HOG detector and 68 landmarks (Kazemi, Sullivan, 2014)
 
 The photo shows the astronaut of scikit-image at 640x480; the large one has 12 megapixels. About three minutes on 2 cores.
 """

@@ -76,14 +76,14 @@ class Scenes(FaceDataset):
     """Scenes of 0 to 16 faces. `landmarks` (N, 33, 2) are the points of `SCENE`, NaN where there is no further face.
 
     root, split : faces of iBUG's format, as `IBugFaces` takes them; size : (height, width) of the scenes; count : how many
-    (default: three for each face to train on, one for each of the others)
+    (default: eight for each face to train on, one for each of the others)
     """
 
     convention = SCENE
 
     def __init__(self, root, split="train", size=(256, 256), count: int | None = None, seed: int = 0):
         self.faces, self.scene_size, self.seed = IBugFaces(root, split, CUT), size, [seed, split == "train"]
-        count = count or (3 * len(self.faces) if split == "train" else len(self.faces))
+        count = count or (8 * len(self.faces) if split == "train" else len(self.faces))
         self.names = [f"scene {k}" for k in range(count)]
 
     # uint8 (N, h, w) and float32 (N, 33, 2), composed when they are first asked for

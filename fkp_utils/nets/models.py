@@ -1,4 +1,4 @@
-"""The write-up's four networks, layer by layer as it prints them, and three of our own.
+"""The write-up's four networks, layer by layer as it prints them, and our own.
 
 NoseNet and FaceNet are small plain CNNs; `keypoint_resnet18` is torchvision's ResNet-18 (He et al.,
 2016) with one input channel; UNet follows Ronneberger et al. (2015) in the layout of
@@ -41,11 +41,8 @@ class NoseNet(_PlainNet):
 
     def __init__(self, n_landmarks: int = 1):
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 12, 5)
-        self.conv2 = nn.Conv2d(12, 12, 5)
-        self.conv3 = nn.Conv2d(12, 12, 5)
-        self.fc1 = nn.Linear(288, 100)
-        self.fc2 = nn.Linear(100, 2 * n_landmarks)
+        self.conv1, self.conv2, self.conv3 = nn.Conv2d(1, 12, 5), nn.Conv2d(12, 12, 5), nn.Conv2d(12, 12, 5)
+        self.fc1, self.fc2 = nn.Linear(288, 100), nn.Linear(100, 2 * n_landmarks)
 
 
 class FaceNet(_PlainNet):
@@ -57,12 +54,8 @@ class FaceNet(_PlainNet):
     def __init__(self, n_landmarks: int = 58):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 12, 8)
-        self.conv2 = nn.Conv2d(12, 12, 8)
-        self.conv3 = nn.Conv2d(12, 12, 8)
-        self.conv4 = nn.Conv2d(12, 12, 8)
-        self.conv5 = nn.Conv2d(12, 12, 8)
-        self.fc1 = nn.Linear(3276, 500)
-        self.fc2 = nn.Linear(500, 2 * n_landmarks)
+        self.conv2, self.conv3, self.conv4, self.conv5 = (nn.Conv2d(12, 12, 8) for _ in range(4))
+        self.fc1, self.fc2 = nn.Linear(3276, 500), nn.Linear(500, 2 * n_landmarks)
 
 
 def keypoint_resnet18(n_landmarks: int = 68, width: int = 64) -> "ResNet":
@@ -169,7 +162,7 @@ class HeatmapResNet(nn.Module):
         self.conv = nn.Conv2d(features, n_landmarks, 1)
 
     def forward(self, x):
-        _check_multiple("HeatmapResNet", x, 32)
+        _check_multiple(type(self).__name__, x, 32)
         levels = (self.layer1, self.layer2, self.layer3, self.layer4)
         return self.conv(_pyramid(self.stem(x), levels, self.sides, self.smooth, mode="bilinear", align_corners=False))
 
@@ -230,49 +223,51 @@ class HeatmapLite2(HeatmapLite):
     BLOCKS = ((1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88), (4, 5, 1, 6, 120), (5, 5, 2, 6, 208))
 
 
-class _Residual(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al., 2016)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.layers = nn.Sequential(*_conv_norm_relu(channels, channels, 3), *_conv_norm(channels, channels, 3))
-
-    def forward(self, x):
-        return F.relu(x + self.layers(x))
+# One place in a hundred is a face, says a new net (Lin et al., "Focal loss", 2017).
+_RARE = (-4.6, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-class FinderNet(nn.Module):
-    """Where faces are in a photo: (b, 1, h, w) -> (b, 6, h / 4, w / 4), which `nets.finder.Faces` explains.
+class FinderResNet(HeatmapResNet):
+    """Where faces are in a photo: (b, 1, h, w) -> (b, 6, h / 4, w / 4), which `nets.finder.Faces` explains."""
 
-    Built as HeatmapResNet: down to a 64th of the picture's side, so that a face as large as the picture is seen whole, and
-    up again with a pyramid of `width` features. Narrow where pictures are large, and cheap in weights where they are small.
-    h and w must be multiples of 64, else ValueError.
+    def __init__(self, features: int = 32):
+        super().__init__(6, features)
+        self.conv.bias = nn.Parameter(torch.tensor(_RARE))
+
+
+class FinderLite(nn.Module):
+    """The same answers for photos of any size in little time, most of which goes into layers with large maps: there are few.
+
+    The first takes steps of 4 pixels. The way up, from a 64th of the picture's side, where a face as large is seen whole, ends
+    at an eighth, with four answers a place (Shi et al., sub-pixel convolution, CVPR 2016). The others are separable: one a
+    channel, then one of 1x1 (Howard et al., "MobileNets", 2017). h and w must be multiples of 64, else ValueError.
     """
 
     def __init__(self, width: int = 32):
         super().__init__()
 
-        def down(channels, features, block, blocks):
-            return nn.Sequential(*_conv_norm_relu(channels, features, 3, stride=2), *(block(features) for _ in range(blocks)))
+        def separable(channels, features, stride=1):
+            return nn.Sequential(*_conv_norm(channels, channels, 3, stride, channels), *_conv_norm_relu(channels, features, 1))
 
-        def inverted(channels):
-            return _Inverted(channels, channels, kernel=5)
+        def down(channels, features, kernel, blocks, expansion):
+            return separable(channels, features, 2).extend(
+                _Inverted(features, features, kernel, expansion=expansion) for _ in range(blocks))
 
-        half, deep = width // 2, 3 * width
-        self.stem = _conv_norm_relu(1, half, 3, stride=2)
-        self.levels = nn.ModuleList([down(half, width, inverted, 0), down(width, 2 * width, _Residual, 1),
-                                     down(2 * width, deep, inverted, 3), down(deep, deep, inverted, 3),
-                                     down(deep, deep, inverted, 2)])
-        self.sides = nn.ModuleList(_conv_norm_relu(channels, features, 1) for channels, features in
-                                   ((width, width), (2 * width, width), (deep, width), (deep, width), (deep, width)))
-        self.smooth = nn.ModuleList(_conv_norm_relu(width, width, 3) for _ in range(4))
-        self.conv = nn.Conv2d(width, 6, 1)
-        # One place in a hundred is a face (Lin et al., "Focal loss", 2017).
-        self.conv.bias = nn.Parameter(torch.tensor([-4.6, 0, 0, 0, 0, 0]))
+        half, deep, up = 2 * width, 3 * width, 3 * width // 2
+        self.stem = nn.Sequential(nn.Conv2d(1, width, 12, 4, 4, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        self.levels = nn.ModuleList([down(width, half, 3, 2, 1), down(half, deep, 5, 4, 1), down(deep, deep, 5, 4, 2),
+                                     down(deep, deep, 5, 2, 2)])
+        self.sides = nn.ModuleList([_conv_norm(half, up, 1), *(_conv_norm_relu(deep, up, 1) for _ in range(3))])
+        self.smooth = nn.ModuleList([separable(up, up), separable(up, up), nn.Identity()])
+        self.fine = nn.Sequential(nn.Conv2d(width, up, 2, 2, bias=False), nn.BatchNorm2d(up))
+        self.last, self.conv = separable(up, up), nn.Conv2d(up, 24, 1)
+        self.conv.bias = nn.Parameter(torch.tensor(_RARE).repeat_interleave(4))
 
     def forward(self, x):
-        _check_multiple("FinderNet", x, 64)
-        return self.conv(_pyramid(self.stem(x), self.levels, self.sides, self.smooth, mode="nearest"))
+        _check_multiple("FinderLite", x, 64)
+        x = self.stem(x)
+        up = _pyramid(x, self.levels, self.sides, self.smooth, mode="nearest") + self.fine(x)
+        return F.pixel_shuffle(self.conv(self.last(up)), 2)
 
 
 def he_init(model: nn.Module) -> nn.Module:
@@ -295,7 +290,8 @@ NETS: dict[str, Callable[[int, int], nn.Module]] = {
     "NoseNet": lambda width, n: NoseNet(n), "FaceNet": lambda width, n: FaceNet(n),
     "ResNet": lambda width, n: keypoint_resnet18(n, width), "UNet": lambda width, n: UNet(out_channels=n, init_features=width),
     "HeatmapResNet": lambda width, n: HeatmapResNet(n, width), "HeatmapLite": lambda width, n: HeatmapLite(n, width),
-    "HeatmapLite2": lambda width, n: HeatmapLite2(n, width), "FinderNet": lambda width, n: FinderNet(width)}
+    "HeatmapLite2": lambda width, n: HeatmapLite2(n, width), "FinderResNet": lambda width, n: FinderResNet(width),
+    "FinderLite": lambda width, n: FinderLite(width)}
 
 
 def count_parameters(model: nn.Module) -> int:

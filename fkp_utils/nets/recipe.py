@@ -94,7 +94,7 @@ class Recipe:
 
 # What `width` is of, where a net has one.
 WIDTH = {"UNet": "First layer", "ResNet": "First layer", "HeatmapResNet": "Feature pyramid", "HeatmapLite": "Feature pyramid",
-         "HeatmapLite2": "Feature pyramid", "FinderNet": "Feature pyramid"}
+         "HeatmapLite2": "Feature pyramid", "FinderResNet": "Feature pyramid", "FinderLite": "First layer"}
 
 
 def _one_of(what: str, value: str, known) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from ..folders import WEIGHTS as FOLDER
 
 # File name in data/weights: its SHA-256. `.onnx` are made of those of the same name, in 8-bit integers.
-SHIPPED = {"finder.onnx": "a4d5f0ac2ab11419c738fea60fdcbf58f664529a5d41b544edae963d60a664e1",
-           "finder.safetensors": "9a4a551f2e35b1a107cbabd7e22d11461364318e974f664e37f020b0224c028c",
+SHIPPED = {"finder.onnx": "6652ee935054195389254d1168611e9effddeab2052fd9563a5ffa7d02a5433f",
+           "finder.safetensors": "48551c45029d3333ad0ee3070126b62ed701dababf9b7e0e469bc6955b00f4fd",
            "free68.safetensors": "ee221fcda3a9cdc81db5c027bc2eca216fd77f90bd95cc3bfa73a3220cffe26d",
            "ibug68.onnx": "5ac93d38cdcbe4a0166127a9782247ef703ee77a1e4cc9cb2dbe86c509a78a5d",
            "ibug68.safetensors": "eac9d5593006a7a28f1a2dc546c473c27923123ddce242e5bb00529ed5e511ba",
