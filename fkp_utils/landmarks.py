@@ -95,8 +95,7 @@ IBUG_68 = Convention(
     eye_corners=(36, 45),
     regions={"jaw": _run(0, 16), "brows": _run(17, 26), "nose": _run(27, 35), "eyes": _run(36, 47), "mouth": _run(48, 67)},
     lines=((_run(0, 16), False), (_run(17, 21), False), (_run(22, 26), False), (_run(27, 30), False), (_run(31, 35), False),
-           (_run(36, 41), True), (_run(42, 47), True), (_run(48, 59), True), (_run(60, 67), True)),
-    box=DLIB_BOX)
+           (_run(36, 41), True), (_run(42, 47), True), (_run(48, 59), True), (_run(60, 67), True)), box=DLIB_BOX)
 
 
 def moved_aside(landmarks: Any, convention: Convention, offset: float) -> Any:
@@ -167,8 +166,7 @@ def turned(points: np.ndarray, degrees: np.ndarray, centres: np.ndarray | float 
 
 def box_corners(boxes: np.ndarray, rolls: np.ndarray) -> np.ndarray:
     """Corners (N, 4, 2) of boxes (N, 4) turned by `rolls` (N,) degrees about their centres, clockwise from the upper left."""
-    reach = boxes[:, None, 2:] / 2 * [[-1, -1], [1, -1], [1, 1], [-1, 1]]
-    return turned(reach, rolls) + box_centres(boxes)[:, None]
+    return turned(boxes[:, None, 2:] / 2 * [[-1, -1], [1, -1], [1, 1], [-1, 1]], rolls) + box_centres(boxes)[:, None]
 
 
 def upright_boxes(landmarks: np.ndarray, convention: Convention) -> tuple[np.ndarray, np.ndarray]:

@@ -130,8 +130,7 @@ def augmentation_playground(faces: FaceDataset, index: int = 0) -> Panel:
 
     return Panel(draw, rotation=_slider(-45, 45, 15, "rotation, degrees"),
                  shift=_slider(-0.3, 0.3, 0.05, "shift, widths", 0.01), scale=_slider(0.6, 1.5, 1.1, "scale", 0.05),
-                 brightness=_slider(-0.4, 0.4, 0.1, "brightness", 0.05),
-                 mirror=ipw.Checkbox(True, description="mirror"))
+                 brightness=_slider(-0.4, 0.4, 0.1, "brightness", 0.05), mirror=ipw.Checkbox(True, description="mirror"))
 
 
 class Interrupted(asyncio.CancelledError):

@@ -15,7 +15,7 @@ from fkp_utils import predict
 from fkp_utils.datasets import Scenes
 from fkp_utils.datasets.personal import free_portraits
 from fkp_utils.datasets.scenes import FACES, SCENE, _Composer, faces_of, matched, points_of
-from fkp_utils.detection import LEAST, _parts, _search, _search_parts, find_faces, search_levels
+from fkp_utils.detection import LEAST, _parts, _search, _search_parts, find_faces, grey_of, search_levels
 from fkp_utils.landmarks import IBUG_68, upright_boxes
 from fkp_utils.metrics import nme
 from fkp_utils.nets.finder import Faces
@@ -208,6 +208,14 @@ def test_the_net_takes_multiples_of_a_size(kind, most, factor):
     with pytest.raises(ValueError, match=f"multiples of {factor}, got 64x100"):
         net(torch.zeros(1, 1, 64, 100))
     assert count_parameters(kind()) < most
+
+
+@pytest.mark.parametrize("shape", [(5, 600_001), (3001, 700), (1, 3)])
+def test_a_photo_in_grey_is_as_luma_says_where_it_is_made_in_parts(shape):
+    """ITU-R BT.601's weights in 16 bits, as Pillow documents its mode L."""
+    photo = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    luma = (photo @ np.array([19595, 38470, 7471]) + 2**15) >> 16
+    np.testing.assert_array_equal(np.asarray(grey_of(photo)), luma)
 
 
 # ---------------------------------------------------------------- scenes

@@ -61,8 +61,7 @@ def solved(cell: str, answer: str) -> str:
 def _seeded() -> set[str]:
     """Names of the checks that take a seed; read, not imported, since PyTorch takes seconds to load."""
     files = [*(PACKAGE / f"{name}.py" for name in ("exercises", "sabotage", "slips")), *PACKAGE.glob("pieces/*.py")]
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in files]
-    return {node.name for tree in trees for node in tree.body
+    return {node.name for path in files for node in ast.parse(path.read_text(encoding="utf-8")).body
             if isinstance(node, ast.FunctionDef) and "seed" in [word.arg for word in node.args.args]}
 
 

@@ -90,6 +90,5 @@ def _visible(start: float, scale: float, length: int, size: int) -> tuple[int, i
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """The part of boxes (N, 4) that lies on pictures of (width, height) (N, 2)."""
-    low = boxes[:, :2].clip(0, sizes - 1)
-    high = (boxes[:, :2] + boxes[:, 2:]).clip(1, sizes)
+    low, high = boxes[:, :2].clip(0, sizes - 1), (boxes[:, :2] + boxes[:, 2:]).clip(1, sizes)
     return np.c_[low, high - low]

@@ -50,8 +50,7 @@ def points_of(boxes: np.ndarray, rolls: np.ndarray) -> np.ndarray:
 def points_at(centre: np.ndarray, sides: np.ndarray, rolls: np.ndarray) -> np.ndarray:
     """The same of boxes with a centre (N, 2) and a side (N,), as `UNLABELLED` has them."""
     angle = np.deg2rad(rolls)
-    up = np.stack([np.sin(angle), -np.cos(angle)], 1) * sides[:, None] / 2
-    return np.stack([centre, centre + up], 1)
+    return np.stack([centre, centre + np.stack([np.sin(angle), -np.cos(angle)], 1) * sides[:, None] / 2], 1)
 
 
 def faces_of(points: np.ndarray) -> np.ndarray:

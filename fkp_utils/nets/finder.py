@@ -66,8 +66,7 @@ class Faces:
         weight = weight * (weight > 0.6) * of_owner(asked.to(weight))
         scale = torch.stack([8 / of_owner(side).clamp(min=8)] * 2 + [torch.ones_like(weight)] * 3, 1)   # offsets: in faces
         distance = F.smooth_l1_loss(output[:, 1:] * scale, wanted * scale, beta=0.1, reduction="none").sum(1)
-        fitted = (weight * distance).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)
-        return (focal / 4 + fitted).mean()
+        return (focal / 4 + (weight * distance).sum((1, 2)) / weight.sum((1, 2)).clamp(min=1)).mean()
 
     @staticmethod
     def faces(output: torch.Tensor, min_confidence: float) -> list[np.ndarray]:

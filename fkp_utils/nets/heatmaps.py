@@ -106,8 +106,7 @@ def _bias_at_the_border(sigma: float) -> tuple[np.ndarray, np.ndarray]:
     distance = pixels - centres[:, None]
     weight = np.exp(-distance**2 / (2 * sigma**2)) * (np.abs(distance) < KERNEL / 2)
     means = (weight * pixels).sum(1) / weight.sum(1)
-    slopes = np.append(np.diff(centres) / np.diff(means), 1)
-    return means[1:], -np.diff(slopes)
+    return means[1:], -np.diff(np.append(np.diff(centres) / np.diff(means), 1))
 
 
 def unbiased(means: torch.Tensor, size: tuple[int, int], sigma: float) -> torch.Tensor:

@@ -78,8 +78,7 @@ class Quantised:
             return self._sessions[count]
 
     def _run(self, images: Any, *outputs: str) -> list[np.ndarray]:
-        floats = np.asarray(images, np.float32) / np.float32(255) - np.float32(0.5)
-        return self._session().run(outputs, {"images": floats})
+        return self._session().run(outputs, {"images": np.asarray(images, np.float32) / np.float32(255) - np.float32(0.5)})
 
     def landmarks(self, images: Any) -> np.ndarray:
         """Landmarks of uint8 images (b, 1, h, w), float32 (b, n, 2) in pixels of the images."""

@@ -9,7 +9,7 @@ from PIL import Image
 
 from .. import plotting
 from ..datasets.images import read_photo
-from ..detection import SURE, find_faces, loaded
+from ..detection import SURE, find_faces, grey_of, loaded
 from ..landmarks import Convention, box_centres, box_corners, mirrored, moved_aside, upright_boxes
 from ..metrics import nme, region_errors
 from ..nets.net import Net
@@ -240,7 +240,7 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
                  fast: bool = False) -> list[list[Face]]:
     """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
     check_reads_faces(run)
-    greys = [Image.fromarray(array).convert("L") for array in arrays]
+    greys = [grey_of(array) for array in arrays]
     if boxes is None:
         found_by = map(detector, arrays) if detector else (find_faces(grey, fast=fast) for grey in greys)
         places = [_on_picture(boxes_of(some, "a detector's boxes"), array, strict=False)
@@ -306,7 +306,7 @@ def face_heatmaps(photo: str | Path | np.ndarray, box: np.ndarray, run: Net | No
                   roll: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """What a heatmap net sees in a box (4,) of a photo: the crop, uint8 (1, s, s), and its maps (1, 68, h, w)."""
     array, run = read_photo(photo), run or default_net()
-    crops = np.stack([run.crop.cut(Image.fromarray(array).convert("L"), np.asarray(box), roll=roll)])
+    crops = np.stack([run.crop.cut(grey_of(array), np.asarray(box), roll=roll)])
     return crops, np.asarray(run.heatmaps(crops[:, None]))
 
 

@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..datasets.images import read_photo
-from ..detection import find_faces
+from ..detection import find_faces, grey_of
 from ..nets.net import Net
 from ..nets.peaks import same_face
 from ..nets.quantised import Quantised
@@ -62,7 +61,7 @@ def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) 
     seen, rows = [face for face, stays in zip(faces, here) if stays], rows[here]
     unsure = np.arange(len(seen))
     if seen and one_look and isinstance(run, Quantised):
-        grey, boxes, rolls = Image.fromarray(array).convert("L"), rows[:, :4], rows[:, 4]
+        grey, boxes, rolls = grey_of(array), rows[:, :4], rows[:, 4]
         points, spread = stills.look([grey] * len(seen), boxes, rolls, run, stills.one_way)
         seen = [replace(face, landmarks=found) for face, found in zip(seen, points)]
         *_, moved = stills.implied_boxes(points, boxes, rolls, run.convention)

@@ -62,8 +62,7 @@ def ahead(job: Callable, items: Iterable, pool: Executor, count: int) -> Iterato
 
 
 def in_photos(photos: Sequence[Path], boxes: Sequence | None = None, run: Net | None = None,
-              detector: Detector | None = None, min_confidence: float = MIN_CONFIDENCE,
-              fast: bool = False) -> Iterator[Answer]:
+              detector: Detector | None = None, min_confidence: float = MIN_CONFIDENCE, fast: bool = False) -> Iterator[Answer]:
     """For each of many files its picture, its faces and None, or what went wrong with this one, in order.
 
     Each processor decodes, searches and reads a group of up to `PHOTOS_AT_ONCE` photos by itself, which takes less time than

@@ -50,8 +50,7 @@ def answer(run: Trained, photo: Path, face: predict.Face) -> np.ndarray:
         return predict.landmarks(photo, [[*face.box, face.roll]], run)[0].landmarks
     faces = IMMFaces(photo.parents[1], "val", run.recipe.size)
     images, _ = faces.batch(np.array([faces.names.index(photo.stem)]))
-    points = run.landmarks(images)[0].numpy().astype(np.float64)
-    return (points + 0.5) * [640 / width, 480 / height] - 0.5
+    return (run.landmarks(images)[0].numpy().astype(np.float64) + 0.5) * [640 / width, 480 / height] - 0.5
 
 
 def answers(checkpoints: Path, profile: str) -> dict[str, dict]:
