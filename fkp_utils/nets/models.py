@@ -54,7 +54,8 @@ class FaceNet(_PlainNet):
     def __init__(self, n_landmarks: int = 58):
         super().__init__()
         self.conv1 = nn.Conv2d(1, 12, 8)
-        self.conv2, self.conv3, self.conv4, self.conv5 = (nn.Conv2d(12, 12, 8) for _ in range(4))
+        self.conv2, self.conv3 = nn.Conv2d(12, 12, 8), nn.Conv2d(12, 12, 8)
+        self.conv4, self.conv5 = nn.Conv2d(12, 12, 8), nn.Conv2d(12, 12, 8)
         self.fc1, self.fc2 = nn.Linear(3276, 500), nn.Linear(500, 2 * n_landmarks)
 
 

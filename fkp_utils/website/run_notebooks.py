@@ -70,8 +70,7 @@ def run_notebook(notebook: Path, work: Path, parameters: dict, at: Callable[[int
 
     `at` is called with each cell's number, from 1, and how many there are. RuntimeError names notebook, failing cell, error.
     """
-    start = time.perf_counter()
-    out = work / notebook.stem
+    start, out = time.perf_counter(), work / notebook.stem
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     try:
