@@ -32,9 +32,4 @@ class ResNet(models.ResNet):
     def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
         if planes == 64:                                      # the first one
             self.inplanes = self.width
-        layer = super()._make_layer(block, planes * self.width // 64, blocks, stride, dilate)
-        # In channels_last oneDNN writes gradients of steps between few channels past their end (its issue 6035).
-        if (shortcut := layer[0].downsample) and shortcut[0].in_channels < 16:
-            shortcut[0].stride = 1, 1
-            shortcut.insert(0, nn.AvgPool2d(1, stride))
-        return layer
+        return super()._make_layer(block, planes * self.width // 64, blocks, stride, dilate)

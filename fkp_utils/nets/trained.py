@@ -39,17 +39,23 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
+def _layout(model: nn.Module, recipe: Recipe) -> torch.memory_format:
+    """The recipe's memory layout; never one in which oneDNN writes gradients past their end (its issue 6035)."""
+    narrow = (isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) != layer.stride and layer.in_channels < 16
+              for layer in model.modules())
+    return torch.channels_last if recipe.channels_last and not any(narrow) else torch.contiguous_format
+
+
 def forward(model: nn.Module, images: torch.Tensor, recipe: Recipe) -> torch.Tensor:
     """Logits in float32 for float images (b, 1, h, w), in the recipe's layout and precision."""
-    if recipe.channels_last:
-        images = images.contiguous(memory_format=torch.channels_last)
+    images = images.contiguous(memory_format=_layout(model, recipe))
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.bf16 and has_bf16(images.device)):
         return model(images).float()
 
 
 def laid_out(model: nn.Module, recipe: Recipe) -> nn.Module:
     """The net, its weights in the memory layout of the recipe."""
-    return model.to(memory_format=torch.channels_last) if recipe.channels_last else model         # type: ignore[call-overload]
+    return model.to(memory_format=_layout(model, recipe))         # type: ignore[call-overload]
 
 
 def new_model(recipe: Recipe) -> nn.Module:
