@@ -4,10 +4,8 @@ It looks at the photo at several sizes. A face is found best when its box is 20 
 the photo's longer side are enough for a portrait, and 640 for a face of a thirtieth of it. The last size is the photo's own or
 larger. Most photos it learned from stand upright, and it is surest of faces that do: where it is sure of none at the smallest
 size, it looks there for large faces in the photo turned by quarters of the circle, too. `bench/real_photos/finder.py` compares
-it with other detectors, `schedule.py` there says what the looks are worth.
-
-What remains as a limit: photos of more than 12 megapixels (`MAX_PIXELS`) are made as small as that, which bounds the time.
-12 pixels there are 17 of a photo of 24 megapixels, 24 of 50 and 35 of 100. How many small faces are found, the bench says.
+it with other detectors, and says how many small faces are found; `schedule.py` there says what the looks are worth. Photos of
+more than 12 megapixels (`MAX_PIXELS`) are made as small as that: 12 pixels there are 17 of a photo of 24, and 35 of one of 100.
 """
 
 from collections.abc import Sequence
@@ -17,7 +15,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from .landmarks import square_boxes
+from .landmarks import box_centres, square_boxes
 from .nets.net import Net
 from .nets.peaks import distinct
 from .nets.quantised import Quantised
@@ -33,7 +31,7 @@ MIN_TURNED_SIDE = 24                     # of a face in the turned looks, pixels
 MIN_COARSE_SIDE = 16                     # of any face, pixels there, except at the last size
 SURE = 0.5                               # of a face that is nearly upright: then the smallest size is not looked at turned
 UPRIGHT = 45                             # degrees, at most, that such a face is turned
-LEAST, BESIDE_SURE = 0.2, 0.4            # confidences, lower than where the finder is alone: the landmark net judges, too
+LEAST, BESIDE_SURE = 0.2, 0.35           # confidences, lower than where the finder is alone: the landmark net judges, too
 loaded = cache(Quantised)                # a net that comes with the project, by its file's name
 
 
@@ -47,7 +45,7 @@ def search_levels(width: int, height: int) -> list[float]:
 
 
 def find_faces(photo: np.ndarray | Image.Image, finder: Net | None = None, min_confidence: float | None = None,
-               levels: Sequence[float] | None = None, fast: bool = False) -> np.ndarray:
+               levels: Sequence[float] | None = None, fast: bool = False, every_box: bool = False) -> np.ndarray:
     """All faces of a photo, largest first.
 
     photo : uint8 (h, w, 3) RGB, or a grey PIL image
@@ -55,6 +53,7 @@ def find_faces(photo: np.ndarray | Image.Image, finder: Net | None = None, min_c
     min_confidence : from which on something is a face (default: `BESIDE_SURE` where another one is sure, else `LEAST`)
     levels : longer sides at which the photo is searched, at the first also turned (default: `search_levels`)
     fast : leave out larger sizes where a smaller one has shown a face: small faces beside a large one are not looked for
+    every_box : all boxes from `LEAST` on, in no order and several of a face: where the surest is none, another one may be right
 
     Returns float64 (k, 6), (left, top, width, height, roll, confidence): boxes in pixels of the photo, as dlib's detector draws
     them around an upright face, turned about their centres by the roll in degrees, clockwise on the screen.
@@ -78,11 +77,18 @@ def find_faces(photo: np.ndarray | Image.Image, finder: Net | None = None, min_c
         if fast and _sure(faces):
             found[-1] = faces[faces[:, 4] >= SURE]
             break
-    kept = distinct(np.concatenate(found))
-    if min_confidence is None and _sure(kept):
-        kept = kept[kept[:, 4] >= BESIDE_SURE]
-    kept = kept[np.argsort(-kept[:, 2], kind="stable")]
-    return np.c_[square_boxes(kept[:, :2], kept[:, 2]), kept[:, 3:]]
+    faces = np.concatenate(found)
+    boxes = np.c_[square_boxes(faces[:, :2], faces[:, 2]), faces[:, 3:]]
+    if every_box:
+        return boxes
+    kept = boxes[surest(boxes, BESIDE_SURE if min_confidence is None and _sure(faces) else 0)]
+    return kept[np.argsort(-kept[:, 2], kind="stable")]
+
+
+def surest(boxes: np.ndarray, least: float) -> np.ndarray:
+    """Which of boxes (k, 6) that are at least so sure are no surer one (`nets.peaks.distinct`), surest first: int (n,)."""
+    kept = distinct(np.c_[box_centres(boxes), boxes[:, 2], np.arange(len(boxes)), boxes[:, 5]])
+    return kept[kept[:, 4] >= least, 3].astype(int)
 
 
 def grey_of(photo: np.ndarray) -> Image.Image:

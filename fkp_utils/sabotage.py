@@ -7,6 +7,7 @@ faces' differences each layer keeps; and ask whose errors are large. Karpathy, "
 import copy
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -223,19 +224,13 @@ def heights(run: Trained, target: Heatmaps, faces: FaceDataset) -> Readings:
 def layer_spread(model: nn.Module, faces: FaceDataset, count: int = 16) -> Readings:
     """Standard deviation over faces of each convolution's and fully connected layer's answers: how much of a face is left."""
     seen = Readings()
-
-    def note(name):
-        def hook(layer, given, answer):
-            seen[name] = float(answer.std(0).mean())
-        return hook
-
-    hooks = [layer.register_forward_hook(note(name)) for name, layer in model.named_modules()
-             if isinstance(layer, nn.Conv2d | nn.Linear)]
     images, _ = faces.first(count).batch(range(min(count, len(faces))))
-    with torch.no_grad():
+    with ExitStack() as hooks, torch.no_grad():
+        for name, layer in model.named_modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                hooks.enter_context(layer.register_forward_hook(
+                    lambda layer, given, answer, name=name: seen.update({name: float(answer.std(0).mean())})))
         model.eval()(to_float(images))
-    for hook in hooks:
-        hook.remove()
     return seen
 
 

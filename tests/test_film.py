@@ -1,9 +1,11 @@
 """Faces followed through a film: read where they were, new ones found, lost ones left out."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fkp_utils import predict
@@ -74,8 +76,18 @@ def test_pictures_of_another_size_are_searched_anew(searched):
 
 
 def test_no_picture_searched_is_one_sentence():
-    with pytest.raises(ValueError, match="search_every is 0: at least 1 picture"):
-        next(predict.follow([picture()], search_every=0))
+    for number in (0, 1.5):
+        with pytest.raises(ValueError, match=f"search_every is {number}: a whole number of pictures, at least 1"):
+            next(predict.follow([picture()], search_every=number))
+
+
+@pytest.mark.parametrize("given", ["film.mp4", Path("film.mp4"), b"film", picture(), torch.zeros(20, 30, 3)],
+                         ids=lambda given: type(given).__name__)
+def test_what_is_no_film_is_told_at_once(given):
+    """A picture's rows would be taken for pictures, a name's letters for files; grey pictures in an array are a film."""
+    with pytest.raises(TypeError, match="takes the pictures of a film one by one"):
+        next(predict.follow(given))
+    assert [*predict.follow(np.zeros((2, 40, 50), np.uint8))] == [[], []]
 
 
 def test_what_is_no_picture_is_told():

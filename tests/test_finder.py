@@ -191,8 +191,8 @@ def test_the_net_learns_one_scene_by_heart(kind):
     image = torch.full((1, 1, 64, 64), -0.3)
     image[..., 20:40, 16:36] = 0.4
     image, truth = image.repeat(2, 1, 1, 1), scene((25.5, 29.5, 20, 30)).repeat(2, 1, 1)
-    optimizer = torch.optim.Adam(net.parameters(), 5e-3)
-    for _ in range(60):
+    optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+    for _ in range(120):
         optimizer.zero_grad()
         target.loss(net(image), truth).backward()
         optimizer.step()
@@ -385,12 +385,12 @@ def test_where_an_upright_face_is_sure_it_is_not_looked_for_turned_ones_and_fast
     assert len(find_faces(np.zeros((480, 640, 3), np.uint8), finder_that(one), fast=fast)) and shapes == looks
 
 
-@pytest.mark.parametrize("sure, kept", [(0.5, {0.5, 0.4}), (0.49, {0.49, 0.4, 0.39})])
+@pytest.mark.parametrize("sure, kept", [(0.5, {0.5, 0.35}), (0.49, {0.49, 0.35, 0.34})])
 def test_beside_a_sure_face_others_must_be_surer(sure, kept):
     """Below a half none is sure, and all count from `LEAST` on, which the net is asked for."""
     def three(images, min_confidence):
         assert min_confidence == LEAST == 0.2
-        return [np.array([[20.0, 30, 32, 0, sure], [90, 30, 32, 0, 0.4], [20, 90, 32, 0, 0.39]])] * len(images)
+        return [np.array([[20.0, 30, 32, 0, sure], [90, 30, 32, 0, 0.35], [20, 90, 32, 0, 0.34]])] * len(images)
     found = find_faces(np.zeros((256, 256, 3), np.uint8), finder_that(three))
     assert set(found[:, 5]) == kept
 

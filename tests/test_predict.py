@@ -62,7 +62,7 @@ def file(run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory):
     path = tmp_path_factory.mktemp("photos") / "collins.png"
-    Image.fromarray(free_portraits()["Eileen Collins"][:300]).save(path)        # below, the finder sees more that may be faces
+    Image.fromarray(free_portraits()["Eileen Collins"][:260]).save(path)        # below, the finder sees more that may be faces
     return path
 
 
@@ -916,6 +916,23 @@ def test_a_doubtful_box_is_shown_to_the_smaller_net_first(monkeypatch):
     predict.landmarks(photo, None, small, lambda photo: boxes, second_look_shift=9)
     assert {run for run, _ in seen} == {small}
     assert usual is predict.default_net(False)                                   # loaded once, however it is asked for
+
+
+@pytest.mark.parametrize("face, read, kept", [
+    (10, [[10, 150], []], {10, 150}), (22, [[10, 150], [22, 250]], {150, 22}), (None, [[10, 150], [22, 250]], {150})])
+def test_another_box_of_a_place_is_read_where_the_surest_is_none(monkeypatch, face, read, kept):
+    """Boxes by their left edges. At 10, 22 and 26 is one place; 250 is doubtful, and read where no other one is sure."""
+    boxes = np.array([[10, 10, 60, 60, 0, 0.9], [22, 20, 36, 36, 0, 0.3], [26, 20, 36, 36, 0, 0.25], [150, 10, 40, 40, 0, 0.4],
+                      [250, 10, 40, 40, 0, 0.34]])
+    seen = []
+
+    def answers(greys, places, run, *rest):
+        seen.append(sorted(places[0][:, 0].tolist()))
+        return [[predict.Face(box[:4], shape() + box[:2], 0.9 if box[0] in (face, 150) else 0.1) for box in places[0]]]
+    monkeypatch.setattr(one_photo, "find_faces", lambda grey, fast, every_box: boxes)
+    monkeypatch.setattr(one_photo, "_read", answers)
+    faces = predict.landmarks(np.zeros((90, 320, 3), np.uint8), run=Oracle(0, 0))
+    assert seen == read and {face.box[0] for face in faces} == kept
 
 
 def test_a_fast_look_at_what_is_no_face_does_not_hide_the_face_that_is_there():

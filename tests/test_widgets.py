@@ -208,7 +208,7 @@ def test_own_photo(tiny, monkeypatch):
     panel = widgets.own_photo(portraits["Grace Hopper"])
     before = panel.picture.value
     file = io.BytesIO()
-    Image.fromarray(portraits["Eileen Collins"][:300]).save(file, format="png")
+    Image.fromarray(portraits["Eileen Collins"][:260]).save(file, format="png")
     upload = {"name": "me.png", "type": "image/png", "size": 1, "content": memoryview(file.getvalue()), "last_modified": None}
     panel.controls["upload"].set_trait("value", ({**upload, "last_modified": pd.Timestamp(0).to_pydatetime()},))
     assert panel.picture.value != before and "1 face(s) found, confidence" in panel.note.value

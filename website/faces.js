@@ -212,20 +212,32 @@ function everywhere({ width, height }) {
   return levels.flatMap(level => (level === levels[0] ? [0, 1, 2, 3] : [0]).map(quarters => [level, quarters]));
 }
 
-// Boxes of faces, the surest of each place, largest first. `step` is awaited before each search, and may throw to end it.
-async function findFaces(picture, searches, step = () => {}) {
+// Boxes of faces, several of a place, as the searches find them. `step` is awaited before each search, and may throw to end it.
+async function candidates(picture, searches, step = () => {}) {
   const found = [], { min_turned_side, min_coarse_side } = about.finder, finest = Math.max(...searches.map(([level]) => level));
   let small, at;
   for (const [k, [level, quarters]] of searches.entries()) {
     // None is looked for turned beside one that is sure and nearly upright.
-    if (quarters && found.some(face => face.sure >= logit(about.finder.sure) && Math.abs(face.roll) <= about.finder.upright)) continue;
+    if (quarters && found.some(face => isSure(face) && Math.abs(face.roll) <= about.finder.upright)) continue;
     await step(k, searches.length);
     if (level !== at) [small, at] = [scaled(picture, level), level];
     const smallest = level === finest ? 0 : min_coarse_side;
     found.push(...await search(small, quarters, quarters ? Math.max(smallest, min_turned_side) : smallest));
   }
-  const kept = distinct(found, face => face.sure), least = kept[0]?.sure >= logit(about.finder.sure) ? logit(about.finder.beside_sure) : -Infinity;
-  return kept.filter(face => face.sure >= least).sort((a, b) => b.box[2] - a.box[2]);
+  return found;
+}
+
+const isSure = ({ sure }) => sure >= logit(about.finder.sure);
+
+// The surest box of each place, largest first; `beside` one that is sure, others must be surer.
+function surest(boxes, beside) {
+  const least = beside ? logit(about.finder.beside_sure) : -Infinity;
+  return distinct(boxes, face => face.sure).filter(face => face.sure >= least).sort((a, b) => b.box[2] - a.box[2]);
+}
+
+async function findFaces(picture, searches) {
+  const boxes = await candidates(picture, searches);
+  return surest(boxes, boxes.some(isSure));
 }
 
 // ------------------------------------------------------------------ films

@@ -210,14 +210,11 @@ class _Composer:
         """
         if len(found) == FACES:
             return True
-        for points in found:
-            other = 2 * np.linalg.norm(points[1] - points[0])
-            if alone and np.linalg.norm(points[0] - place) < 0.62 * (side + other):
-                return True
+        if alone and any(np.linalg.norm(at - place) < 0.62 * (side + 2 * np.linalg.norm(top - at)) for at, top in found):
+            return True
         k = int(rng.integers(len(self.crops)))
         roll = rng.normal(0, 12) if rng.random() < .4 else rng.uniform(-180, 180)
-        factor = side / self.sides[k]
-        crop = Image.fromarray(self.crops[k])
+        factor, crop = side / self.sides[k], Image.fromarray(self.crops[k])
         small = max(8, round(crop.width * min(1.0, factor)))          # anti-aliased, then turned
         crop = crop.resize((small, small), Image.Resampling.BILINEAR, reducing_gap=2.0)
         shrunk = small / len(self.crops[k])
@@ -256,8 +253,7 @@ class _Composer:
         """A mask of an oval or a rectangle around a face, in which other people are rare."""
         mask, reach = Image.new("L", (small, small)), side * rng.uniform([.6, .72], [.8, 1.0])
         draw = ImageDraw.Draw(mask)
-        corners = (*(centre - reach), *(centre + reach))
-        (draw.rectangle if rng.random() < .4 else draw.ellipse)(corners, fill=255)
+        (draw.rectangle if rng.random() < .4 else draw.ellipse)((*(centre - reach), *(centre + reach)), fill=255)
         return mask.filter(ImageFilter.GaussianBlur(float(side * rng.uniform(0, .06))))
 
     @staticmethod

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,6 @@ def _threads() -> int:
         return 1
     chosen = os.environ.get("OMP_NUM_THREADS", "")
     return min(int(chosen), usable()) if chosen.isdecimal() and int(chosen) else usable()
-
-
-def _work_alone() -> None:
-    _here.alone = True
 
 
 def spread(maps: np.ndarray) -> np.ndarray:
@@ -107,5 +104,5 @@ class Quantised:
     def apart(self) -> Iterator[tuple[ThreadPoolExecutor, int]]:
         """Threads that share out work, and how many: in each a net computes by itself, without waiting for the others."""
         count = _threads()
-        with ThreadPoolExecutor(count, initializer=_work_alone) as pool:
+        with ThreadPoolExecutor(count, initializer=partial(setattr, _here, "alone", True)) as pool:
             yield pool, count

@@ -1,6 +1,7 @@
 """What happens to a picture on its way through a net, stage by stage."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,14 +37,10 @@ def stages(model: nn.Module, image: torch.Tensor) -> list[Stage]:
     The net answers as in validation; it is left in the mode and on the device that it was in.
     """
     found = [Stage("picture", to_float(image)[0].numpy())]
-
-    def note(name):
-        return lambda module, given, answer: found.append(Stage(name, np.array(answer[0].float().cpu())))
-    hooks, training = [part.register_forward_hook(note(name)) for name, part in _parts(model)], model.training
-    try:
+    with ExitStack() as hooks:
+        for name, part in _parts(model):
+            hooks.enter_context(part.register_forward_hook(
+                lambda part, given, answer, name=name: found.append(Stage(name, np.array(answer[0].float().cpu())))))
+        hooks.callback(model.train, model.training)
         model.eval()(to_float(image.to(next(model.parameters()).device)))
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
     return found

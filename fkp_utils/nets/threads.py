@@ -52,9 +52,8 @@ class Threads:
         if torch.get_num_threads() not in self._ours:
             self.fixed = True
             return
-        now = self._times()
-        clock, work, own = (after - before for after, before in zip(now, self._before))
-        self._before = now
+        before, self._before = self._before, self._times()
+        clock, work, own = (now - then for now, then in zip(self._before, before))
         free = len(allowed()) - max(0.0, work - own) / clock
         wanted = min(max(round(free), 1), self.most)
         self._ours.add(wanted)

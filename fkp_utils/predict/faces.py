@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,11 @@ from PIL import Image
 
 from .. import plotting
 from ..datasets.images import read_photo
-from ..detection import SURE, find_faces, grey_of, loaded
+from ..detection import BESIDE_SURE, SURE, find_faces, grey_of, loaded, surest
 from ..landmarks import Convention, box_centres, box_corners, mirrored, moved_aside, upright_boxes
 from ..metrics import nme, region_errors
 from ..nets.net import Net
-from ..nets.peaks import distinct
+from ..nets.peaks import same_face
 from ..nets.quantised import Quantised
 
 WEIGHTS = "ibug68.safetensors"
@@ -28,6 +29,7 @@ UNSURE_LEAST = 0.4                           # a finder so sure of a face may be
 STRAIGHT = 3.0                               # degrees: to cut out a face turned by less as a turned one takes as long as a look
 SECOND_LOOK_SHIFT = 0.15                     # sides by which a box must move for a second look
 AVERAGED_SHIFT = 0.2                         # and up to which the first look's answer counts as much as the second one's
+ROUNDS = 2                                   # of boxes: where the surest of a place is none, the next one may be right
 CONFIDENCE_DECAY = 10                        # confidence is 1/e where an answer and its mirror image differ by 1 in so many
 
 
@@ -241,48 +243,55 @@ def landmarks_of(arrays: Sequence[np.ndarray], boxes: Sequence | None, run: Net,
     """`landmarks` for several photos, uint8 (h, w, 3); the net reads their faces together."""
     check_reads_faces(run)
     greys = [grey_of(array) for array in arrays]
-    if boxes is None:
-        found_by = map(detector, arrays) if detector else (find_faces(grey, fast=fast) for grey in greys)
-        places = [_on_picture(boxes_of(some, "a detector's boxes"), array, strict=False)
-                  for some, array in zip(found_by, arrays)]
+    if boxes is not None:
+        places = [_on_picture(boxes_of(boxes, "boxes"), array, strict=True) for array in arrays]
+        found = _read(greys, places, run, second_look_shift)
+        if not all(np.isfinite(face.landmarks).all() for faces in found for face in faces):
+            raise ValueError(f"{run.title}: its landmarks are not finite")
+        return found
+    found_by = map(detector, arrays) if detector else (find_faces(grey, fast=fast, every_box=True) for grey in greys)
+    rest = [_on_picture(boxes_of(some, "a detector's boxes"), array, strict=False) for some, array in zip(found_by, arrays)]
+    sure = [bool((some[:, 5] >= SURE).any()) for some in rest]
+    found, beside = [list[Face]() for _ in arrays], sure.copy()
+    for _ in range(1 if detector else ROUNDS):
+        tried = [np.arange(len(some)) if detector else surest(some, BESIDE_SURE if other else 0)
+                 for some, other in zip(rest, beside)]
+        places = [some[which] for some, which in zip(rest, tried)]
         if isinstance(run, Quantised) and run.path.name == QUANTISED:
             places = [_screened(grey, some) for grey, some in zip(greys, places)]
-    else:
-        given = boxes_of(boxes, "boxes")
-        places = [_on_picture(given, array, strict=True) for array in arrays]
-    jobs = [(k, place) for k, some in enumerate(places) for place in some]
-    found: list[list[Face]] = [[] for _ in arrays]
-    for start in range(0, len(jobs), BATCH):
-        owners, batch = zip(*jobs[start:start + BATCH])
-        rows = np.stack(batch)
-        faces = landmarks_in_boxes([greys[k] for k in owners], rows[:, :4], run, rows[:, 4],
-                                   MIN_FIRST_CONFIDENCE if boxes is None else 0.0, second_look_shift,
-                                   rows[:, 5] >= UNSURE_LEAST if boxes is None else None)
-        for k, face in zip(owners, faces):
-            if boxes is not None:
-                if not np.isfinite(face.landmarks).all():
-                    raise ValueError(f"{run.title}: its landmarks are not finite")
-                found[k].append(face)
-            elif face.confidence >= min_confidence and np.isfinite(face.landmarks).all():
-                found[k].append(boxed_anew(face))
-    if boxes is not None:
-        return found
+        for k, faces in enumerate(_read(greys, places, run, second_look_shift, MIN_FIRST_CONFIDENCE, UNSURE_LEAST)):
+            right = np.array([face.confidence >= min_confidence and np.isfinite(face.landmarks).all() for face in faces], bool)
+            found[k] += [boxed_anew(face) for face, kept in zip(faces, right) if kept]
+            held = places[k][right]
+            beside[k], rest[k] = bool((held[:, 5] >= SURE).any()), others(np.delete(rest[k], tried[k], 0), held)
     for k, array in enumerate(arrays):
-        if fast and not detector and not found[k] and (places[k][:, 5] >= SURE).any():      # what hid the faces was none
+        if fast and not detector and not found[k] and sure[k]:                               # what hid the faces was none
             found[k] = landmarks_of([array], None, run, None, min_confidence, second_look_shift)[0]
     return [sorted(once(faces), key=lambda face: -np.prod(face.box[2:])) for faces in found]
+
+
+def _read(greys: Sequence[Image.Image], places: Sequence[np.ndarray], run: Net, second_look_shift: float,
+          min_first_confidence: float = 0.0, unsure_least: float = np.inf) -> list[list[Face]]:
+    """One face a box of each photo's places (k, 6), from the landmark net, which reads several photos' faces together."""
+    rows = np.concatenate([np.empty((0, 6)), *places])
+    pictures, faces = [grey for grey, some in zip(greys, places) for _ in some], []
+    for some in (slice(start, start + BATCH) for start in range(0, len(rows), BATCH)):
+        faces += landmarks_in_boxes(pictures[some], rows[some, :4], run, rows[some, 4], min_first_confidence,
+                                    second_look_shift, rows[some, 5] >= unsure_least)
+    in_order = iter(faces)
+    return [list(islice(in_order, len(some))) for some in places]
 
 
 def once(faces: Sequence[Face], sure: Sequence[float] | None = None) -> list[Face]:
     """The faces, in order, without those that are a surer one: two boxes may end at one. sure : (k,), default: confidences"""
     sure = [face.confidence for face in faces] if sure is None else sure
-    kept = distinct(np.c_[places_of(boxes_of(faces, "faces")), np.arange(len(faces)), sure])
-    return [faces[int(k)] for k in np.sort(kept[:, 3])]
+    return [faces[k] for k in sorted(surest(np.c_[boxes_of(faces, "faces")[:, :5], sure], -np.inf))]
 
 
-def places_of(boxes: np.ndarray) -> np.ndarray:
-    """Centres and sides (k, 3) of boxes (k, 4 or more)."""
-    return np.c_[box_centres(boxes), boxes[:, 2]]
+def others(boxes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Those of boxes (k, 4 or more) around none of the faces in known ones (n, 4 or more), by `nets.peaks.same_face`."""
+    places, taken = (np.c_[box_centres(some), some[:, 2]] for some in (boxes, known))
+    return boxes[np.array([not same_face(taken, place).any() for place in places], bool)]
 
 
 def _screened(grey: Image.Image, rows: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import numpy as np
 from ..datasets.images import read_photo
 from ..detection import find_faces, grey_of
 from ..nets.net import Net
-from ..nets.peaks import same_face
 from ..nets.quantised import Quantised
 from . import faces as stills
 from .faces import MIN_CONFIDENCE, SECOND_LOOK_SHIFT, Face
@@ -33,13 +33,15 @@ def follow(pictures: Iterable[Any], run: Net | None = None, fast: bool = True, m
     fast : as `predict.landmarks` has it; and where a net that comes with the project is sure, it does not look at the mirror
         image: a face's confidence is that of the last look at both, landmarks are a little less exact and steady (spread.py)
     min_confidence : of a face that is followed further; above `MIN_CONFIDENCE` each look is one at the mirror image, too
-    search_every : pictures, at least 1, else ValueError
+    search_every : pictures, a whole number, at least 1
 
     A face that leaves the picture is lost, and so is one of two that have come to be the same. Raises what `predict.landmarks`
-    does, at the picture that it is about.
+    does, at the picture that it is about; TypeError for one picture or file in place of many; ValueError for `search_every`.
     """
-    if search_every < 1:
-        raise ValueError(f"search_every is {search_every}: at least 1 picture")
+    if isinstance(pictures, str | Path | bytes) or getattr(pictures, "shape", ())[2:] in ((3,), (4,)):
+        raise TypeError("`follow` takes the pictures of a film one by one: files or arrays (h, w, 3); it decodes no films")
+    if search_every < 1 or search_every % 1:
+        raise ValueError(f"search_every is {search_every}: a whole number of pictures, at least 1")
     run = run or stills.default_net(fast)
     faces, shape = list[Face](), None
     for number, picture in enumerate(pictures):
@@ -75,6 +77,5 @@ def _read_again(array: np.ndarray, faces: list[Face], run: Net, one_look: bool) 
 def _new_faces(array: np.ndarray, known: list[Face], run: Net, fast: bool, min_confidence: float) -> list[Face]:
     """The picture's faces that are none of the known ones."""
     def elsewhere(photo: np.ndarray) -> np.ndarray:
-        found, places = find_faces(photo, fast=fast), stills.places_of(stills.boxes_of(known, "faces"))
-        return found[[not same_face(places, place).any() for place in stills.places_of(found)]]
+        return stills.others(find_faces(photo, fast=fast), stills.boxes_of(known, "faces"))
     return stills.landmarks_of([array], None, run, elsewhere if known else None, min_confidence, fast=fast)[0]

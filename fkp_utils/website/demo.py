@@ -52,7 +52,7 @@ def description(run: Net) -> dict:
             "eye_corners": convention.eye_corners, "offset": run.flip_offset, "lines": convention.lines,
             "names": convention.names,
             **{name.lower(): getattr(faces, name) for name in (
-                "MIN_CONFIDENCE", "MIN_FIRST_CONFIDENCE", "SECOND_LOOK_SHIFT", "AVERAGED_SHIFT", "CONFIDENCE_DECAY")},
+                "MIN_CONFIDENCE", "MIN_FIRST_CONFIDENCE", "SECOND_LOOK_SHIFT", "AVERAGED_SHIFT", "CONFIDENCE_DECAY", "ROUNDS")},
             "finder": {name.lower(): getattr(detection, name) for name in (
                 "LEVELS", "MAX_ENLARGED", "MAX_ENLARGEMENT", "MIN_TURNED_SIDE", "MIN_COARSE_SIDE", "LEAST", "BESIDE_SURE",
                 "SURE", "UPRIGHT")}

@@ -33,8 +33,7 @@ def themed(fig: Figure, name: str, dpi: float = DPI) -> str:
     file = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         fig.savefig(file, format="svg", dpi=dpi, transparent=True, metadata={"Date": None, "Creator": None})
-    text = _DIGITS.sub(r"\1", _FONT.sub("system-ui, sans-serif", file.getvalue()))
-    text = _PNG.sub(_webp, text)
+    text = _PNG.sub(_webp, _DIGITS.sub(r"\1", _FONT.sub("system-ui, sans-serif", file.getvalue())))
     for colour, (light, _) in CHART.items():
         text = re.sub(light, f"var(--{colour})", text, flags=re.IGNORECASE)
     text = re.sub(r' id="([^"]+)"', lambda found: found[0] if f"#{found[1]}" in text else "", text)
