@@ -365,6 +365,9 @@ def main() -> None:
     faces = IBugFaces(options.real, "val")
     photos = [at_most(example, 640) for example in as_they_are(faces)]
     sets = sets_of(photos, range(30, 360, 30), every=2)
+    sets |= {f"{pixels} px, every third turned by 30, 60 ... 180": [
+        rotated(jaw_width(example, pixels), degrees)
+        for degrees in range(30, 181, 30) for example in photos[degrees // 30 % 3::3]] for pixels in (24, 16)}
     third = photos[::3]
     some = [*third, *(rotated(example, degrees) for degrees in (60, 150) for example in third),
             *(jaw_width(example, 24) for example in third), *sheets(third)]
