@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--box", metavar="L,T,W,H[,ROLL]", type=_box,
                         help="left,top,width,height[,roll] of the face in pixels (and degrees), instead of looking for it")
     parser.add_argument("--min-confidence", metavar="SHARE", type=_share, default=MIN_CONFIDENCE,
-                        help="from 0 to 1: leave out faces it finds but is less sure of, not one in a --box (default: %(default)s)")
+                        help="from 0 to 1: leave out found faces, not a --box, that it is less sure of (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="skip photos whose results are of what they show now")
     nets = parser.add_mutually_exclusive_group()
     nets.add_argument("--fast", action="store_true", help="the smaller net, and no search for small faces beside a large one")
