@@ -11,6 +11,7 @@ from PIL import Image
 from test_project import PROJECT
 
 from fkp_utils.augment import to_float
+from fkp_utils.datasets import Crop, IBugFaces
 from fkp_utils.landmarks import IBUG_68, NOSE, Convention
 from fkp_utils.nets.recipe import Recipe
 from fkp_utils.predict import both_ways
@@ -24,6 +25,7 @@ from jpeg import JpegAugment, jpeg_artefacts
 from label_adaptation import adapted, from_frame, to_frame
 from label_offset import offsets
 from rows import mean_and_range, with_row
+from starts import InColour
 
 
 @pytest.mark.parametrize("quality", [10, 30, 70, 95])
@@ -124,3 +126,13 @@ def test_a_row_takes_the_place_of_the_one_with_its_key_and_no_other():
 
 def test_seeds_are_told_by_their_mean_the_least_and_the_most():
     assert mean_and_range([9.0, 7.5, 7.5]) == "8.00 (7.50 to 9.00)"
+
+
+def test_faces_in_colour_are_the_grey_ones_before_they_were_grey(embedded):
+    """ITU-R BT.601's luma of each pixel, up to what is rounded before and after resizing."""
+    crop = Crop(1.3, 0.1, 48)
+    grey, colours = (kind(embedded, "val", crop=crop) for kind in (IBugFaces, InColour))
+    images, landmarks = colours.batch([3, 0])
+    assert images.shape == (2, 3, 48, 48) and (landmarks == grey.batch([3, 0])[1]).all()
+    luma = (images.numpy() * np.array([0.299, 0.587, 0.114])[:, None, None]).sum(1)
+    assert np.abs(luma - grey.images[[3, 0]]).max() < 2 and np.ptp(images.numpy(), 1).mean() > 10
