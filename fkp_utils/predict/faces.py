@@ -220,7 +220,7 @@ def landmarks(photo: str | Path | np.ndarray, boxes: Sequence | None = None, run
 
     photo : file, or uint8 (h, w, 3) RGB, or what else `datasets.images.read_photo` takes
     boxes : (k, 4) as (left, top, width, height) in pixels, or (k, 5) with rolls in degrees, or other `Face`s, if known; else
-        the detector looks for them, and of those that end at one face the surest is kept
+        the detector looks for them, the next of a place where the surest is none; of those that end at one face one is kept
     run : net (default: the one that comes with the project)
     detector : photo (h, w, 3) -> boxes (k, 4), or with rolls (k, 5 or 6); those that lie nowhere on the photo are left out
         (default: `detection.find_faces`)
